@@ -1,0 +1,98 @@
+"""The zoo: every network by its name. One explicit registry, `FAMILIES`, in order of year."""
+
+import fnmatch
+import inspect
+from typing import Any
+
+from torch import Tensor, nn
+
+from opsin.card import Card
+from opsin.errors import OpsinError, unknown
+from opsin.models import resnet
+
+FAMILIES = (resnet,)
+"""The model modules, oldest paper first; each has its PAPER and its CARDS."""
+
+_CARDS: dict[str, Card] = {card.name: card for family in FAMILIES for card in family.CARDS}
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the networks that match a shell pattern ("resnet*"), oldest family first."""
+    return [name for name in _CARDS if fnmatch.fnmatchcase(name, pattern)]
+
+
+def card(name: str) -> Card:
+    """The card of a network. Raises OpsinError with the nearest names where there is none."""
+    if name not in _CARDS:
+        raise unknown("model", name, _CARDS)
+    return _CARDS[name]
+
+
+class InputCheck:
+    """A forward pre-hook that turns a wrong input into one clear line instead of a shape error from within."""
+
+    def __init__(self, card: Card, in_chans: int, size: int | None):
+        self.name, self.inputs, self.in_chans, self.size = card.name, card.inputs, in_chans, size
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        x = args[0]
+        if not isinstance(x, Tensor) or x.ndim != 4:
+            raise OpsinError(f"{self.name} takes a batch of images [N, C, H, W], not {describe(x)}")
+        channels, height, width = x.shape[1:]
+        if channels != self.in_chans:
+            raise OpsinError(
+                f"{self.name} was built for {self.in_chans} channels and got {channels}: "
+                f"create it with in_chans={channels}"
+            )
+        if self.size is not None and (height, width) != (self.size, self.size):
+            raise OpsinError(
+                f"{self.name} was built for {self.size} x {self.size} px and got {height} x {width}: "
+                "resize the images, or create it with another input_size"
+            )
+        for side in (height, width):
+            if not self.inputs.admits(side):
+                raise OpsinError(f"{self.name} cannot take {height} x {width} px: it takes {self.inputs}")
+
+
+def describe(x: object) -> str:
+    return f"shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+
+
+def create_model(
+    name: str, *, num_classes: int | None = None, in_chans: int | None = None, **arguments: Any
+) -> nn.Module:
+    """Builds a network, in training mode, with the initialisation of its paper.
+
+    Args:
+        name: one of `list_models()`.
+        num_classes: outputs; the paper's by default.
+        in_chans: channels of the images; the paper's by default.
+        arguments: of the network's constructor, in the paper's words (`depths`, `widths`, `dropout`, ...); and
+            `input_size`, the images' side in pixels, which the card must admit.
+
+    Returns:
+        A module from [N, in_chans, H, W] to logits [N, num_classes], without softmax.
+
+    Raises:
+        OpsinError: an unknown name or argument (the nearest ones are named), or a size that the card does not admit.
+    """
+    entry = card(name)
+    inputs = entry.inputs
+    size = arguments.pop("input_size", None)
+    if size is not None:
+        inputs.check(name, size)
+    if inputs.fixed:
+        size = size or inputs.size
+        arguments["input_size"] = size
+    known = [p for p in inspect.signature(entry.build).parameters if p not in ("num_classes", "in_chans")]
+    for argument in arguments:
+        if argument not in known:
+            raise unknown(f"argument of {name}", argument, known)
+    num_classes = entry.num_classes if num_classes is None else num_classes
+    in_chans = inputs.channels if in_chans is None else in_chans
+    for what, value in (("num_classes", num_classes), ("in_chans", in_chans)):
+        if value < 1:
+            raise OpsinError(f"{what} of {name} must be at least 1, not {value}")
+    net = entry.build(num_classes=num_classes, in_chans=in_chans, **arguments)
+    net.register_forward_pre_hook(InputCheck(entry, in_chans, size if inputs.fixed else None))
+    return net
