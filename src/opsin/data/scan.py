@@ -1,0 +1,103 @@
+"""One look at every image before anything is trained: what can be read, sizes, colours, identical images."""
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from opsin.data.images import BadImage, is_grey, quiet
+from opsin.data.source import Source, check_classes, named
+from opsin.data.threads import Progress, in_threads
+from opsin.errors import OpsinError
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """What one pass over a source found.
+
+    Attributes:
+        source: the images that can be read.
+        sizes: int64 [n, 2], height and width of each, upright.
+        grey: bool [n], whether an image shows only greys, however it is stored.
+        hashes: SHA-256 of each image's pixels: the same for a copy that was saved anew without loss.
+        bad: a line for each image that was left out: its id and why it cannot be read.
+    """
+
+    source: Source
+    sizes: np.ndarray
+    grey: np.ndarray
+    hashes: tuple[str, ...]
+    bad: tuple[str, ...] = ()
+
+    @property
+    def channels(self) -> int:
+        """1 where every image is grey, else 3."""
+        return 1 if self.grey.all() else 3
+
+    @cached_property
+    def native_sizes(self) -> tuple[tuple[int, int, int], ...]:
+        """(height, width, how many), the most common first."""
+        counts = Counter(map(tuple, self.sizes.tolist()))
+        return tuple((h, w, count) for (h, w), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    @cached_property
+    def duplicates(self) -> tuple[tuple[int, ...], ...]:
+        """Sets of images whose pixels are identical, as rows of the source; whatever their classes or parts."""
+        rows: defaultdict[str, list[int]] = defaultdict(list)
+        for i, pixels in enumerate(self.hashes):
+            rows[pixels].append(i)
+        return tuple(tuple(same) for same in rows.values() if len(same) > 1)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over every image's id, class, part, group and pixels. Where the folder lies does not matter."""
+        source, total = self.source, hashlib.sha256()
+        for i, pixels in enumerate(self.hashes):
+            part = source.parts[i] if source.parts is not None else None
+            group = source.groups[i] if source.groups is not None else None
+            row = [source.ids[i], source.classes[source.labels[i]], part, group, pixels]
+            total.update(json.dumps(row).encode() + b"\n")
+        return total.hexdigest()
+
+
+def scan(source: Source, progress: Progress | None = None, skip_bad: bool = False) -> Scan:
+    """Decodes every image once, in threads; `progress(done, total)` is called as it goes.
+
+    Raises one OpsinError for all images that cannot be read (at most ten are named). With `skip_bad` they are left out
+    instead, and listed; it is an error if a class loses all its images so.
+    """
+
+    def look(i: int) -> tuple[tuple[int, int], bool, str] | BadImage:
+        try:
+            image = source.image(i)
+        except BadImage as error:
+            return error
+        grey = is_grey(image)
+        pixels = np.asarray(image.getchannel(0) if grey else image)
+        digest = hashlib.sha256(repr(pixels.shape).encode())
+        digest.update(np.ascontiguousarray(pixels).data)
+        return (image.height, image.width), grey, digest.hexdigest()
+
+    with quiet():
+        seen = list(in_threads(look, len(source), progress))
+    bad = tuple(str(result) for result in seen if isinstance(result, BadImage))
+    if bad and not skip_bad:
+        count = f"{len(bad):,} of {len(source):,} images" if len(bad) > 1 else "an image"
+        it = "them" if len(bad) > 1 else "it"
+        where = source.path or source.name
+        raise OpsinError(f"{count} of {where} cannot be read; mend {it} or take {it} away: {named(bad)}")
+    good = [i for i, result in enumerate(seen) if not isinstance(result, BadImage)]
+    if bad:
+        source = source.take(good)
+        check_classes(source)
+    found = [result for result in seen if not isinstance(result, BadImage)]
+    return Scan(
+        source=source,
+        sizes=np.array([size for size, _, _ in found], dtype=np.int64),
+        grey=np.array([grey for _, grey, _ in found], dtype=bool),
+        hashes=tuple(pixels for _, _, pixels in found),
+        bad=bad,
+    )

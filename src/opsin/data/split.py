@@ -1,0 +1,127 @@
+"""Who trains, who selects, who is tested: the division of a source into train, val and test.
+
+By class (each class is divided in the same proportions), by a seed, and the same on every platform. Images of one
+group and identical images stay in one part.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from opsin.data.scan import Scan
+from opsin.data.source import PARTS, Source, named
+from opsin.data.stratify import assign, units
+from opsin.errors import OpsinError
+
+FRACTIONS = (0.6, 0.2, 0.2)  # of train, val and test, where a source has no parts
+SPLIT_OFF = (0.8, 0.2)  # of train and val, where a source has train and test alone
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """How a source is divided.
+
+    Attributes:
+        parts: array of str [n], "train", "val" or "test" for each image.
+        how: in words, "60/20/20, stratified, seed 0".
+        duplicates: sets of identical images, by their ids.
+        notes: what a reader of results should know, a sentence each.
+    """
+
+    parts: np.ndarray
+    how: str
+    duplicates: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+    def rows(self, part: str) -> np.ndarray:
+        """The images of a part: int64, ascending."""
+        return np.flatnonzero(self.parts == part)
+
+
+def divide(scan: Scan, seed: int = 0) -> Split:
+    """The division of a scanned source: as its folders give it where they do, else by `split`.
+
+    Raises OpsinError where identical images or images of one group stand in different parts that are given, and where
+    a class is too small for every part.
+    """
+    source = scan.source
+    if source.parts is not None:
+        _check_given(source, scan.duplicates)
+    parts = split(source.labels, source.classes, source.parts, source.groups, scan.duplicates, seed)
+    kept = "stratified" if source.groups is None else "stratified, groups kept together"
+    if source.parts is None:
+        how = "/".join(f"{100 * f:.0f}" for f in FRACTIONS) + f", {kept}, seed {seed}"
+    elif "val" in source.parts:
+        how = "parts as given"
+    else:
+        folder = source.ids[source.parts.index("test")].split("/")[0]
+        how = f"test is the folder {folder}; {100 * SPLIT_OFF[1]:.0f} % of train validate, {kept}, seed {seed}"
+    return Split(parts, how, tuple(_pick(source.ids, same) for same in scan.duplicates), _notes(scan))
+
+
+def split(
+    labels: np.ndarray,
+    classes: Sequence[str],
+    parts: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
+    duplicates: Iterable[Sequence[int]] = (),
+    seed: int = 0,
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> np.ndarray:
+    """The part of each image: array of str [n], "train", "val" or "test".
+
+    Each class is divided by `fractions`, to within one image where neither groups nor duplicates bind. Where `parts`
+    are given and hold no "val", it is split off train by SPLIT_OFF; where they hold all three, they are the answer.
+    Raises OpsinError which lists the classes that cannot stand in every part.
+    """
+    unit = units(len(labels), groups, duplicates)
+    if parts is None:
+        return np.array(PARTS)[assign(labels, classes, unit, fractions, PARTS, seed)]
+    result = np.array(parts)
+    if "val" not in parts:
+        train = np.flatnonzero(result == "train")
+        result[train] = np.array(PARTS[:2])[assign(labels[train], classes, unit[train], SPLIT_OFF, PARTS[:2], seed)]
+    return result
+
+
+def _check_given(source: Source, duplicates: Sequence[Sequence[int]]) -> None:
+    assert source.parts is not None
+    where = source.path or source.name
+    across = [" = ".join(_pick(source.ids, same)) for same in duplicates if len(set(_pick(source.parts, same))) > 1]
+    if across:
+        raise OpsinError(
+            f"identical images stand in different parts of {where} ({len(across):,} sets); keep one of each: "
+            + named(across)
+        )
+    seen: dict[str, set[str]] = {}
+    for group, part in zip(source.groups or (), source.parts, strict=False):
+        seen.setdefault(group, set()).add(part)
+    torn = [
+        f"{group} ({' and '.join(sorted(parts, key=PARTS.index))})" for group, parts in seen.items() if len(parts) > 1
+    ]
+    if torn:
+        raise OpsinError(
+            f"groups stand in different parts of {where} ({len(torn):,} groups); move each into one: {named(torn)}"
+        )
+
+
+def _notes(scan: Scan) -> tuple[str, ...]:
+    source, notes = scan.source, []
+    if scan.bad:
+        notes.append(f"left out, since they cannot be read ({len(scan.bad):,}): {named(scan.bad)}")
+    same = [" = ".join(_pick(source.ids, rows)) for rows in scan.duplicates]
+    if same:
+        notes.append(f"identical images, kept in one part ({len(same):,} sets): {named(same)}")
+    torn = [
+        " = ".join(f"{source.ids[i]} ({source.classes[source.labels[i]]})" for i in rows)
+        for rows in scan.duplicates
+        if len(set(source.labels[list(rows)].tolist())) > 1
+    ]
+    if torn:
+        notes.append(f"identical images of different classes ({len(torn):,} sets): {named(torn)}")
+    return tuple(notes)
+
+
+def _pick(values: Sequence[str], rows: Sequence[int]) -> tuple[str, ...]:
+    return tuple(values[i] for i in rows)
