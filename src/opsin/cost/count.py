@@ -75,7 +75,7 @@ PRODUCTS: dict[Any, Callable[[tuple, Tensor], int]] = {
 FREE = frozenset(
     """
     add add_ sub rsub mul mul_ div div_ neg pow sqrt rsqrt square abs exp clamp clamp_ clamp_min where
-    relu relu_ threshold tanh sigmoid gelu hardtanh hardtanh_ _softmax log_softmax _log_softmax
+    relu relu_ threshold tanh sigmoid gelu hardtanh hardtanh_ _softmax _safe_softmax log_softmax _log_softmax
     mean sum amax max_pool2d_with_indices avg_pool2d avg_pool3d _adaptive_avg_pool2d
     native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training cudnn_batch_norm
     _batch_norm_with_update native_layer_norm native_group_norm native_dropout bernoulli bernoulli_
@@ -83,7 +83,7 @@ FREE = frozenset(
     unsqueeze cat stack chunk split split_with_sizes unbind roll pad constant_pad_nd
     clone copy_ _to_copy detach alias lift_fresh fill_ zero_ zeros ones full empty empty_strided arange scalar_tensor
     zeros_like ones_like empty_like new_zeros new_ones new_empty index index_put index_put_ index_select scatter gather
-    """.split()
+    """.split()  # noqa: SIM905
 )
 """Operators of aten without products: element by element, normalisation, pooling, and the moving of data."""
 
