@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from opsin.card import Card
 from opsin.errors import OpsinError, unknown
-from opsin.models import resnet
+from opsin.models import resnet, vgg
 
-FAMILIES = (resnet,)
+FAMILIES = (vgg, resnet)
 """The model modules, oldest paper first; each has its PAPER and its CARDS."""
 
 _CARDS: dict[str, Card] = {card.name: card for family in FAMILIES for card in family.CARDS}

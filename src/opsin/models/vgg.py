@@ -1,0 +1,131 @@
+"""VGG: very deep convolutional networks (Simonyan and Zisserman, 2014).
+
+Nothing but 3x3 convolutions, two to four of them before each halving of the image: two in a row see what one 5x5
+does, three what one 7x7 does, with fewer weights and more non-linearities. The question that the paper asks of this
+plain design is what depth alone brings, from 11 to 19 layers.
+"""
+
+from functools import partial
+
+from torch import Tensor, nn
+
+from opsin.card import Card, Inputs, Paper, Published
+
+
+class VGG(nn.Module):
+    """A column of table 1. N C input_size input_size -> N num_classes.
+
+    `widths` gives the channels of each convolution, a tuple for each stage; a 2x2 max pooling follows every stage.
+    `hidden` are the fully connected layers before the last, each with dropout behind it.
+    """
+
+    def __init__(
+        self,
+        widths: tuple[tuple[int, ...], ...],
+        hidden: tuple[int, ...] = (4096, 4096),
+        *,
+        batch_norm: bool = False,
+        dropout: float = 0.5,
+        num_classes: int = 1000,
+        in_chans: int = 3,
+        input_size: int = 224,
+    ):
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = in_chans
+        for stage in widths:
+            for width in stage:
+                layers.append(nn.Conv2d(channels, width, 3, padding=1))
+                if batch_norm:
+                    layers.append(nn.BatchNorm2d(width))
+                layers.append(nn.ReLU())
+                channels = width
+            layers.append(nn.MaxPool2d(2, stride=2))
+        self.features = nn.Sequential(*layers)
+
+        side = input_size // 2 ** len(widths)
+        layers, fan_in = [], channels * side * side
+        for width in hidden:
+            layers += [nn.Linear(fan_in, width), nn.ReLU(), nn.Dropout(dropout)]
+            fan_in = width
+        self.classifier = nn.Sequential(*layers, nn.Linear(fan_in, num_classes))
+
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            elif parameter.ndim > 1:
+                nn.init.xavier_uniform_(parameter)  # Glorot's, which section 3.1 names as the way without pre-training
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        return self.features(x)  # N 512 H/32 W/32
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.forward_features(x).flatten(1)  # N 512*H/32*W/32
+        return self.classifier(x)
+
+
+PAPER = Paper(
+    title="Very Deep Convolutional Networks for Large-Scale Image Recognition",
+    authors="Simonyan, Zisserman",
+    year=2014,
+    venue="ICLR 2015",
+    url="https://arxiv.org/abs/1409.1556",
+)
+IMAGENET = Inputs(channels=3, size=224, minimum=32, multiple=32, fixed=True)
+SMALL = Inputs(channels=3, size=32, minimum=16, multiple=16, fixed=True)
+SINGLE_SCALE = "ImageNet validation, whole image at one scale, fully convolutional, single network"
+MULTI_SCALE = "ImageNet validation, whole image at several scales, fully convolutional, single network"
+
+A = ((64,), (128,), (256, 256), (512, 512), (512, 512))
+B = ((64, 64), (128, 128), (256, 256), (512, 512), (512, 512))
+D = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+E = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 512, 512, 512))
+
+
+def _imagenet(name, widths, params, macs, published=(), batch_norm=False, note=""):
+    build = partial(VGG, widths=widths, batch_norm=batch_norm)
+    departures = WITH_BATCH_NORM if batch_norm else ()
+    return Card(name, "VGG", PAPER, IMAGENET, build, params, macs, 1000, published, departures, note)
+
+
+WITH_BATCH_NORM = (
+    "Batch norm between each convolution and its ReLU. The paper, older than batch norm, trains without, and starts "
+    "its deeper networks from the layers of a trained shallow one; with it they train from scratch.",
+)
+
+FOR_SMALL_IMAGES = (
+    "Four stages instead of five, since each halves the image: configuration A without its last.",
+    "Narrower, for speed: 32, 64, 128 and 128 channels instead of 64, 128, 256 and 512.",
+    "One hidden layer of 128 units instead of two of 4,096, which were made for 1,000 classes of large photos.",
+    "Batch norm between each convolution and its ReLU, which the paper, older than batch norm, does not have.",
+)
+SMALL_BUILD = partial(VGG, widths=((32,), (64,), (128, 128), (128, 128)), hidden=(128,), batch_norm=True)
+
+# fmt: off
+CARDS = (
+    _imagenet("vgg11", A, 132_863_336, 7_609_090_048, published=(
+        Published("table 2, column A", params="133M"),
+        Published("table 3, column A, 256 px", top1_err=29.6, top5_err=10.4, protocol=SINGLE_SCALE),
+    )),
+    _imagenet("vgg13", B, 133_047_848, 11_308_466_176, published=(
+        Published("table 2, column B", params="133M"),
+        Published("table 3, column B, 256 px", top1_err=28.7, top5_err=9.9, protocol=SINGLE_SCALE),
+    )),
+    _imagenet("vgg16", D, 138_357_544, 15_470_264_320, published=(
+        Published("table 2, column D", params="138M"),
+        Published("table 3, column D, 256 px", top1_err=27.0, top5_err=8.8, protocol=SINGLE_SCALE),
+        Published("table 3, column D, 384 px", top1_err=25.6, top5_err=8.1, protocol=SINGLE_SCALE),
+        Published("table 4, column D", top1_err=24.8, top5_err=7.5, protocol=MULTI_SCALE),
+    ), note="Configuration D of the paper."),
+    _imagenet("vgg19", E, 143_667_240, 19_632_062_464, published=(
+        Published("table 2, column E", params="144M"),
+        Published("table 3, column E, 256 px", top1_err=27.3, top5_err=9.0, protocol=SINGLE_SCALE),
+        Published("table 3, column E, 384 px", top1_err=25.5, top5_err=8.0, protocol=SINGLE_SCALE),
+        Published("table 4, column E", top1_err=24.8, top5_err=7.5, protocol=MULTI_SCALE),
+    ), note="Configuration E of the paper."),
+    _imagenet("vgg11_bn", A, 132_868_840, 7_609_090_048, batch_norm=True),
+    _imagenet("vgg13_bn", B, 133_053_736, 11_308_466_176, batch_norm=True),
+    _imagenet("vgg16_bn", D, 138_365_992, 15_470_264_320, batch_norm=True),
+    _imagenet("vgg19_bn", E, 143_678_248, 19_632_062_464, batch_norm=True),
+    Card("vgg_32", "VGG", PAPER, SMALL, SMALL_BUILD, 604_170, 24_544_512, 10, departures=FOR_SMALL_IMAGES),
+)
