@@ -8,7 +8,7 @@ from opsin.data.images import BadImage, read
 from opsin.data.preprocess import Preprocess
 from opsin.data.scan import Scan, scan
 from opsin.data.source import PARTS, Source, load
-from opsin.data.split import Split, divide, split
+from opsin.data.split import Split, divide
 
 __all__ = [
     "PARTS",
@@ -22,6 +22,5 @@ __all__ = [
     "materialise",
     "read",
     "scan",
-    "split",
     "thumbnail",
 ]

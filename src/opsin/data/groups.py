@@ -4,6 +4,7 @@ import csv
 import re
 from pathlib import Path
 
+from opsin.data.words import many
 from opsin.errors import OpsinError
 
 
@@ -57,6 +58,6 @@ def _from_column(
 def _all_named(ids: tuple[str, ...], names: list[str | None], of: str, mend: str) -> tuple[str, ...]:
     missing = [name for name, group in zip(ids, names, strict=True) if not group]
     if missing:
-        more = f" (and {len(missing) - 1:,} other images)" if len(missing) > 1 else ""
+        more = f" (and {many(len(missing) - 1, 'other image')})" if len(missing) > 1 else ""
         raise OpsinError(f"{missing[0]}{more} has no group by {of}; {mend}")
     return tuple(group for group in names if group)

@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from opsin.data.images import BadImage, is_grey, quiet
-from opsin.data.source import Source, check_classes, named
+from opsin.data.source import Source, check_classes
 from opsin.data.threads import Progress, in_threads
+from opsin.data.words import many, named
 from opsin.errors import OpsinError
 
 
@@ -85,10 +86,9 @@ def scan(source: Source, progress: Progress | None = None, skip_bad: bool = Fals
         seen = list(in_threads(look, len(source), progress))
     bad = tuple(str(result) for result in seen if isinstance(result, BadImage))
     if bad and not skip_bad:
-        count = f"{len(bad):,} of {len(source):,} images" if len(bad) > 1 else "an image"
-        it = "them" if len(bad) > 1 else "it"
-        where = source.path or source.name
-        raise OpsinError(f"{count} of {where} cannot be read; mend {it} or take {it} away: {named(bad)}")
+        where, it = source.path or source.name, "it" if len(bad) == 1 else "them"
+        count = f"{len(bad):,} of {many(len(source), 'image')} in {where}"
+        raise OpsinError(f"{count} cannot be read; mend {it} or take {it} away: {named(bad)}")
     good = [i for i, result in enumerate(seen) if not isinstance(result, BadImage)]
     if bad:
         source = source.take(good)

@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 from opsin.data.groups import group_of_each
-from opsin.data.images import WANTED, BadImage, looks_like_image, read
+from opsin.data.images import BadImage, looks_like_image, read
+from opsin.data.words import many, named
 from opsin.errors import OpsinError
 
 PARTS = ("train", "val", "test")
@@ -115,12 +116,6 @@ def check_classes(source: Source) -> None:
         raise OpsinError(f"empty class in {_where(source)}: {named(empty)}; add images or remove the folder")
 
 
-def named(names: Sequence[str], most: int = 10) -> str:
-    """At most ten names, and how many more there are."""
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
 def _where(source: Source) -> str:
     return source.name if source.path is None else str(source.path)
 
@@ -211,7 +206,7 @@ def _folders(folder: Path) -> list[str]:
             f"images in {folder} lie in no class folder: {named(loose)}; put each into a folder of its class"
         )
     if not folders:
-        holds = f"{len(loose):,} images but no class folders" if loose else "no class folders"
+        holds = f"{many(len(loose), 'image')} but no class folders" if loose else "no class folders"
         holds = holds if entries else "nothing in it"
         raise OpsinError(f"{folder} has {holds}; put the images of each class into a folder with its name")
     return folders
@@ -248,8 +243,8 @@ def _check_files(folder: Path, ids: list[str]) -> None:
             raise OpsinError(f"{folder} has a file whose name is not valid UTF-8: {name!a}; rename it") from None
     others = [name for name in ids if Path(name).suffix.lower() not in _SUFFIXES and not _is_image(folder, name)]
     if others:
-        count = "a file" if len(others) == 1 else f"{len(others):,} files"
-        raise OpsinError(f"{folder} has {count} among its images that is not {WANTED}: {named(others)}; take it away")
+        files, it = many(len(others), "file"), "it" if len(others) == 1 else "them"
+        raise OpsinError(f"{folder} has {files} among its images not of a kind read: {named(others)}; take {it} away")
 
 
 def _is_image(folder: Path, name: str) -> bool:

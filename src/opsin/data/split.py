@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from opsin.data.scan import Scan
-from opsin.data.source import PARTS, Source, named
+from opsin.data.source import PARTS, Source
 from opsin.data.stratify import assign, units
+from opsin.data.words import many, named
 from opsin.errors import OpsinError
 
 FRACTIONS = (0.6, 0.2, 0.2)  # of train, val and test, where a source has no parts
@@ -91,7 +92,7 @@ def _check_given(source: Source, duplicates: Sequence[Sequence[int]]) -> None:
     across = [" = ".join(_pick(source.ids, same)) for same in duplicates if len(set(_pick(source.parts, same))) > 1]
     if across:
         raise OpsinError(
-            f"identical images stand in different parts of {where} ({len(across):,} sets); keep one of each: "
+            f"identical images stand in different parts of {where} ({many(len(across), 'set')}); keep one of each: "
             + named(across)
         )
     seen: dict[str, set[str]] = {}
@@ -102,7 +103,7 @@ def _check_given(source: Source, duplicates: Sequence[Sequence[int]]) -> None:
     ]
     if torn:
         raise OpsinError(
-            f"groups stand in different parts of {where} ({len(torn):,} groups); move each into one: {named(torn)}"
+            f"groups stand in different parts of {where} ({many(len(torn), 'group')}); move each into one: {named(torn)}"
         )
 
 
@@ -112,14 +113,14 @@ def _notes(scan: Scan) -> tuple[str, ...]:
         notes.append(f"left out, since they cannot be read ({len(scan.bad):,}): {named(scan.bad)}")
     same = [" = ".join(_pick(source.ids, rows)) for rows in scan.duplicates]
     if same:
-        notes.append(f"identical images, kept in one part ({len(same):,} sets): {named(same)}")
+        notes.append(f"identical images, kept in one part ({many(len(same), 'set')}): {named(same)}")
     torn = [
         " = ".join(f"{source.ids[i]} ({source.classes[source.labels[i]]})" for i in rows)
         for rows in scan.duplicates
         if len(set(source.labels[list(rows)].tolist())) > 1
     ]
     if torn:
-        notes.append(f"identical images of different classes ({len(torn):,} sets): {named(torn)}")
+        notes.append(f"identical images of different classes ({many(len(torn), 'set')}): {named(torn)}")
     return tuple(notes)
 
 

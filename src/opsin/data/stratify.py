@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from opsin.data.counted import hashes, key
-from opsin.data.source import named
+from opsin.data.words import listed, many, named
 from opsin.errors import OpsinError
 
 _STREAM = 3  # of counted numbers: what divides sources
@@ -67,7 +67,7 @@ def assign(
             break
     if best is None:
         raise OpsinError(
-            f"found no way to put every class into {_listed(parts)} and to keep groups and identical images together; "
+            f"found no way to put every class into {listed(parts)} and to keep groups and identical images together; "
             f"classes that missed a part: {named([classes[c] for c in sorted(lacking)])}; add images or smaller groups"
         )
     return best[unit]
@@ -123,12 +123,11 @@ def _check_large_enough(cells: _Cells, classes: Sequence[str], parts: Sequence[s
     n_images = np.bincount(cells.label, weights=cells.count, minlength=len(classes)).astype(np.int64)
     small = []
     for c in np.flatnonzero(n_units < len(parts)).tolist():
-        images = "1 image" if n_images[c] == 1 else f"{n_images[c]:,} images"
-        apart = f" in {n_units[c]} groups or sets of identical ones" if n_units[c] < n_images[c] else ""
-        small.append(f"{classes[c]} ({images}{apart})")
+        bound = f" in {n_units[c]} groups or sets of identical ones" if n_units[c] < n_images[c] else ""
+        small.append(f"{classes[c]} ({many(int(n_images[c]), 'image')}{bound})")
     if small:
         raise OpsinError(
-            f"too few images to stand in {_listed(parts)}: {named(small)}; "
+            f"too few images to stand in {listed(parts)}: {named(small)}; "
             f"a class needs at least {len(parts)} that are neither identical nor of one group"
         )
 
@@ -171,7 +170,3 @@ def _repair(cells: _Cells, part: np.ndarray, n_parts: int) -> set[int]:
         if not able:
             return set(gaps[:, 0].tolist())
         part[min(able, key=lambda u: (cells.size[u], u))] = p
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + " and " + names[-1]
