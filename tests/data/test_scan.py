@@ -78,13 +78,13 @@ def test_all_bad_files_are_in_one_line(damaged):
         scan(load(damaged))
     line = str(caught.value)
     assert line.startswith(f"12 of 20 images in {damaged} cannot be read") and "\n" not in line
-    assert line.count("damaged") == 7 and line.count("is not a JPEG") == 3 and line.endswith(" and 2 more")
+    assert line.count("damaged") == 7 and line.count("is not an image") == 3 and line.endswith(" and 2 more")
 
 
 def test_one_bad_file(damaged):
     for path in [*damaged.glob("a/0[1-6].png"), *damaged.glob("b/0[0-4].png")]:
         path.unlink()
-    with pytest.raises(OpsinError, match=r"^1 of 8 images in .* cannot be read; mend it .*: a/00\.png is cut short"):
+    with pytest.raises(OpsinError, match=r"^1 of 9 images in .* cannot be read; mend it .*: a/00\.png is cut short"):
         scan(load(damaged))
 
 

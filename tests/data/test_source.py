@@ -200,7 +200,7 @@ def test_two_folders_for_a_part(draw):
 def test_files_that_are_no_images(draw):
     folder = draw("a/1.png", "b/1.png")
     (folder / "a/notes.txt").write_text("cats")
-    fails(folder, "1 file among its images", "a/notes.txt")
+    fails(folder, "1 file beside its images", "a/notes.txt")
     for i in range(11):
         (folder / f"b/{i:02d}.json").write_text("{}")
     fails(folder, "12 files", "a/notes.txt, b/00.json", "b/08.json and 2 more")

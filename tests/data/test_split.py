@@ -233,4 +233,4 @@ def test_groups_across_given_parts_stop(draw):
 def test_left_out_images_are_noted(draw):
     folder = draw(*[f"{c}/{i}.png" for c in "ab" for i in range(5)])
     (folder / "b/4.png").write_text("text")
-    assert "b/4.png is not a JPEG" in divide(scan(load(folder), skip_bad=True)).notes[0]
+    assert "b/4.png is not an image" in divide(scan(load(folder), skip_bad=True)).notes[0]

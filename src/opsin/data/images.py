@@ -17,7 +17,6 @@ from opsin.errors import OpsinError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 40_000_000
-WANTED = "a JPEG, PNG, WEBP, BMP, GIF or TIFF image"
 
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _UPRIGHT = {
@@ -169,4 +168,8 @@ def _why_unidentified(file: Path | BinaryIO) -> str:
         head = file.read(12)
     if not head:
         return "is empty (0 bytes)"
-    return "is damaged: its header cannot be read" if looks_like_image(head) else f"is not {WANTED}"
+    return (
+        "is damaged: its header cannot be read"
+        if looks_like_image(head)
+        else f"is not an image that is read ({', '.join(FORMATS)})"
+    )

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from opsin.data.groups import group_of_each
-from opsin.data.images import BadImage, looks_like_image, read
+from opsin.data.images import FORMATS, BadImage, looks_like_image, read
 from opsin.data.words import many, named
 from opsin.errors import OpsinError
 
@@ -244,7 +244,10 @@ def _check_files(folder: Path, ids: list[str]) -> None:
     others = [name for name in ids if Path(name).suffix.lower() not in _SUFFIXES and not _is_image(folder, name)]
     if others:
         files, it = many(len(others), "file"), "it" if len(others) == 1 else "them"
-        raise OpsinError(f"{folder} has {files} among its images not of a kind read: {named(others)}; take {it} away")
+        kinds = ", ".join(FORMATS)
+        raise OpsinError(
+            f"{folder} has {files} beside its images, of no kind that is read ({kinds}): {named(others)}; take {it} away"
+        )
 
 
 def _is_image(folder: Path, name: str) -> bool:

@@ -102,9 +102,8 @@ def _check_given(source: Source, duplicates: Sequence[Sequence[int]]) -> None:
         f"{group} ({' and '.join(sorted(parts, key=PARTS.index))})" for group, parts in seen.items() if len(parts) > 1
     ]
     if torn:
-        raise OpsinError(
-            f"groups stand in different parts of {where} ({many(len(torn), 'group')}); move each into one: {named(torn)}"
-        )
+        count = many(len(torn), "group")
+        raise OpsinError(f"groups stand in different parts of {where} ({count}); move each into one: {named(torn)}")
 
 
 def _notes(scan: Scan) -> tuple[str, ...]:
