@@ -1,0 +1,75 @@
+"""A bundle: a trained network as a folder of two files that need nothing else.
+
+model.safetensors holds the weights, manifest.json the network's name and arguments, the class names, the preprocessing,
+the recipe, the figures, the versions and the hash of the weights.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+from torch import nn
+
+from opsin import zoo
+from opsin.data.preprocess import Preprocess
+from opsin.engine.checkpoint import read_manifest, write_folder
+from opsin.engine.record import versions
+from opsin.errors import OpsinError
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A network that was trained, with all that its use takes."""
+
+    net: nn.Module
+    model: str
+    arguments: dict[str, Any]
+    classes: tuple[str, ...]
+    preprocess: Preprocess
+    recipe: dict[str, Any]
+    figures: dict[str, Any]
+
+    def write(self, folder: Path) -> None:
+        manifest = {
+            "kind": "opsin bundle",
+            "model": self.model,
+            "arguments": self.arguments,
+            "task": "classify",
+            "classes": list(self.classes),
+            "preprocess": self.preprocess.to_dict(),
+            "recipe": self.recipe,
+            "figures": self.figures,
+            "versions": versions(),
+        }
+        write_folder(folder, {"model": self.net.state_dict()}, manifest)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Bundle":
+        """Reads and verifies a bundle; the network is in evaluation mode, on the CPU.
+
+        Raises:
+            OpsinError: no bundle there, or one that is damaged, or that this version does not know.
+        """
+        if not folder.is_dir():
+            raise OpsinError(f"no bundle at {folder}: give a folder such as opsin-runs/…/seed-0/bundle")
+        try:
+            manifest = read_manifest(folder)
+        except ValueError as error:
+            raise OpsinError(f"not a whole bundle: {error}") from None
+        if manifest.get("kind") != "opsin bundle":
+            raise OpsinError(f"{folder} is no bundle: its manifest.json says kind {manifest.get('kind')!r}")
+        try:
+            net = zoo.create_model(manifest["model"], **manifest["arguments"])
+            net.load_state_dict(load_file(folder / "model.safetensors"))
+            return cls(
+                net.eval(),
+                manifest["model"],
+                manifest["arguments"],
+                tuple(manifest["classes"]),
+                Preprocess.from_dict(manifest["preprocess"]),
+                manifest["recipe"],
+                manifest["figures"],
+            )
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise OpsinError(f"cannot use the bundle {folder}: {' '.join(str(error).split())[:300]}") from None

@@ -1,0 +1,116 @@
+"""`opsin compare`: the main job."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def compare(
+    data: str = typer.Argument(help="A folder of class folders (or of train, val, test), or the built-in: digits."),
+    models: str = typer.Option(None, help="Networks to compare, with commas between them."),
+    lineup: str = typer.Option(None, help="A line-up instead: small or large. [default: what suits the images]"),
+    seeds: int = typer.Option(2, help="Runs of each network."),
+    epochs: int = typer.Option(None, help="Passes over the training images. [default: the recipe's]"),
+    minutes: float = typer.Option(None, help="A budget for the whole, instead of epochs."),
+    recipe: str = typer.Option("modern", help="A recipe's name, or a .toml or .json file."),
+    input_size: int = typer.Option(None, help="The images' side in pixels. [default: what suits them]"),
+    metric: str = typer.Option(None, help="top1, balanced or macro_f1. [default: what suits the classes]"),
+    margin: float = typer.Option(0.01, help="How far below the best the pick may be; 0.01 is one point."),
+    tune: bool = typer.Option(True, help="Choose each network's learning rate by a short probe."),
+    groups: str = typer.Option(None, help="Keep images of one group in one part: a regex on paths, or a column."),
+    out: Path = typer.Option(None, help="The folder to write. [default: opsin-runs/<data>-<hash>]"),
+    device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
+    workers: int = typer.Option(None, help="Processes. [default: one for each core]"),
+    as_json: bool = typer.Option(False, "--json", help="Print results.json on standard output."),
+) -> None:
+    """Train a line-up of networks on your images, and see which one to take, and why.
+
+    The same command again goes on where it was stopped.
+    """
+    from rich.console import Console
+
+    from opsin.cli.progress import Terminal
+    from opsin.compare.comparison import compare as run
+    from opsin.compare.request import Request
+    from opsin.report.page import write_page
+
+    request = Request(
+        data=data,
+        models=tuple(name.strip() for name in models.split(",") if name.strip()) if models is not None else None,
+        lineup=lineup,
+        seeds=seeds,
+        epochs=epochs,
+        minutes=minutes,
+        recipe=recipe,
+        input_size=input_size,
+        metric=metric,
+        margin=margin,
+        tune=tune,
+        groups=groups,
+        out=out,
+        device=device,
+        workers=workers,
+        command=shlex.join(["opsin", *sys.argv[1:]]),
+    )
+    with Terminal(Console(stderr=True, highlight=False)) as terminal:
+        comparison = run(request, terminal)
+        page = write_page(comparison.folder)
+    if as_json:
+        print(json.dumps(comparison.results))
+    else:
+        print_summary(Console(highlight=False), comparison.results, comparison.folder, page)
+
+
+def print_summary(console: "Console", results: dict[str, Any], folder: Path, page: Path) -> None:
+    """The results as a table at 80 columns, the pick in a sentence, and where everything lies."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("year", "network", "accuracy", "95 %", "params", "MACs", "latency"):
+        table.add_column(heading, justify="left" if heading == "network" else "right", no_wrap=True)
+    pick = results["pick"]
+    for row in sorted(results["rows"], key=lambda row: (row["year"], row["model"])):
+        style = "bold green" if pick and row["model"] == pick["model"] else None
+        if row["top1_mean"] is None:
+            table.add_row(str(row["year"]), row["model"], "-", row["status"][:24], "", "", "", style="red")
+            continue
+        low, high = row["top1_ci"]
+        cells = (
+            f"{row['top1_mean']:.1%}",
+            f"{100 * low:.1f}-{100 * high:.1f}",
+            short(row["params"]),
+            short(row["macs"]),
+            f"{row['latency_ms_p50']:.2f} ms",
+        )
+        table.add_row(str(row["year"]), row["model"], *cells, style=style)
+    for row in results["baselines"]:
+        if row["top1"] is not None:
+            table.add_row("", row["name"], f"{row['top1']:.1%}", style="dim")
+    console.print(table)
+    console.print()
+    if pick:
+        console.print(Text.assemble("Take ", (pick["model"], "bold green"), ". ", pick["why"]))
+        console.print(Text(f"\nPredict:  opsin predict {bundle_of(folder, results)} IMAGE"), soft_wrap=True)
+    console.print(Text(f"Page:     {page}"), soft_wrap=True)
+
+
+def short(count: int) -> str:
+    """A count with three digits and its unit: 269722 -> 270 k."""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return str(count)
+
+
+def bundle_of(folder: Path, results: dict[str, Any]) -> Path:
+    model = results["pick"]["model"]
+    seeds = next(row["seeds"] for row in results["rows"] if row["model"] == model)
+    return folder / "runs" / model / f"seed-{seeds[0]}" / "bundle"

@@ -1,0 +1,65 @@
+"""The command line: `opsin COMMAND`. One file a command; nothing heavy is imported before a command runs."""
+
+import errno
+import os
+import sys
+
+import typer
+
+from opsin import __version__
+from opsin.cli import compare, list_, predict, show
+from opsin.errors import OpsinError
+
+app = typer.Typer(
+    help="The landmark networks of image recognition, 1989 to 2022, compared on your own images and machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("compare")(compare.compare)
+app.command("predict")(predict.predict)
+app.command("list")(list_.list_models)
+app.command("show")(show.show)
+
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"opsin {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", help="Print the version.", callback=print_version, is_eager=True),
+) -> None:
+    """What all commands share."""
+
+
+def main() -> None:
+    """Runs a command. What a user can mend is one line on stderr and exit code 1; Ctrl-C is 130."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: waiting threads must not burn the processor
+    try:
+        app()
+    except OpsinError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        fail("stopped; the same command again goes on from here", code=130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
+            raise
+        mend = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another folder"
+        where = f" ({error.filename})" if error.filename else ""
+        fail(f"{error.strerror}{where}: {mend}, and start again")
+
+
+def fail(line: str, code: int = 1) -> None:
+    print(f"opsin: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The baselines of a comparison as a task of the pool, kept in its folder once they are fitted."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from opsin.compare.baselines import Part, run_baselines
+from opsin.engine.checkpoint import write_json
+
+
+@dataclass(frozen=True)
+class BaselineJob:
+    """`images` is a .npy file of uint8 [n, C, S, S], at most 32 px; `table` a .npz file with labels and parts [n]."""
+
+    file: Path
+    images: Path
+    table: Path
+    n_classes: int
+    metric: str
+    groups: tuple[str, ...] | None
+
+
+def run(job: BaselineJob, report: Callable[[Any], None]) -> list[dict[str, Any]]:
+    """Fits and scores the baselines, unless the file of an earlier run has them; returns their rows."""
+    if job.file.exists():
+        return json.loads(job.file.read_text(encoding="utf-8"))
+    images, table = np.load(job.images, mmap_mode="r"), np.load(job.table)
+    labels, parts = table["labels"], table["parts"]
+    rows = {part: np.flatnonzero(parts == part) for part in ("train", "val", "test")}
+    train, val, test = (Part(images[rows[part]], labels[rows[part]]) for part in rows)
+    groups = None if job.groups is None else [job.groups[i] for i in rows["test"]]
+    records = [found.record() for found in run_baselines(train, val, test, job.n_classes, job.metric, groups)]
+    write_json(job.file, records)
+    return records

@@ -1,0 +1,54 @@
+"""Line-ups: which networks meet where nobody names any."""
+
+from collections.abc import Sequence
+
+from opsin import zoo
+from opsin.errors import OpsinError, unknown
+
+LINEUPS: dict[str, tuple[str, ...]] = {
+    "small": (
+        "lenet1989",
+        "lenet5",
+        "ciresan_mlp1",
+        "alexnet_32",
+        "nin_cifar",
+        "vgg_32",
+        "resnet20_cifar",
+        "mobilenet_v2_32",
+        "vit_32",
+        "convnext_32",
+    ),
+    "large": (
+        "lenet5",
+        "alexnet",
+        "nin",
+        "vgg11_bn",
+        "resnet18",
+        "resnet50",
+        "mobilenet_v2_100",
+        "vit_tiny_patch16_224",
+        "convnext_tiny",
+    ),
+}
+"""small: one network of each family for images of 16 to 64 px, 1989 to 2022; large: the papers' own, for photos."""
+
+
+def choose(models: Sequence[str] | None, lineup: str | None, input_size: int) -> tuple[str, ...]:
+    """The networks to compare: those named, or a line-up's; by default the one that suits the images' size.
+
+    Raises OpsinError for an unknown network or line-up, or one that is named twice.
+    """
+    if models and lineup:
+        raise OpsinError("--models and --lineup exclude each other: give one of them")
+    if models is not None:
+        if not models:
+            raise OpsinError("--models names no network")
+        for name in models:
+            zoo.card(name)
+        if twice := sorted({name for name in models if models.count(name) > 1}):
+            raise OpsinError(f"--models names {', '.join(twice)} more than once")
+        return tuple(models)
+    lineup = lineup or ("small" if input_size <= 64 else "large")
+    if lineup not in LINEUPS:
+        raise unknown("line-up", lineup, LINEUPS)
+    return LINEUPS[lineup]

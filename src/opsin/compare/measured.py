@@ -1,0 +1,47 @@
+"""What a comparison measures once its workers are gone: the latency of each network on a quiet machine."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from opsin import zoo
+from opsin.compare.watch import Watch
+from opsin.cost import machine
+from opsin.cost.measure import Latency, latency, training_memory
+from opsin.engine.checkpoint import write_json
+from opsin.engine.device import choose_device
+
+FILE = "latency.json"
+THREADS = 1
+
+
+def measure(
+    folder: Path, arguments: dict[str, dict[str, Any]], device: str, watch: Watch
+) -> tuple[dict[str, Latency], dict[str, Any]]:
+    """Latency by network, built with these arguments, and the machine; kept in the folder and measured only once."""
+    if (folder / FILE).exists():
+        kept = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        if kept["latency"].keys() >= arguments.keys():
+            return {model: Latency(**facts) for model, facts in kept["latency"].items()}, kept["machine"]
+    where = choose_device(device)
+    facts = machine.describe(where) | {"latency_threads": THREADS, "load_at_latency": machine.load()}
+    watch.stage("measuring latency", len(arguments))
+    found = {}
+    for model, built in arguments.items():
+        torch.manual_seed(0)
+        net = zoo.create_model(model, **built)
+        found[model] = latency(net, built["in_chans"], built["input_size"], where, threads=THREADS)
+        watch.advance(1)
+    facts["busy"] = any(entry.busy for entry in found.values())
+    write_json(folder / FILE, {"machine": facts, "latency": {model: asdict(entry) for model, entry in found.items()}})
+    return found, facts
+
+
+def memory_mb(model: str, arguments: dict[str, Any], batch_size: int) -> float:
+    """What one training step holds at its peak, in MiB (see `training_memory`)."""
+    with torch.device("meta"):
+        net = zoo.create_model(model, **arguments)
+    return training_memory(net, arguments["in_chans"], arguments["input_size"], batch_size) / 2**20

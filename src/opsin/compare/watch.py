@@ -1,0 +1,25 @@
+"""How a comparison tells of its progress. This watcher is silent; the command line has one that draws."""
+
+from typing import Any
+
+
+class Watch:
+    """What happens, as it happens. Every method may be left as it is."""
+
+    def say(self, line: str) -> None:
+        """A fact worth a line."""
+
+    def stage(self, title: str, total: float | None = None) -> None:
+        """A stage begins, of `total` steps where that is known."""
+
+    def advance(self, done: float) -> None:
+        """So many steps of the stage are done."""
+
+    def started(self, run: str, epochs: int) -> None:
+        """A run begins in a worker."""
+
+    def epoch(self, run: str, metrics: dict[str, Any]) -> None:
+        """A run has ended an epoch, with these metrics (see opsin.engine.train)."""
+
+    def ended(self, run: str, status: str) -> None:
+        """A run has ended: "ok", or why not."""

@@ -1,0 +1,34 @@
+"""Where a run computes, and in which precision."""
+
+import contextlib
+
+import torch
+from torch import nn
+
+from opsin.errors import OpsinError
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of that name; "auto" takes CUDA, then MPS, then the CPU. Raises OpsinError where it is not there."""
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if here[kind]))
+    if name not in here:
+        raise OpsinError(f"unknown device {name!r}; known: auto, cpu, cuda, mps")
+    if not here[name]:
+        raise OpsinError(f"this machine (or its PyTorch) has no {name}; leave --device out, or take cpu")
+    return torch.device(name)
+
+
+def place(net: nn.Module, device: torch.device) -> nn.Module:
+    """Moves a network to its device; on CUDA with channels last, as its convolutions want."""
+    if device.type == "cuda":
+        return net.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return net.to(device)
+
+
+def precision(device: torch.device) -> contextlib.AbstractContextManager:
+    """bfloat16 autocast on CUDA, float32 elsewhere."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return contextlib.nullcontext()

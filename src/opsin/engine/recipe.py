@@ -1,0 +1,95 @@
+"""A recipe: all that decides a training run apart from the network, the data and the seed."""
+
+import dataclasses
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from opsin.errors import OpsinError, unknown
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        name: how people call it.
+        epochs: passes over the training part.
+        batch_size: images a step; the last steps of an epoch share what is left, so that none is tiny.
+        optimizer: "adamw" or "sgd" (with `momentum`).
+        learning_rate: the peak, after warm-up.
+        momentum: of SGD; AdamW has its usual (0.9, 0.999).
+        weight_decay: decoupled for AdamW; never on biases, normalisations or other vectors.
+        warmup: share of the steps in which the rate rises linearly from zero.
+        schedule: "cosine" to zero, or "constant", after the warm-up.
+        label_smoothing: share of the target spread evenly over all classes.
+        clip_norm: the gradient's greatest norm; None for no limit.
+        augment: "auto" for shifts and flips suited to the data (grey images are never flipped), or "none".
+        rates: factors on `learning_rate` that the comparison's short probe tries on validation.
+        probe: share of the epochs that one such probe takes.
+    """
+
+    name: str
+    epochs: int = 20
+    batch_size: int = 64
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 3e-3
+    momentum: float = 0.9
+    weight_decay: float = 0.05
+    warmup: float = 0.05
+    schedule: Literal["cosine", "constant"] = "cosine"
+    label_smoothing: float = 0.1
+    clip_norm: float | None = 1.0
+    augment: Literal["auto", "none"] = "auto"
+    rates: tuple[float, ...] = (1 / 3, 1.0, 3.0)
+    probe: float = 0.15
+
+    def __post_init__(self):
+        checks = {
+            "epochs must be at least 1": self.epochs >= 1,
+            "batch_size must be at least 2": self.batch_size >= 2,
+            "optimizer must be adamw or sgd": self.optimizer in ("adamw", "sgd"),
+            "learning_rate must be above 0": self.learning_rate > 0,
+            "weight_decay must not be negative": self.weight_decay >= 0,
+            "warmup must be a share from 0 to 1": 0 <= self.warmup <= 1,
+            "schedule must be cosine or constant": self.schedule in ("cosine", "constant"),
+            "label_smoothing must be from 0 to below 1": 0 <= self.label_smoothing < 1,
+            "clip_norm must be above 0": self.clip_norm is None or self.clip_norm > 0,
+            "augment must be auto or none": self.augment in ("auto", "none"),
+            "rates must be one or more factors above 0": bool(self.rates) and min(self.rates) > 0,
+            "probe must be a share above 0, at most 1": 0 < self.probe <= 1,
+        }
+        for mend, holds in checks.items():
+            if not holds:
+                raise OpsinError(f"recipe {self.name!r}: {mend}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self) | {"rates": list(self.rates)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Recipe":
+        """Raises OpsinError for a key that a recipe does not have, naming the nearest ones, or for a wrong value."""
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        for key, value in values.items():
+            if key not in known:
+                raise unknown("key of a recipe", key, known)
+            wants_number = known[key].type in (int, float)
+            if wants_number and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise OpsinError(f"recipe: {key} must be a number, not {value!r}")
+        if "name" not in values:
+            raise OpsinError("recipe: it needs a name")
+        if "rates" in values:
+            values = values | {"rates": tuple(values["rates"])}
+        return cls(**values)
+
+    @classmethod
+    def read(cls, path: Path) -> "Recipe":
+        """Reads a .toml or .json file. Raises OpsinError where it cannot be read as a recipe."""
+        try:
+            text = path.read_text(encoding="utf-8")
+            values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        except (OSError, ValueError) as error:
+            raise OpsinError(f"cannot read the recipe {path}: {error}") from None
+        return cls.from_dict({"name": path.stem} | values)

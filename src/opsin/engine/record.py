@@ -1,0 +1,65 @@
+"""The record of a run: a folder with run.json, metrics.jsonl, checkpoints/ and bundle/.
+
+`run.json` is written last, and whole: a folder that has one is a run that has ended.
+"""
+
+import json
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+from opsin import __version__
+from opsin.engine.checkpoint import write_json
+
+SCHEMA = 1
+
+
+def versions() -> dict[str, str]:
+    """Of all that can change a number."""
+    import numpy
+    import torch
+
+    return {
+        "opsin": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+    }
+
+
+class Record:
+    """The folder of one run."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.checkpoints = folder / "checkpoints"
+        self.bundle = folder / "bundle"
+        self.predictions = folder / "predictions.npz"
+
+    def ended(self) -> dict[str, Any] | None:
+        """run.json of a run that has ended, else None."""
+        try:
+            run = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return run if run.get("schema") == SCHEMA else None
+
+    def write_metrics(self, history: list[dict[str, Any]]) -> None:
+        """metrics.jsonl, one line an epoch."""
+        text = "".join(json.dumps(epoch) + "\n" for epoch in history)
+        part = self.folder / f".metrics.{os.getpid()}"
+        part.write_text(text, encoding="utf-8")
+        part.replace(self.folder / "metrics.jsonl")
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def end(self, run: dict[str, Any]) -> dict[str, Any]:
+        """Writes run.json: the run has ended, and its checkpoints are not needed any more."""
+        run = {"schema": SCHEMA} | run | {"versions": versions()}
+        write_json(self.folder / "run.json", run)
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        return run

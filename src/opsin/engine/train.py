@@ -1,0 +1,157 @@
+"""Training: one straight loop for every network, task and recipe.
+
+Randomness is counted, not stateful: the order of an epoch and every draw on the images are functions of the seed, the
+epoch and the sample, and PyTorch's generator is seeded anew before each step, so that there is no random state to
+save: a run that goes on from a checkpoint ends with the same bits as one that was never broken.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from opsin.data.augment import Augment, suited_to
+from opsin.data.counted import epoch_order, key
+from opsin.data.preprocess import Preprocess
+from opsin.engine.checkpoint import Checkpoints
+from opsin.engine.device import place, precision
+from opsin.engine.evaluate import predict
+from opsin.engine.optim import learning_rate, make_optimizer
+from opsin.engine.recipe import Recipe
+from opsin.errors import OpsinError
+
+CHECKPOINT_SECONDS = 30.0
+"""A checkpoint is written after the first epoch that ends this long after the last one."""
+
+
+class Diverged(OpsinError):
+    """The loss is no longer a finite number."""
+
+
+class Task(Protocol):
+    """What the engine asks of a task."""
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor: ...
+
+    def metrics(self, logits: Tensor, labels: Tensor) -> dict[str, float]: ...
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images as uint8 [n, C, S, S], their labels [n], and the indices of the parts that training may see."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    train: np.ndarray
+    val: np.ndarray
+    preprocess: Preprocess
+
+
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """The seed of PyTorch's generator (dropout, drop-path) for one step: a function of its arguments alone."""
+    return key(seed, step, rank)
+
+
+def train(
+    net: nn.Module,
+    data: Data,
+    recipe: Recipe,
+    task: Task,
+    *,
+    seed: int,
+    device: torch.device,
+    checkpoints: Path | None = None,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Trains `net` in place, by the last epoch's weights; validation picks no epoch.
+
+    Args:
+        checkpoints: a folder to write checkpoints into and to go on from, if it has any.
+        on_epoch: called after each epoch with its metrics.
+
+    Returns:
+        The metrics of each epoch: epoch (from 1), train_loss, val_loss, val_top1, learning_rate and seconds.
+
+    Raises:
+        Diverged: the loss became infinite or not a number.
+    """
+    place(net, device)
+    optimizer = make_optimizer(net, recipe)
+    keeper = Checkpoints(checkpoints) if checkpoints else None
+    history = keeper.resume(net, optimizer) if keeper else []
+    channels, size = data.images.shape[1:3]
+    augment = suited_to(channels, size) if recipe.augment == "auto" else None
+    labels = torch.from_numpy(data.labels)
+    saved = time.monotonic()
+    for epoch in range(len(history), recipe.epochs):
+        began = time.monotonic()
+        metrics = train_epoch(net, data, labels, recipe, task, optimizer, augment, seed, epoch, device)
+        logits = predict(net, data.images, data.val, data.preprocess, device)
+        metrics |= {f"val_{name}": value for name, value in task.metrics(logits, labels[data.val]).items()}
+        history.append({"epoch": epoch + 1} | metrics | {"seconds": time.monotonic() - began})
+        if on_epoch:
+            on_epoch(history[-1])
+        if keeper and epoch + 1 < recipe.epochs and time.monotonic() - saved > CHECKPOINT_SECONDS:
+            keeper.save(epoch + 1, net, optimizer, history)
+            saved = time.monotonic()
+    return history
+
+
+def train_epoch(
+    net: nn.Module,
+    data: Data,
+    labels: Tensor,
+    recipe: Recipe,
+    task: Task,
+    optimizer: torch.optim.Optimizer,
+    augment: Augment | None,
+    seed: int,
+    epoch: int,
+    device: torch.device,
+) -> dict[str, float]:
+    """One pass over the training part; returns its mean loss and its last learning rate."""
+    net.train()
+    order = data.train[epoch_order(seed, epoch, len(data.train))]
+    steps = math.ceil(len(order) / recipe.batch_size)
+    total = torch.zeros((), device=device)
+    rate = 0.0
+    for i, samples in enumerate(np.array_split(order, steps)):
+        step = epoch * steps + i
+        torch.manual_seed(step_seed(seed, step))
+        rate = learning_rate(recipe, step, recipe.epochs * steps)
+        images = torch.from_numpy(data.images[samples]).to(device, non_blocking=True)
+        if augment:
+            images = augment(images, seed, epoch, samples)
+        batch = data.preprocess.normalize(images), labels[samples].to(device, non_blocking=True)
+        total += train_step(net, *batch, task, optimizer, rate, recipe.clip_norm) * len(samples)
+        if (i % 50 == 0 or i == steps - 1) and not math.isfinite(total.item()):
+            raise Diverged(f"the loss became {total.item()} in epoch {epoch + 1} (learning rate {rate:.2g})")
+    return {"train_loss": total.item() / len(order), "learning_rate": rate}
+
+
+def train_step(
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    task: Task,
+    optimizer: torch.optim.Optimizer,
+    rate: float,
+    clip_norm: float | None,
+) -> Tensor:
+    """One step of the optimizer on images [N, C, S, S] and labels [N]; returns the loss, detached, on the device."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    with precision(images.device):
+        loss = task.loss(net(images), labels)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    if clip_norm is not None:
+        nn.utils.clip_grad_norm_(net.parameters(), clip_norm)
+    optimizer.step()
+    return loss.detach()
