@@ -71,9 +71,9 @@ def pick(scores: Resampled, latency: Mapping[str, float], macs: Mapping[str, int
         model=scores.models[chosen],
         why="",
         deficit=float(deficits(scores.observed)[chosen]),
-        deficit_ci=(None, deficit_upper(scores, chosen)),
+        deficit_ci=(None, 0.0 if rival is None else upper_bound(scores, rival, chosen)),
         picked_in_resamples=dict(sorted(((m, n) for m, n in counts if n), key=lambda pair: (-pair[1], pair[0]))),
-        smallest_visible_deficit=smallest_visible(scores, chosen),
+        smallest_visible_deficit=None if rival is None else smallest_visible(scores, rival, chosen),
         candidates=tuple(scores.models[at] for at in by_time),
     )
     against = None if rival is None else scores.models[rival]
@@ -89,7 +89,7 @@ def deficits(means: Floats) -> Floats:
 def candidates(scores: Resampled, margin: float) -> NDArray[np.bool_]:
     """The networks, [M], whose deficit is at most the margin, and whose interval does not rule that out."""
     best = int(scores.observed.argmax())
-    lower = np.array([_bound(scores, best, at, LEVEL) for at in range(len(scores.models))])
+    lower = np.array([lower_bound(scores, best, at) for at in range(len(scores.models))])
     return (deficits(scores.observed) <= margin + SAME) & (lower <= margin + SAME)
 
 
@@ -109,38 +109,40 @@ def rival_of(scores: Resampled, at: int) -> int | None:
     return None if len(others) == 0 else int(others[scores.observed[others].argmax()])
 
 
-def _bound(scores: Resampled, rival: int, at: int, level: float) -> float:
-    """The bound at `level` of how far network `at` is below `rival`, paired."""
-    behind = scores.draws[:, rival] - scores.draws[:, at]
-    return float(bounds(behind, float(scores.observed[rival] - scores.observed[at]), (level,))[0])
+def lower_bound(scores: Resampled, rival: int, at: int) -> float:
+    """The one-sided 95 % lower bound of how far network `at` is below `rival`, paired; negative where it may lead."""
+    return float(bounds(*_behind(scores, rival, at), (LEVEL,))[0])
 
 
-def deficit_upper(scores: Resampled, at: int) -> float:
-    """The one-sided 95 % upper bound of a network's deficit to its rival, 0..1.
+def upper_bound(scores: Resampled, rival: int, at: int) -> float:
+    """The one-sided 95 % upper bound of how far network `at` is below `rival`, paired, 0..1; 0 where it leads.
 
     Where no answer differs no resample can, and the bound is the exact binomial one for nothing seen among as many
-    images (or groups).
+    images (or groups); with fewer than two of them nothing is known, and it is 1.
     """
-    rival = rival_of(scores, at)
-    if rival is None:
-        return 0.0
-    if np.ptp(scores.draws[:, rival] - scores.draws[:, at]) < SAME:
-        return max(0.0, float(scores.observed[rival] - scores.observed[at])) + 1 - LEVEL ** (1 / scores.units)
-    return max(0.0, _bound(scores, rival, at, 1 - LEVEL))
+    if scores.units < 2:
+        return 1.0
+    draws, observed = _behind(scores, rival, at)
+    upper = float(bounds(draws, observed, (1 - LEVEL,))[0])
+    unseen = 1 - LEVEL ** (1 / scores.units) if np.ptp(draws) < SAME else 0.0
+    return max(0.0, upper, unseen)
 
 
-def smallest_visible(scores: Resampled, at: int) -> float | None:
-    """The deficit to its rival that would have been called above 0 with 80 % power at one-sided 5 %, 0..1.
+def _behind(scores: Resampled, rival: int, at: int) -> tuple[Floats, float]:
+    return scores.draws[:, rival] - scores.draws[:, at], float(scores.observed[rival] - scores.observed[at])
+
+
+def smallest_visible(scores: Resampled, rival: int, at: int) -> float:
+    """The deficit to `rival` that would have been called above 0 with 80 % power at one-sided 5 %, 0..1.
 
     1.645 + 0.842 standard errors of the paired difference. The error is at least the one that a deficit of this size
     brings with it, since at least as many answers must differ; so a handful of images never promises to show anything.
     """
-    rival = rival_of(scores, at)
-    if rival is None:
-        return None
-    error = float(np.std(scores.draws[:, rival] - scores.draws[:, at]))
+    if scores.units < 2:
+        return 1.0
+    draws, _ = _behind(scores, rival, at)
     answers = scores.images * min(len(scores.by_seed[scores.models[i]]) for i in (rival, at))
-    return min(1.0, max(_REACH * error, _REACH**2 / answers))
+    return min(1.0, max(_REACH * float(np.std(draws)), _REACH**2 / answers))
 
 
 def _reasons(chosen: Pick, scores: Resampled, rival: str | None, margin: float) -> str:

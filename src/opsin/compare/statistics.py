@@ -131,29 +131,34 @@ def resample(
 
 
 class _Scorer:
-    """Scores J runs under weights of units [c, U] -> [c, J], by products with sparse counts of each unit."""
+    """Scores J runs under weights of units [c, U] -> [c, J], by products with the counts of each unit."""
 
     def __init__(self, truth: NDArray, runs: NDArray, unit: NDArray, n_classes: int, metric: str):
         self.metric = metrics.find(metric)
-        if metric == "top1":  # right or wrong is all that matters: two classes, however many there are
-            truth, runs, n_classes = np.zeros_like(truth), (runs != truth).astype(np.int64), 2
-        self.runs, self.classes, self.units = len(runs), n_classes, int(unit.max()) + 1
-        column = np.arange(len(runs))[:, None] * n_classes  # J 1
         right = runs == truth  # J n
+        if metric == "top1":  # needs no more than the total over classes
+            truth, n_classes = np.zeros_like(truth), 1
+        self.runs, self.classes, self.units = len(runs), n_classes, int(unit.max()) + 1
+        first = np.arange(len(runs))[:, None] * n_classes  # J 1
         units = np.broadcast_to(unit, runs.shape)
-        self.hits = self._count(units[right], (column + truth)[right], len(runs))
-        self.predicted = self._count(units.ravel(), (column + runs).ravel(), len(runs))
+        self.hits = self._count(units[right], (first + truth)[right], len(runs))
         self.actual = self._count(unit, truth, 1)
+        self.predicted = self.hits  # which metrics other than F1 do not look at
+        if metric == "macro_f1":
+            self.predicted = self._count(units.ravel(), (first + runs).ravel(), len(runs))
 
-    def _count(self, unit: NDArray, column: NDArray, runs: int) -> sparse.csr_array:
+    def _count(self, unit: NDArray, column: NDArray, runs: int) -> NDArray | sparse.csr_array:
+        """How often each unit and column meet, [U, runs * K]; dense where there is one column a run."""
         shape = (self.units, runs * self.classes)
-        return sparse.coo_array((np.ones(len(unit)), (unit, column)), shape=shape).tocsr()
+        counts = sparse.coo_array((np.ones(len(unit)), (unit, column)), shape=shape)
+        return counts.toarray() if self.classes == 1 else counts.tocsr()
 
     def __call__(self, weights: Floats) -> Floats:
-        def by_class(counts: sparse.csr_array) -> Floats:
+        def by_class(counts: NDArray | sparse.csr_array) -> Floats:
             return np.asarray(weights @ counts).reshape(len(weights), -1, self.classes)  # c J K
 
-        return self.metric(by_class(self.hits), by_class(self.actual), by_class(self.predicted))
+        hits, actual = by_class(self.hits), by_class(self.actual)
+        return self.metric(hits, actual, hits if self.predicted is self.hits else by_class(self.predicted))
 
 
 def _image_draws(score: _Scorer, resamples: int, seed: int) -> Iterator[Floats]:
