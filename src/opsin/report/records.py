@@ -1,0 +1,95 @@
+"""The two files of a comparison's folder, read: results.json, and page.json with what the page alone shows."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from opsin.errors import OpsinError
+from opsin.report.words import display_names, known
+
+Row = dict[str, Any]
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Records:
+    """A comparison as it stands in its files. `page` may lack any part."""
+
+    results: dict[str, Any]
+    page: dict[str, Any]
+
+    @property
+    def rows(self) -> list[Row]:
+        """All networks that were run, oldest first."""
+        return sorted(self.results["rows"], key=lambda row: (row["year"], row["model"]))
+
+    @cached_property
+    def ok(self) -> list[Row]:
+        """The networks that finished."""
+        return [row for row in self.rows if row["status"] == "ok" and known(row["top1_mean"])]
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """How the page calls each network: the model's name -> "ResNet-20"."""
+        return display_names([(row["model"], row["family"]) for row in self.rows])
+
+    def name(self, model: str) -> str:
+        return self.names.get(model, model)
+
+    @property
+    def best(self) -> Row | None:
+        """The network with the highest test accuracy."""
+        return max(self.ok, key=lambda row: row["top1_mean"], default=None)
+
+    @cached_property
+    def picked(self) -> Row | None:
+        """The pick's row; None where nothing was picked."""
+        model = (self.results.get("pick") or {}).get("model")
+        return next((row for row in self.ok if row["model"] == model), None)
+
+    @property
+    def pick(self) -> dict[str, Any]:
+        """The pick as recorded; empty where nothing was picked."""
+        return self.results["pick"] if self.picked else {}
+
+    @property
+    def n_images(self) -> int:
+        data = self.results["data"]
+        return data["n_train"] + data["n_val"] + data["n_test"]
+
+
+def interval_of(row: Row) -> tuple[float, float]:
+    """The interval of a finished network's accuracy; the mean twice where none is known."""
+    mean, ci = row["top1_mean"], row.get("top1_ci")
+    if not ci or not all(known(end) for end in ci):
+        return mean, mean
+    return min(ci[0], mean), max(ci[1], mean)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OpsinError(f"cannot read {path}: {error.strerror}; run `opsin compare` first") from error
+    except ValueError as error:
+        raise OpsinError(f"{path} is not a JSON file ({error}); run the comparison again") from error
+    if not isinstance(found, dict):
+        raise OpsinError(f"{path} holds no JSON object; run the comparison again")
+    return found
+
+
+def read_records(folder: Path) -> Records:
+    """Reads `folder`/results.json, and page.json where there is one.
+
+    Raises OpsinError where results.json is absent, broken or of another schema, or page.json is broken.
+    """
+    results = _read(folder / "results.json")
+    if results.get("schema") != SCHEMA:
+        raise OpsinError(
+            f"{folder / 'results.json'} has schema {results.get('schema')!r}, this page reads {SCHEMA}: "
+            "run the comparison again with this version"
+        )
+    extra = folder / "page.json"
+    return Records(results, _read(extra) if extra.exists() else {})

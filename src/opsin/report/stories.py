@@ -1,0 +1,204 @@
+"""What the page says in sentences. Each is worked out from the records, and says no more than they bear."""
+
+from typing import Any
+
+from opsin.report import charts, words
+from opsin.report.records import Records, Row
+
+METRICS = {"top1": "accuracy", "balanced": "balanced accuracy", "macro_f1": "macro F1"}
+
+
+def headline(records: Records) -> str:
+    images = words.plural(records.n_images, "image")
+    if not records.ok:
+        return f"On these {images}, no network finished."
+    if records.picked is None:
+        return f"On these {images}, no network could be picked."
+    name = records.name(records.picked["model"])
+    if len(records.ok) == 1:
+        return f"One network finished on these {images}: {name}."
+    return f"On these {images}, take {name}."
+
+
+def standfirst(records: Records) -> str:
+    """The pick's own figures in a sentence, or why there is none."""
+    row = records.picked
+    if row is None:
+        if not records.ok:
+            return "Every network failed; the table says how."
+        return "The networks below were trained and measured, but the records name no pick."
+    n_test = words.plural(records.results["data"]["n_test"], "test image")
+    span = words.interval(row.get("top1_ci"))
+    parts = [f"{words.percent(row['top1_mean'])} of {n_test} right" + (f" (95{words._GAP}%: {span})" if span else "")]
+    if words.known(row["latency_ms_p50"]):
+        parts.append(f"{words.milliseconds(row['latency_ms_p50'])} for an image on this machine")
+    parts.append(f"{words.count(row['params'])} parameters")
+    parts.append(f"{words.count(row['macs'])} MACs")
+    return ", ".join(parts) + "."
+
+
+def summary(records: Records) -> list[tuple[str, str]]:
+    """The strip under the headline: what it is, how much of it."""
+    data, machine, plan = (records.results[key] for key in ("data", "machine", "plan"))
+    device = machine.get("gpu") or f"{machine['cpu']}, {words.plural(machine['cores'], 'core')}"
+    sides = [f"{height} × {width}" for height, width, _ in data["native_sizes"][:1]]
+    more = " and others" if len(data["native_sizes"]) > 1 else ""
+    return [
+        ("Images", f"{records.n_images:,}" + (f", {sides[0]} px{more}" if sides else "")),
+        ("Classes", f"{len(data['classes']):,}"),
+        ("Networks", f"{len(records.ok)} of {len(records.rows)}" if len(records.ok) < len(records.rows) else str(len(records.rows))),
+        ("Training", f"{words.plural(plan['epochs'], 'epoch')}, {words.plural(len(plan['seeds']), 'seed')}"),
+        ("Time", words.duration(records.results["seconds"])),
+        ("Machine", device),
+    ]  # fmt: skip
+
+
+def _close(records: Records, rows: list[Row]) -> tuple[Row, list[Row]]:
+    best = max(rows, key=lambda row: row["top1_mean"])
+    margin = records.results["plan"]["margin"]
+    return best, [row for row in rows if best["top1_mean"] - row["top1_mean"] <= margin + 1e-12]
+
+
+def operations_title(records: Records) -> str:
+    rows = charts.drawable(records, charts.OPERATIONS)
+    best, close = _close(records, rows)
+    name = records.name(best["model"])
+    if len(rows) == 1:
+        return f"{name}: {words.percent(best['top1_mean'])} with {words.count(best['macs'])} operations an image"
+    cheapest = min(close, key=lambda row: row["macs"])
+    margin = words.points(records.results["plan"]["margin"])
+    if len(close) == 1:
+        return f"{name} is the most accurate, by more than {margin}"
+    if cheapest is best:
+        return f"{name} is the most accurate, and needs fewer operations than any other network within {margin}"
+    share = words.sentence(words.spelled(len(close)))
+    ratio = words.times(best["macs"] / cheapest["macs"])
+    return (
+        f"{share} of {words.spelled(len(rows))} networks lie within {margin} of the best; of these "
+        f"{records.name(cheapest['model'])} needs the fewest operations, {ratio} times fewer than {name}"
+    )
+
+
+def latency_title(records: Records) -> str:
+    """The pair of networks that contradicts most the rule that fewer operations take less time, if any does."""
+    rows = charts.drawable(records, charts.LATENCY)
+    pairs = [
+        ((b["macs"] / a["macs"]) * (a["latency_ms_p50"] / b["latency_ms_p50"]), a, b)
+        for a in rows
+        for b in rows
+        if a["macs"] and b["macs"] / a["macs"] >= 1.5 and a["latency_ms_p50"] / b["latency_ms_p50"] >= 1.2
+    ]
+    if pairs:
+        _, a, b = max(pairs, key=lambda pair: pair[0])
+        fewer = words.times(b["macs"] / a["macs"])
+        slower = words.times(a["latency_ms_p50"] / b["latency_ms_p50"])
+        return (
+            f"Fewer operations are not always faster: {records.name(a['model'])} does {fewer} times fewer than "
+            f"{records.name(b['model'])} and takes {slower} times as long"
+        )
+    ordered = sorted(rows, key=lambda row: row["latency_ms_p50"])
+    fast, slow = ordered[0], ordered[-1]
+    first = f"{records.name(fast['model'])} takes {words.milliseconds(fast['latency_ms_p50'])} for an image"
+    if fast is slow:
+        return first
+    return f"{first}, {records.name(slow['model'])} {words.milliseconds(slow['latency_ms_p50'])}"
+
+
+def _dated(records: Records, row: Row) -> str:
+    name, year = records.name(row["model"]), str(row["year"])
+    return name if name.endswith(year) else f"{name} ({year})"
+
+
+def year_title(records: Records) -> str:
+    rows = records.ok
+    old, new, best = rows[0], rows[-1], records.best
+    if best is None or old["year"] == new["year"]:
+        return f"All of {old['year']}" if len(rows) > 1 else f"{records.name(old['model'])}, {old['year']}"
+    told = (
+        f"From {_dated(records, old)} to {_dated(records, new)}: "
+        f"{words.percent(old['top1_mean'])} to {words.percent(new['top1_mean'])}"
+    )
+    if best is new or best is old:
+        return told
+    return f"{told}. The best is from {best['year']}: {records.name(best['model'])}"
+
+
+def baseline_story(records: Records) -> str:
+    """How the methods from before 2012 do beside the networks, without sparing either."""
+    done = {b["name"]: b for b in records.results["baselines"] if b["status"] == "ok" and words.known(b["top1"])}
+    told = []
+    majority = done.pop("majority class", None)
+    best = records.best
+    if done and best is not None:
+        top = max(done.values(), key=lambda b: b["top1"])
+        told.append(_against(records, best, top))
+        told += [
+            f"{words.sentence(_article(b['name']))} gets {words.percent(b['top1'])}."
+            for b in done.values()
+            if b is not top
+        ]
+    if majority:
+        told.append(f"Always naming the largest class would get {words.percent(majority['top1'])}.")
+    return " ".join(told)
+
+
+def _article(name: str) -> str:
+    return f"an {name}" if name[:3] == "RBF" else f"a {name}" if name.startswith(("k-", "linear")) else name
+
+
+def _against(records: Records, best: Row, top: dict[str, Any]) -> str:
+    beaten = [row for row in records.ok if row["top1_mean"] < top["top1"]]
+    share = f"{words.spelled(len(beaten))} of the {words.spelled(len(records.ok))} networks"
+    first = (
+        f"{words.sentence(_article(top['name']))}, fitted in {words.duration(top['seconds'])}, "
+        f"gets {words.accuracy(top['top1'], top.get('top1_ci'))}"
+    )
+    era = "That was the state of the field before 2012."
+    ends = best.get("top1_ci")
+    low = min(ends[0], best["top1_mean"]) if ends and words.known(ends[0]) else best["top1_mean"]
+    if top["top1"] >= best["top1_mean"]:
+        return f"{first}: no network here does better. {era}"
+    if top["top1"] >= low:
+        ahead = f" and ahead of {share}" if beaten else ""
+        return f"{first}: as good as the best networks, as far as these images can tell{ahead}. {era}"
+    errors = (1 - top["top1"]) / max(1 - best["top1_mean"], 1 / (2 * records.results["data"]["n_test"]))
+    ahead = f"It is ahead of {share}; " if beaten else ""
+    rest = f"{records.name(best['model'])} makes {words.times(errors)} times fewer mistakes."
+    return f"{first}. {ahead}{rest} {era}"
+
+
+def confusion_title(name: str, pairs: list[dict[str, Any]]) -> str:
+    if not pairs:
+        return f"{name} makes no mistake on the test images"
+    worst = pairs[0]
+    if worst["count"] == 1:
+        return f"{name}’s mistakes are scattered: no confusion occurs twice"
+    return (
+        f"{name}’s most frequent confusion: {worst['truth']} taken for {worst['predicted']}, "
+        f"{'twice' if worst['count'] == 2 else '%d times' % worst['count']} in {worst['of']}"
+    )
+
+
+def deficit_title(records: Records) -> str:
+    """How far the pick lies behind the best on validation."""
+    pick = records.pick
+    name, deficit = records.name(pick.get("model", "")), pick.get("deficit")
+    if not words.known(deficit) or deficit is None or len(records.ok) == 1:
+        return ""
+    if deficit < 0.0005:
+        return f"No network does better than {name} on validation"
+    return f"{name} is {words.points(deficit)} behind the best on validation"
+
+
+def pick_note(records: Records) -> str | None:
+    """A word of caution where the data could not show a deficit as small as the margin."""
+    visible = records.pick.get("smallest_visible_deficit")
+    margin = records.results["plan"]["margin"]
+    if visible is None or not words.known(visible):
+        return None
+    if visible > margin:
+        return (
+            f"These images could not have shown a deficit smaller than {words.points(visible)}: the margin of "
+            f"{words.points(margin)} is finer than what they can tell. More images, or more seeds, would sharpen it."
+        )
+    return f"The smallest deficit that these images could have shown is {words.points(visible)}."
