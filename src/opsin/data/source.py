@@ -244,9 +244,9 @@ def _check_files(folder: Path, ids: list[str]) -> None:
     others = [name for name in ids if Path(name).suffix.lower() not in _SUFFIXES and not _is_image(folder, name)]
     if others:
         files, it = many(len(others), "file"), "it" if len(others) == 1 else "them"
-        kinds = ", ".join(FORMATS)
         raise OpsinError(
-            f"{folder} has {files} beside its images, of no kind that is read ({kinds}): {named(others)}; take {it} away"
+            f"{folder} has {files} beside its images, of no kind that is read ({', '.join(FORMATS)}): {named(others)}; "
+            f"take {it} away"
         )
 
 
