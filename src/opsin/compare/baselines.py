@@ -76,11 +76,23 @@ def run_baselines(
     """The three baselines, fitted on `train`, chosen on `val`, scored on `test`, whose images `groups` [n] may group.
 
     Images are expected small, at most 32 px a side; the learners are skipped, and say so, with more than 5,000
-    training images. Raises ValueError for larger images or arrays that do not fit together.
+    training images. All runs on one thread: so the results do not depend on the cores, and a busy machine does not
+    slow it a hundredfold. Raises ValueError for larger images or arrays that do not fit together.
     """
+    import sklearn.linear_model
+    import sklearn.svm  # noqa: F401  before the limit, which binds only the libraries that are loaded
+    from threadpoolctl import threadpool_limits
+
     for part in (train, val, test):
         _check(part, n_classes)
     metrics.find(metric)
+    with threadpool_limits(1):
+        return _run(train, val, test, n_classes, metric, groups)
+
+
+def _run(
+    train: Part, val: Part, test: Part, n_classes: int, metric: str, groups: Sequence | NDArray | None
+) -> list[Baseline]:
     began = time.perf_counter()
     majority = np.full(len(test.labels), np.bincount(train.labels).argmax())
     rows = [_scored(MAJORITY, majority, test, n_classes, groups, time.perf_counter() - began, {})]
