@@ -2,7 +2,7 @@
 
 Both take CIFAR-10's shape (uint8, 3 x 32 x 32, 50,000 of them): a random order, a random crop after padding by 4 px
 of 0, a mirror image half of the time, and normalised floats in batches of 128. One pass of each in turn, several
-times over; the DataLoader's best number of workers counts.
+times over; the DataLoader's best number of workers counts. Opsin's side has one thread, as its training processes do.
 
     python benchmarks/input_speed.py [--cifar FOLDER] [--images N] [--repeats N] [--threads N] [--json]
 
@@ -11,10 +11,13 @@ FOLDER holds `cifar-10-batches-py`; without it the pixels are random, which cost
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +51,7 @@ class PerImage(Dataset):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, i: int) -> tuple[Any, int]:
         return self.transform(Image.fromarray(self.images[i])), int(self.labels[i])
 
 
@@ -92,8 +95,8 @@ def measure(images: np.ndarray, labels: np.ndarray, repeats: int) -> dict[str, l
     loaders = {w: DataLoader(data, BATCH, shuffle=True, num_workers=w, persistent_workers=w > 0) for w in WORKERS}
     found: dict[str, list[float]] = {"opsin": [], **{f"torchvision, {w} workers": [] for w in WORKERS}}
     for repeat in range(repeats + 1):
-        ways = {"opsin": lambda e=repeat: batched_epoch(*tensors, preprocess, e)}
-        ways |= {f"torchvision, {w} workers": lambda x=loaders[w]: loader_epoch(x) for w in WORKERS}
+        ways: dict[str, Callable[[], int]] = {"opsin": partial(batched_epoch, *tensors, preprocess, repeat)}
+        ways |= {f"torchvision, {w} workers": partial(loader_epoch, loader) for w, loader in loaders.items()}
         for name, epoch in ways.items():
             rate = speed(epoch, len(images))
             if repeat:
@@ -106,11 +109,11 @@ def main() -> None:
     parser.add_argument("--cifar", type=Path, help="a folder that holds cifar-10-batches-py")
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, help="of torch, in this process (default: as it is)")
+    parser.add_argument("--threads", type=int, default=1, help="of torch, in this process")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    if given.threads:
-        torch.set_num_threads(given.threads)
+    torch.set_num_threads(given.threads)
+    load_before = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     found = measure(*load(given.cifar, given.images), given.repeats)
     medians = {name: statistics.median(rates) for name, rates in found.items()}
     best = max((name for name in medians if name != "opsin"), key=lambda name: medians[name])
@@ -118,7 +121,8 @@ def main() -> None:
     result = {
         "images": given.images,
         "pixels": "random" if given.cifar is None else "CIFAR-10",
-        "threads": torch.get_num_threads(),
+        "threads": given.threads,
+        "load_before": load_before,
         "images_per_second": {name: round(rate) for name, rate in medians.items()},
         "best_of_torchvision": best,
         "ratio": round(statistics.median(ratios), 2),
@@ -127,7 +131,8 @@ def main() -> None:
     if given.json:
         print(json.dumps(result))
         return
-    print(f"{given.images:,} images of 32 x 32 px ({result['pixels']} pixels), {result['threads']} threads, medians")
+    print(f"{given.images:,} images of 32 x 32 px ({result['pixels']} pixels), medians of {given.repeats} passes")
+    print(f"threads {given.threads}, load average before {load_before}")
     for name, rate in medians.items():
         print(f"  {name:24} {rate:10,.0f} images/s")
     low, high = result["ratio_range"]

@@ -183,6 +183,34 @@ def png_of_size(width, height):
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
 
 
+def png_16_bits(values):
+    """A PNG of 16 bits a value, which Pillow cannot write: uint16 [h, w, channels], of 2 (grey, alpha) to 4."""
+    height, width, channels = values.shape
+    kind = {2: 4, 3: 2, 4: 6}[channels]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_16_bit_colour_and_alpha(channels):
+    values = RNG.integers(0, 65536, (5, 9, channels)).astype(np.uint16)
+    found = as_array(read(io.BytesIO(png_16_bits(values)), "x"))
+    shares = values / 65535
+    want = shares
+    if channels != 3:
+        want = shares[..., :-1] * shares[..., -1:] + 1 - shares[..., -1:]
+    assert np.abs(found - 255 * want).max() <= 2
+
+
+def test_fax(tmp_path):
+    bits = RNG.integers(0, 2, (9, 11)).astype(bool)
+    for photometric in (0, 1):  # whether 0 is white or black
+        path = tmp_path / f"{photometric}.tif"
+        Image.fromarray(bits).save(path, compression="group4", tiffinfo={262: photometric})
+        assert (as_array(read(path)) == bits * 255).all()
+
+
 @pytest.mark.parametrize("side", [30_000, 10_000, 6_400])  # Pillow itself raises, warns, and is silent
 def test_size_in_the_header(side, tmp_path):
     path = tmp_path / "huge.png"

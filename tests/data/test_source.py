@@ -1,9 +1,11 @@
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from opsin.data.scan import scan
 from opsin.data.source import load
 from opsin.errors import OpsinError
 
@@ -261,3 +263,15 @@ def test_groups_by_column(draw):
     fails(folder, "first column must be file_name", "'patient'", groups="patient")
     table.write_bytes(b"file_name,patient\n\xff\xfe,Ann\n")
     fails(folder, "UTF-8", groups="patient")
+
+
+def test_photos():
+    """Real photos in the folders train and val, where they are at hand."""
+    folder = Path(os.environ.get("OPSIN_TEST_DATA", Path(__file__).parents[3] / "shared/data")) / "imagenette224-subset"
+    if not folder.is_dir():
+        pytest.skip("no photos here")
+    source = load(folder)
+    assert len(source.classes) == 10 and source.parts is not None
+    assert (source.parts.count("train"), source.parts.count("test"), len(source)) == (2200, 700, 2900)
+    found = scan(source.take(range(0, 2900, 50)))
+    assert found.channels == 3 and found.native_sizes == ((224, 224, 58),)
