@@ -222,6 +222,16 @@ def test_size_in_the_header(side, tmp_path):
         read(io.BytesIO(path.read_bytes()), "sent")
 
 
+def test_a_frame_larger_than_the_image(tmp_path):
+    path = saved(Image.new("P", (10, 10)), tmp_path / "a.gif")
+    content = bytearray(path.read_bytes())
+    frame = content.index(b"\x2c\0\0\0\0\x0a\0\x0a\0")
+    content[frame + 5 : frame + 9] = b"\xff" * 4
+    path.write_bytes(content)
+    with pytest.raises(BadImage, match=r"^a\.gif is too large or damaged"):
+        read(path, "a.gif")
+
+
 def test_size_cap_is_of_pixels(tmp_path):
     path = saved(Image.fromarray(GREY), tmp_path / "a.png")
     assert read(path, max_pixels=24 * 40).size == (40, 24)

@@ -4,6 +4,7 @@ Whatever a file holds (a palette, CMYK, an alpha channel, 16 bits, a camera's ro
 a PIL image of mode "L" or "RGB". A file that cannot be read is a `BadImage`, which names it and says why.
 """
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,9 +57,9 @@ def read(file: Path | BinaryIO, name: str | None = None, max_pixels: int = MAX_P
             return plain(image)
     except BadImage:
         raise
-    except Image.DecompressionBombError:
+    except Image.DecompressionBombError as error:  # Pillow's own cap, which comes before ours where it is exceeded
         _check_size(name, _size_in_header(file), max_pixels)
-        raise
+        raise BadImage(name, f"is too large or damaged ({error})") from None
     except UnidentifiedImageError:
         raise BadImage(name, _why_unidentified(file)) from None
     except MemoryError:
@@ -110,10 +111,16 @@ def looks_like_image(head: bytes) -> bool:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps the decoders' Python warnings (odd EXIF, large sizes) off stderr. For the thread that starts the others."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Keeps what Pillow says of odd files off stderr. For the thread that starts the others."""
+    log = logging.getLogger("PIL")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _channels_equal(pixels: np.ndarray) -> bool:
@@ -147,25 +154,28 @@ def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
 
 
 def _size_in_header(file: Path | BinaryIO) -> tuple[int, int]:
-    """Width and height of a file whose size made Image.open refuse it."""
+    """Width and height of a file whose size made Image.open refuse it; 0 where they are not to be had."""
+    if isinstance(file, Path):
+        with file.open("rb") as stream:
+            return _size_in_header(stream)
     for name in FORMATS:
         factory, accept = Image.OPEN[name]
-        stream = file.open("rb") if isinstance(file, Path) else file
-        stream.seek(0)
-        if accept is None or accept(stream.read(16)) is True:
-            stream.seek(0)
-            with factory(stream, "") as image:
-                return image.size
-    raise UnidentifiedImageError
+        file.seek(0)
+        if accept is None or accept(file.read(16)) is True:
+            file.seek(0)
+            try:
+                return factory(file, "").size
+            except Exception:  # of any kind, as in read
+                break
+    return 0, 0
 
 
 def _why_unidentified(file: Path | BinaryIO) -> str:
     if isinstance(file, Path):
         with file.open("rb") as stream:
-            head = stream.read(12)
-    else:
-        file.seek(0)
-        head = file.read(12)
+            return _why_unidentified(stream)
+    file.seek(0)
+    head = file.read(12)
     if not head:
         return "is empty (0 bytes)"
     return (
