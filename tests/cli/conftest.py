@@ -1,0 +1,22 @@
+import sys
+
+import pytest
+
+from opsin.cli.main import main
+
+
+@pytest.fixture
+def opsin(monkeypatch, capsys):
+    """Runs the command line in this process: opsin("list", "vgg*") -> (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["opsin", *map(str, arguments)])
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run

@@ -1,0 +1,168 @@
+"""The engine: runs repeat bit for bit, broken or not, and a loss that is no number stops them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from opsin.data.preprocess import Preprocess
+from opsin.engine import train as engine
+from opsin.engine.checkpoint import Checkpoints
+from opsin.engine.optim import learning_rate, make_optimizer
+from opsin.engine.recipe import Recipe
+from opsin.errors import OpsinError
+from opsin.tasks.classify import Classify
+
+CPU = torch.device("cpu")
+RECIPE = Recipe(name="test", epochs=4, batch_size=8, learning_rate=0.01)
+TASK = Classify(0.1)
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    labels = np.arange(40) % 4
+    images = rng.integers(0, 60, (40, 1, 12, 12), dtype=np.uint8)
+    for i, label in enumerate(labels):
+        images[i, :, label * 3 : label * 3 + 3] += 150
+    return engine.Data(images, labels, np.arange(30), np.arange(30, 40), Preprocess(size=12, channels=1))
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(800, 4)
+    )
+
+
+def weights(net):
+    return {key: value.clone() for key, value in net.state_dict().items()}
+
+
+def same(a, b):
+    return all(torch.equal(a[key], b[key]) for key in a)
+
+
+def fit(data, recipe=RECIPE, net=None, **arguments):
+    net = net or network()
+    history = engine.train(net, data, recipe, TASK, seed=arguments.pop("seed", 3), device=CPU, **arguments)
+    return weights(net), history
+
+
+def without_time(history):
+    return [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in history]
+
+
+def test_it_learns_and_repeats_bit_for_bit(data):
+    first, history = fit(data)
+    torch.rand(7)  # a random state of the caller's must not matter
+    second, again = fit(data)
+    assert same(first, second)
+    assert without_time(history) == without_time(again)
+    assert history[-1]["val_top1"] == 1.0
+    assert [epoch["epoch"] for epoch in history] == [1, 2, 3, 4]
+
+
+def test_another_seed_is_another_run(data):
+    assert not same(fit(data)[0], fit(data, seed=4)[0])
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("broken_after", [1, 3])
+def test_a_broken_run_goes_on_to_the_same_bits(data, tmp_path, monkeypatch, optimizer, broken_after):
+    monkeypatch.setattr(engine, "CHECKPOINT_SECONDS", -1.0)
+    recipe = replace(RECIPE, optimizer=optimizer)
+    whole, history = fit(data, recipe)
+
+    def stop(metrics):
+        if metrics["epoch"] == broken_after + 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(data, recipe, checkpoints=tmp_path, on_epoch=stop)
+    seen = []
+    resumed, rest = fit(data, recipe, net=network(9), checkpoints=tmp_path, on_epoch=seen.append)
+    assert [epoch["epoch"] for epoch in seen] == list(range(broken_after + 1, 5))
+    assert same(whole, resumed)
+    assert without_time(rest) == without_time(history)
+
+
+def test_a_damaged_checkpoint_is_passed_over(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "CHECKPOINT_SECONDS", -1.0)
+    whole, _ = fit(data)
+    fit(data, checkpoints=tmp_path)
+    newest = sorted(tmp_path.glob("epoch-*"))[-1]
+    assert newest.name == "epoch-00003"
+    path = newest / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1  # one bit of a weight, which safetensors itself would load
+    path.write_bytes(content)
+    net = network(9)
+    history = Checkpoints(tmp_path).resume(net, make_optimizer(net, RECIPE))
+    assert len(history) == 2
+    assert same(whole, fit(data, net=network(9), checkpoints=tmp_path)[0])
+
+
+def test_a_loss_that_is_no_number_stops_the_run(data):
+    with pytest.raises(engine.Diverged, match=r"the loss became (nan|inf) in epoch 1 \(learning rate"):
+        fit(data, replace(RECIPE, learning_rate=1e30, clip_norm=None, warmup=0.0))
+
+
+def test_no_step_is_tiny(data, monkeypatch):
+    """33 images in batches of 8: five steps of 6 or 7, never one of a single image, which batch norm refuses."""
+    sizes = []
+    step = engine.train_step
+
+    def watched(net, images, *rest):
+        sizes.append(len(images))
+        return step(net, images, *rest)
+
+    monkeypatch.setattr(engine, "train_step", watched)
+    fit(replace(data, train=np.arange(33), val=np.arange(33, 40)), replace(RECIPE, epochs=1))
+    assert sum(sizes) == 33
+    assert max(sizes) <= 8
+    assert min(sizes) >= 6
+
+
+def test_weight_decay_leaves_biases_and_norms_alone():
+    net = network()
+    decayed, free = make_optimizer(net, RECIPE).param_groups
+    assert {id(p) for p in decayed["params"]} == {id(net[0].weight), id(net[5].weight)}
+    assert decayed["weight_decay"] == RECIPE.weight_decay
+    assert len(free["params"]) == 4
+    assert free["weight_decay"] == 0
+
+
+def test_the_rate_warms_up_and_ends_near_zero():
+    rates = [learning_rate(replace(RECIPE, warmup=0.1), step, 100) for step in range(100)]
+    assert all(a < b for a, b in zip(rates[:9], rates[1:10], strict=True))
+    assert max(rates) == pytest.approx(RECIPE.learning_rate)
+    assert all(a > b for a, b in zip(rates[10:-1], rates[11:], strict=True))
+    assert rates[-1] < 0.01 * RECIPE.learning_rate
+    assert learning_rate(replace(RECIPE, schedule="constant", warmup=0), 99, 100) == RECIPE.learning_rate
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"name": "x", "epoch": 3}, "unknown key of a recipe 'epoch'; did you mean epochs"),
+        ({"name": "x", "epochs": 0}, "epochs must be at least 1"),
+        ({"name": "x", "epochs": "many"}, "epochs must be a number"),
+        ({"name": "x", "optimizer": "adam"}, "optimizer must be adamw or sgd"),
+        ({"epochs": 3}, "it needs a name"),
+    ],
+)
+def test_a_wrong_recipe_is_one_line(values, message):
+    with pytest.raises(OpsinError, match=message):
+        Recipe.from_dict(values)
+
+
+def test_recipes_survive_files(tmp_path):
+    recipe = replace(RECIPE, clip_norm=None, rates=(0.5, 1.0))
+    assert Recipe.from_dict(recipe.to_dict()) == recipe
+    (tmp_path / "mine.toml").write_text('epochs = 3\noptimizer = "sgd"\n')
+    assert Recipe.read(tmp_path / "mine.toml") == Recipe("mine", epochs=3, optimizer="sgd")
+    with pytest.raises(OpsinError, match=r"cannot read the recipe .*none\.toml"):
+        Recipe.read(tmp_path / "none.toml")
