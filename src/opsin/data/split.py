@@ -89,7 +89,7 @@ def split(
 def _check_given(source: Source, duplicates: Sequence[Sequence[int]]) -> None:
     assert source.parts is not None
     where = source.path or source.name
-    across = [" = ".join(_pick(source.ids, same)) for same in duplicates if len(set(_pick(source.parts, same))) > 1]
+    across = [_equal(_pick(source.ids, same)) for same in duplicates if len(set(_pick(source.parts, same))) > 1]
     if across:
         raise OpsinError(
             f"identical images stand in different parts of {where} ({many(len(across), 'set')}); keep one of each: "
@@ -110,17 +110,22 @@ def _notes(scan: Scan) -> tuple[str, ...]:
     source, notes = scan.source, []
     if scan.bad:
         notes.append(f"left out, since they cannot be read ({len(scan.bad):,}): {named(scan.bad)}")
-    same = [" = ".join(_pick(source.ids, rows)) for rows in scan.duplicates]
+    same = [_equal(_pick(source.ids, rows)) for rows in scan.duplicates]
     if same:
         notes.append(f"identical images, kept in one part ({many(len(same), 'set')}): {named(same)}")
     torn = [
-        " = ".join(f"{source.ids[i]} ({source.classes[source.labels[i]]})" for i in rows)
+        _equal([f"{source.ids[i]} ({source.classes[source.labels[i]]})" for i in rows])
         for rows in scan.duplicates
         if len(set(source.labels[list(rows)].tolist())) > 1
     ]
     if torn:
         notes.append(f"identical images of different classes ({many(len(torn), 'set')}): {named(torn)}")
     return tuple(notes)
+
+
+def _equal(names: Sequence[str], most: int = 4) -> str:
+    more = f" = {len(names) - most:,} more" if len(names) > most else ""
+    return " = ".join(names[:most]) + more
 
 
 def _pick(values: Sequence[str], rows: Sequence[int]) -> tuple[str, ...]:
