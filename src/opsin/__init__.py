@@ -1,3 +1,54 @@
-"""Opsin: the landmark networks of image recognition, each as its paper has it, compared on your own images."""
+"""Opsin: the landmark networks of image recognition, each as its paper has it, compared on your own images.
+
+    opsin.list_models("resnet*")            names of networks
+    opsin.card("resnet50")                  what is known of one: paper, printed figures, exact counts, departures
+    opsin.create_model("resnet50")          the network, a torch.nn.Module
+    opsin.count_model("resnet50")           parameters and MACs, layer by layer
+    opsin.run_comparison(opsin.Request("photos/"))  what `opsin compare photos/` does
+    opsin.Bundle.read(folder)               a trained network with its classes and preprocessing
+
+Importing it does not import torch: a name is looked up when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "Bundle": "opsin.bundle",
+    "Card": "opsin.cards",
+    "OpsinError": "opsin.errors",
+    "Preprocess": "opsin.data.preprocess",
+    "Recipe": "opsin.engine.recipe",
+    "Request": "opsin.compare.request",
+    "card": "opsin.zoo",
+    "count_model": "opsin.cost.count",
+    "create_model": "opsin.zoo",
+    "list_models": "opsin.zoo",
+    "run_comparison": "opsin.compare.comparison",
+}
+__all__ = [*_PUBLIC, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+if TYPE_CHECKING:
+    from opsin.bundle import Bundle as Bundle
+    from opsin.cards import Card as Card
+    from opsin.compare.comparison import run_comparison as run_comparison
+    from opsin.compare.request import Request as Request
+    from opsin.cost.count import count_model as count_model
+    from opsin.data.preprocess import Preprocess as Preprocess
+    from opsin.engine.recipe import Recipe as Recipe
+    from opsin.errors import OpsinError as OpsinError
+    from opsin.zoo import card as card
+    from opsin.zoo import create_model as create_model
+    from opsin.zoo import list_models as list_models
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'opsin' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from opsin.bundle import Bundle
-from opsin.compare.comparison import compare
+from opsin.compare.comparison import run_comparison
 from opsin.compare.request import Request
 from opsin.cost.count import count_model
 from opsin.errors import OpsinError
@@ -34,7 +34,7 @@ def repeatable(results):
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
     out = tmp_path_factory.mktemp("first") / "out"
-    return compare(Request("digits", out=out, **OPTIONS))
+    return run_comparison(Request("digits", out=out, **OPTIONS))
 
 
 def test_results_are_whole(first):
@@ -93,14 +93,14 @@ def test_the_bundle_stands_for_itself(first):
 
 
 def test_the_same_again_gives_the_same(first, tmp_path):
-    again = compare(Request("digits", out=tmp_path / "out", workers=1, **OPTIONS))
+    again = run_comparison(Request("digits", out=tmp_path / "out", workers=1, **OPTIONS))
     assert repeatable(again.results) == repeatable(first.results)
 
 
 def test_what_has_ended_is_not_run_again(first):
     times = {path: path.stat().st_mtime_ns for path in first.folder.rglob("run.json")}
     assert len(times) == 2 * (3 + 2)
-    wider = compare(Request("digits", out=first.folder, margin=0.05, metric="macro_f1", **OPTIONS))
+    wider = run_comparison(Request("digits", out=first.folder, margin=0.05, metric="macro_f1", **OPTIONS))
     assert {path: path.stat().st_mtime_ns for path in first.folder.rglob("run.json")} == times
     assert (wider.results["plan"]["margin"], wider.results["plan"]["metric"]) == (0.05, "macro_f1")
     assert wider.results["rows"][0]["top1_by_seed"] == first.results["rows"][0]["top1_by_seed"]
@@ -108,7 +108,7 @@ def test_what_has_ended_is_not_run_again(first):
 
 def test_a_folder_belongs_to_one_comparison(first):
     with pytest.raises(OpsinError, match=r"belongs to another comparison \(other seeds\)"):
-        compare(Request("digits", out=first.folder, models=MODELS, epochs=2, seeds=3))
+        run_comparison(Request("digits", out=first.folder, models=MODELS, epochs=2, seeds=3))
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ def compare(
     from rich.console import Console
 
     from opsin.cli.progress import Terminal
-    from opsin.compare.comparison import compare as run
+    from opsin.compare.comparison import run_comparison
     from opsin.compare.request import Request
     from opsin.report.page import write_page
 
@@ -60,7 +60,7 @@ def compare(
         command=shlex.join(["opsin", *sys.argv[1:]]),
     )
     with Terminal(Console(stderr=True, highlight=False)) as terminal:
-        comparison = run(request, terminal)
+        comparison = run_comparison(request, terminal)
         page = write_page(comparison.folder)
     if as_json:
         print(json.dumps(comparison.results))

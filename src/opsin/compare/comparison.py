@@ -71,7 +71,7 @@ class Setting:
         return train, val, test
 
 
-def compare(request: Request, watch: Watch | None = None) -> Comparison:
+def run_comparison(request: Request, watch: Watch | None = None) -> Comparison:
     """Trains networks on the same split of the same images under one recipe, and picks the one to take.
 
     The same request again goes on where it was stopped; what has ended is not run again. Raises OpsinError for
