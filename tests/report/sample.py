@@ -60,9 +60,7 @@ def _row(network: tuple[Any, ...], seeds: list[int], draw: random.Random) -> dic
 def _mark_fronts(rows: list[dict[str, Any]]) -> None:
     for mark, cost in (("pareto", "macs"), ("pareto_latency", "latency_ms_p50")):
         for row in rows:
-            row[mark] = not any(
-                other[cost] <= row[cost] and other["top1_mean"] > row["top1_mean"] for other in rows
-            )
+            row[mark] = not any(other[cost] <= row[cost] and other["top1_mean"] > row["top1_mean"] for other in rows)
 
 
 def _curve(top: float, epochs: int, draw: random.Random) -> dict[str, list[float]]:

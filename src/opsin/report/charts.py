@@ -3,340 +3,111 @@
 Every name that a person gave stands in a chart's data only, never in an expression.
 """
 
-import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
 import vl_convert
 
-from opsin.report import words
-from opsin.report.labels import Anchor, Box, Label, place, text_width
-from opsin.report.records import Records, Row, interval_of
-from opsin.report.scales import (
-    Layout,
-    Scale,
-    floor_of,
-    key_sizes,
-    log_ticks,
-    padded,
-    share_scale,
-    share_ticks,
-    year_steps,
-    year_ticks,
-)
+from opsin.report.records import Records
+from opsin.report.scales import Layout, Scale, log_ticks, share_ticks, year_ticks
+from opsin.report.scene import TIPS, Axis, scene_of
 
 INK, SOFT, RULE, PAPER = "var(--ink)", "var(--soft)", "var(--rule)", "var(--paper)"
-_UNITS = (
-    "datum.value >= 1e9 ? format(datum.value / 1e9, ',.3~g') + ' G' : "
-    "datum.value >= 1e6 ? format(datum.value / 1e6, ',.3~g') + ' M' : "
-    "datum.value >= 1e3 ? format(datum.value / 1e3, ',.3~g') + ' k' : format(datum.value, ',.3~g')"
-)
+_SETS = ("points", "front", "lines", "leaders", "key", "texts")
 
 
-@dataclass(frozen=True)
-class Axis:
-    """What lies along x: the row's key and its scale's kind."""
+def accuracy_chart(records: Records, axis: Axis, layout: Layout) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Test accuracy against `axis`, where at least one row is drawable.
 
-    key: str
-    title: str
-    log: bool
-    labels: str
-
-
-OPERATIONS = Axis("macs", "Multiply–accumulate operations for one image (log scale)", True, _UNITS)
-LATENCY = Axis(
-    "latency_ms_p50", "Median time for one image, ms (log scale)", True, "format(datum.value, ',.3~g')"
-)
-YEAR = Axis("year", "Year of publication", False, "format(datum.value, 'd')")
+    Returns a compiled Vega specification, and the data sets that it reads by name.
+    """
+    scene = scene_of(records, axis, layout)
+    scene.text("Test accuracy", -layout.left + 4.0, -20.0, "quiet")
+    return _spec(axis, layout, scene.x, scene.y), {name: getattr(scene, name) for name in _SETS}
 
 
-@dataclass
-class Scene:
-    """One chart in the making: its scales, and the records of each layer."""
-
-    layout: Layout
-    axis: Axis
-    x: Scale
-    y: Scale
-    floor: float | None
-    points: list[dict[str, Any]] = field(default_factory=list)
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    texts: list[dict[str, Any]] = field(default_factory=list)
-    leaders: list[dict[str, Any]] = field(default_factory=list)
-    front: list[dict[str, Any]] = field(default_factory=list)
-    key: list[dict[str, Any]] = field(default_factory=list)
-
-    def text(self, text: str, left: float, middle: float, kind: str) -> None:
-        """Writes at px: `left` is where it begins, `middle` the middle of its height."""
-        self.texts.append({"x": self.x.value(left), "y": self.y.value(middle), "text": text, "kind": kind})
-
-
-def drawable(records: Records, axis: Axis) -> list[Row]:
-    """The finished networks which have a figure for this axis."""
-    rows = [row for row in records.ok if words.known(row[axis.key])]
-    return [row for row in rows if row[axis.key] > 0]
-
-
-def _baselines(records: Records) -> list[dict[str, Any]]:
-    return [b for b in records.results["baselines"] if b["status"] == "ok" and words.known(b["top1"])]
-
-
-def has_outliers(records: Records) -> bool:
-    """Whether a network is so far off that the charts mark it at their foot."""
-    return floor_of([row["top1_mean"] for row in records.ok]) is not None
-
-
-def below_chart(records: Records, axis: Axis) -> list[dict[str, Any]]:
-    """The baselines that lie under the axis and are therefore told in words."""
-    scale = _share_axis(records, drawable(records, axis), 100)[0]
-    return [b for b in _baselines(records) if b["top1"] < scale.low]
-
-
-def _share_axis(records: Records, rows: Sequence[Row], height: float) -> tuple[Scale, float | None]:
-    floor = floor_of([row["top1_mean"] for row in rows])
-    shown = [row for row in rows if floor is None or row["top1_mean"] >= floor]
-    lows, highs = zip(*(interval_of(row) for row in shown), strict=True)
-    lows = [max(low, floor) for low in lows] if floor is not None else lows
-    return share_scale(lows, highs, [b["top1"] for b in _baselines(records)], height), floor
-
-
-def _tooltip(records: Records, row: Row) -> dict[str, str]:
-    return {
-        "Network": f"{records.name(row['model'])} ({row['year']})",
-        "Model": row["model"],
-        "Test accuracy": words.accuracy(row["top1_mean"], row.get("top1_ci")),
-        "Parameters": words.count(row["params"]),
-        "MACs": words.count(row["macs"]),
-        "Latency": words.milliseconds(row["latency_ms_p50"]),
-    }
-
-
-def _front(rows: Sequence[Row], axis: Axis) -> list[Row]:
-    """The rows that the line joins: the Pareto front as recorded, or by year the best so far."""
-    if axis is not YEAR:
-        mark = "pareto" if axis is OPERATIONS else "pareto_latency"
-        return sorted((row for row in rows if row[mark]), key=lambda row: row[axis.key])
-    best: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row["year"], -row["top1_mean"])):
-        if not best or row["top1_mean"] > best[-1]["top1_mean"]:
-            best.append(row)
-    return best
-
-
-def _scene(records: Records, axis: Axis, layout: Layout) -> Scene:
-    rows = drawable(records, axis)
-    y, floor = _share_axis(records, rows, layout.height)
-    margin = layout.bubble + 4 if axis is not YEAR else 0.06 * layout.width
-    scene = Scene(layout, axis, padded([r[axis.key] for r in rows], layout.width, margin, axis.log), y, floor)
-    largest = max(row["params"] or 1 for row in rows)
-    steps = year_steps(row["year"] for row in rows)
-    for row in rows:
-        low, high = interval_of(row)
-        under = floor is not None and row["top1_mean"] < floor
-        plain = axis is YEAR or under
-        radius = 0.0 if plain else layout.bubble * ((row["params"] or 0) / largest) ** 0.5
-        shown = y.value(layout.height - 7.0) if under else row["top1_mean"]
-        scene.points.append(
-            {
-                "model": row["model"],
-                "name": records.name(row["model"]) + (f" {words.percent(row['top1_mean'])}" if under else ""),
-                "x": row[axis.key],
-                "y": shown,
-                "low": shown if under else max(low, y.low),
-                "high": shown if under else high,
-                "colour": f"var(--y{steps[row['year']]})",
-                "radius": radius,
-                "size": (2 * radius) ** 2,
-                "under": under,
-                "pick": records.picked is row,
-                **_tooltip(records, row),
-            }
-        )
-    scene.points.sort(key=lambda point: -point["radius"])
-    front = [p for row in _front(rows, axis) for p in scene.points if p["model"] == row["model"] and not p["under"]]
-    if len(front) > 1:
-        scene.front = [{"x": p["x"], "y": p["y"]} for p in front] + [{"x": scene.x.high, "y": front[-1]["y"]}]
-    _add_baselines(records, scene)
-    _add_labels(scene)
-    if axis is not YEAR:
-        _add_key(scene, largest)
-    return scene
-
-
-def _add_baselines(records: Records, scene: Scene) -> None:
-    """Rules at the baselines' accuracies; each text where its rule crosses least, from the left."""
-    size, layout = scene.layout.text - 1.5, scene.layout
-    taken = [Box(px - 8, py - 8, px + 8, py + 8) for px, py in _pixels(scene)] + _bars(scene)
-    for baseline in _baselines(records):
-        if baseline["top1"] < scene.y.low:
-            continue
-        scene.lines.append({"y": baseline["top1"]})
-        text = f"{words.sentence(baseline['name'])} {words.percent(baseline['top1'])}"
-        wide, at = text_width(text, size), scene.y.px(baseline["top1"])
-        places = [
-            Box(left, at + shift - size / 2, left + wide, at + shift + size / 2)
-            for shift in (-size * 0.75, size * 0.8)
-            for left in (2.0, *range(30, int(layout.width - wide), 30), layout.width - wide)
-        ]
-        box = min(places, key=lambda p: sum(p.overlap(other) for other in taken))
-        taken.append(box)
-        scene.text(text, box.left, (box.top + box.bottom) / 2, "baseline")
-
-
-def _pixels(scene: Scene) -> list[tuple[float, float]]:
-    return [(scene.x.px(p["x"]), scene.y.px(p["y"])) for p in scene.points]
-
-
-def _bars(scene: Scene) -> list[Box]:
-    """Where the error bars stand."""
-    return [
-        Box(scene.x.px(p["x"]) - 2, scene.y.px(p["high"]), scene.x.px(p["x"]) + 2, scene.y.px(p["low"]))
-        for p in scene.points
-    ]
-
-
-def _front_boxes(scene: Scene) -> list[Box]:
-    """Where the steps of the front run."""
-    spots = [(scene.x.px(p["x"]), scene.y.px(p["y"])) for p in scene.front]
-    boxes = []
-    for (x, y), (x2, y2) in itertools.pairwise(spots):
-        boxes += [Box(x, y - 1, x2, y + 1), Box(x2 - 1, min(y, y2), x2 + 1, max(y, y2))]
-    return boxes
-
-
-def _add_labels(scene: Scene) -> None:
-    layout = scene.layout
-    anchors = [
-        Anchor(px, py, p["radius"], p["name"], rank=2 if p["pick"] else int(p["under"]))
-        for p, (px, py) in zip(scene.points, _pixels(scene), strict=True)
-    ]
-    texts = [_box_of(scene, t, layout.text - 1.5) for t in scene.texts]
-    frame = Box(0, -4, layout.width + layout.right - 4, layout.height - 2)
-    for anchor, point, label in zip(
-        anchors, scene.points, place(anchors, frame, layout.text, [*_bars(scene), *_front_boxes(scene), *texts]), strict=True
-    ):
-        if label is None:
-            continue
-        scene.text(label.text, label.box.left, label.y, "pick" if point["pick"] else "label")
-        if label.far:
-            _add_leader(scene, anchor, label)
-
-
-def _box_of(scene: Scene, text: dict[str, Any], size: float) -> Box:
-    left, middle = scene.x.px(text["x"]), scene.y.px(text["y"])
-    return Box(left, middle - size / 2, left + text_width(text["text"], size), middle + size / 2)
-
-
-def _add_leader(scene: Scene, anchor: Anchor, label: Label) -> None:
-    x = min(max(anchor.x, label.box.left), label.box.right)
-    y = min(max(anchor.y, label.box.top), label.box.bottom)
-    scene.leaders.append(
-        {
-            "x": scene.x.value(anchor.x),
-            "y": scene.y.value(anchor.y),
-            "x2": scene.x.value(x),
-            "y2": scene.y.value(y),
-        }
-    )
-
-
-def _add_key(scene: Scene, largest: float) -> None:
-    """Circles for round numbers of parameters, above the plot's right end."""
-    layout, right = scene.layout, float(scene.layout.width)
-    base = -14.0
-    for params in key_sizes(largest):
-        radius = layout.bubble * (params / largest) ** 0.5
-        text = words.count(params)
-        right -= text_width(text, layout.text - 1.5)
-        scene.text(text, right, base - 6, "key")
-        right -= radius + 5
-        scene.key.append(
-            {"x": scene.x.value(right), "y": scene.y.value(base - radius), "size": (2 * radius) ** 2}
-        )
-        right -= radius + 10
-    title = "Parameters" if layout.width < 500 else "Bubble area: parameters"
-    scene.text(title, right - text_width(title, layout.text - 1.5), base - 6, "key")
-
-
-def accuracy_chart(records: Records, axis: Axis, layout: Layout) -> dict[str, Any]:
-    """A compiled Vega specification of test accuracy against `axis`; needs at least one drawable row."""
-    scene = _scene(records, axis, layout)
-    small = layout.text - 1.5
-    scene.text("Test accuracy", -layout.left + 4.0, -20.0, "title")
-    place_x = _x(scene)
-    place_y = alt.Y(
+@lru_cache(maxsize=32)
+def _spec(axis: Axis, layout: Layout, x_scale: Scale, y_scale: Scale) -> dict[str, Any]:
+    """The chart without its data: the same axes give the same one."""
+    x = _x(axis, layout, x_scale)
+    y = alt.Y(
         "y:Q",
         title=None,
-        scale=alt.Scale(domain=[scene.y.low, scene.y.high], nice=False, zero=False),
-        axis=alt.Axis(values=share_ticks(scene.y), labelExpr="format(100 * datum.value, '.3~g') + ' %'"),
+        scale=alt.Scale(domain=[y_scale.low, y_scale.high], nice=False, zero=False),
+        axis=alt.Axis(values=share_ticks(y_scale), labelExpr="format(100 * datum.value, '.3~g') + ' %'"),
     )
-    where = {"x": place_x, "y": place_y}
+    return compiled(alt.layer(*_under(x, y), *_bubbles(x, y), *_over(x, y, layout)), layout)
+
+
+def _set(name: str) -> alt.Chart:
+    return alt.Chart(alt.NamedData(name))
+
+
+def _under(x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """The front's steps and the rules of the baselines."""
+    return [
+        _set("front").mark_line(interpolate="step-after", stroke=SOFT, strokeWidth=1.5).encode(x=x, y=y),
+        _set("lines").mark_rule(stroke=SOFT, strokeDash=[2, 3]).encode(y=y),
+    ]
+
+
+def _bubbles(x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """Discs, error bars and centres; a triangle for what lies below the chart; a ring about the pick."""
     colour = alt.Color("colour:N", scale=None, legend=None)
     size = alt.Size("size:Q", scale=None, legend=None)
-    tips = [alt.Tooltip(f"{name}:N") for name in _tooltip_keys(scene)]
-    spots = [{**p, "size": max(p["size"], 26.0**2)} for p in scene.points]
-    layers = [
-        _of(scene.front).mark_line(interpolate="step-after", stroke=SOFT, strokeWidth=1.5).encode(**where),
-        _of(scene.lines).mark_rule(stroke=SOFT, strokeDash=[2, 3]).encode(y=place_y),
-        _of(scene.points).mark_circle(opacity=0.28).encode(**where, color=colour, size=size),
-        _of(scene.points)
-        .mark_point(filled=False, strokeWidth=1, opacity=0.9)
-        .encode(**where, color=colour, size=size),
-        _of(scene.points)
-        .mark_rule(strokeWidth=1.25, opacity=0.8)
-        .encode(x=place_x, y=alt.Y("low:Q"), y2="high:Q", color=colour),
-        _of([p for p in scene.points if not p["under"]])
-        .mark_circle(size=34, opacity=1)
-        .encode(**where, color=colour),
-        _of([p for p in scene.points if p["under"]])
-        .mark_point(shape="triangle-down", filled=True, size=70, opacity=1)
-        .encode(**where, color=colour),
-        _of([p for p in scene.points if p["pick"]])
+    points = _set("points")
+    ends = {"x": x, "y": alt.Y("low:Q"), "y2": "high:Q"}
+    inside, below = points.transform_filter("!datum.under"), points.transform_filter("datum.under")
+    return [
+        points.mark_circle(opacity=0.28).encode(x=x, y=y, color=colour, size=size),
+        points.mark_point(filled=False, strokeWidth=1, opacity=0.9).encode(x=x, y=y, color=colour, size=size),
+        points.mark_rule(strokeWidth=1.25, opacity=0.8).encode(**ends, color=colour),
+        inside.mark_circle(size=34, opacity=1).encode(x=x, y=y, color=colour),
+        below.mark_point(shape="triangle-down", filled=True, size=70, opacity=1).encode(x=x, y=y, color=colour),
+        points.transform_filter("datum.pick")
         .mark_point(filled=False, stroke=INK, strokeWidth=1.75, size=110, opacity=1)
-        .encode(**where),
-        _of(scene.leaders).mark_rule(stroke=SOFT, strokeWidth=0.75).encode(**where, x2="x2:Q", y2="y2:Q"),
-        _of(scene.key).mark_point(filled=False, stroke=SOFT, strokeWidth=1).encode(**where, size=size),
-        *(
-            _of([t for t in scene.texts if t["kind"] in kinds])
-            .mark_text(align="left", baseline="middle", stroke=PAPER, strokeWidth=3, **style)
-            .encode(**where, text="text:N")
-            for kinds, style in (
-                (("baseline", "key", "title"), {"fill": SOFT, "fontSize": small}),
-                (("label",), {"fill": INK, "fontSize": layout.text}),
-                (("pick",), {"fill": INK, "fontSize": layout.text, "fontWeight": "bold"}),
-            )
-        ),
-        _of(spots).mark_circle(opacity=0).encode(**where, size=size, tooltip=tips),
+        .encode(x=x, y=y),
     ]
-    return compiled(alt.layer(*layers), layout)
 
 
-def _tooltip_keys(scene: Scene) -> list[str]:
-    return [key for key in scene.points[0] if key[:1].isupper()]
+def _over(x: alt.X, y: alt.Y, layout: Layout) -> list[alt.Chart]:
+    """Names with their leaders, the key, and on top what answers to the pointer."""
+    size = alt.Size("size:Q", scale=None, legend=None)
+    styles = {
+        "datum.kind == 'label'": {"fill": INK, "fontSize": layout.text},
+        "datum.kind == 'pick'": {"fill": INK, "fontSize": layout.text, "fontWeight": "bold"},
+        "datum.kind == 'quiet'": {"fill": SOFT, "fontSize": layout.small},
+    }
+    names = [
+        _set("texts")
+        .transform_filter(which)
+        .mark_text(align="left", baseline="middle", stroke=PAPER, strokeWidth=3, **style)
+        .encode(x=x, y=y, text="text:N")
+        for which, style in styles.items()
+    ]
+    return [
+        _set("leaders").mark_rule(stroke=SOFT, strokeWidth=0.75).encode(x=x, y=y, x2="x2:Q", y2="y2:Q"),
+        _set("key").mark_point(filled=False, stroke=SOFT, strokeWidth=1).encode(x=x, y=y, size=size),
+        *names,
+        _set("points")
+        .mark_circle(opacity=0)
+        .encode(x=x, y=y, size=alt.Size("touch:Q", scale=None), tooltip=[alt.Tooltip(f"{name}:N") for name in TIPS]),
+    ]
 
 
-def _x(scene: Scene) -> alt.X:
-    axis, scale = scene.axis, scene.x
-    few = scene.layout.width < 500
-    ticks = log_ticks(scale, 5 if few else 8) if axis.log else year_ticks(scale, 5 if few else 9)
-    kind = alt.Scale(
-        type="log" if axis.log else "linear", domain=[scale.low, scale.high], nice=False, zero=False
-    )
+def _x(axis: Axis, layout: Layout, scale: Scale) -> alt.X:
+    narrow = layout.width < 500
+    domain = [scale.low, scale.high]
     if axis.log:
-        kind = alt.Scale(type="log", domain=[scale.low, scale.high], nice=False)
-    title = axis.title.replace("Multiply–accumulate operations for one image", "MACs") if few else axis.title
-    return alt.X(
-        "x:Q", scale=kind, axis=alt.Axis(values=ticks, labelExpr=axis.labels, grid=False, title=title)
-    )
+        kind, ticks = alt.Scale(type="log", domain=domain, nice=False), log_ticks(scale, 5 if narrow else 8)
+    else:
+        kind, ticks = alt.Scale(domain=domain, nice=False, zero=False), year_ticks(scale, 5 if narrow else 9)
+    title = axis.short if narrow else axis.title
+    return alt.X("x:Q", scale=kind, axis=alt.Axis(values=ticks, labelExpr=axis.labels, grid=False, title=title))
 
 
-def _of(values: list[dict[str, Any]]) -> alt.Chart:
-    return alt.Chart(alt.InlineData(values=values))
-
-
-def compiled(chart: alt.LayerChart, layout: Layout) -> dict[str, Any]:
+def compiled(chart: alt.LayerChart | alt.FacetChart, layout: Layout) -> dict[str, Any]:
     """The chart in the house's style, compiled to Vega: it is `layout.outer` px wide, with what lies around."""
     sans = "'Helvetica Neue', 'Segoe UI', Roboto, Arial, 'Liberation Sans', system-ui, sans-serif"
     styled = chart.properties(

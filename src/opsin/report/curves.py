@@ -8,7 +8,7 @@ import altair as alt
 from opsin.report import words
 from opsin.report.charts import RULE, SOFT, compiled
 from opsin.report.records import Records
-from opsin.report.scales import Layout, year_steps
+from opsin.report.scales import Layout
 
 SMALL = Layout(152, 84, 34, 8, 8, 20, 11.0, 0.0)
 _MANY = 14  # above so many networks, only the pick's curve lies behind each
@@ -22,21 +22,20 @@ def _series(by_seed: dict[str, Any]) -> list[dict[str, float]]:
             if words.known(value):
                 seen.setdefault(epoch, []).append(value)
     return [
-        {"epoch": epoch, "mean": sum(v) / len(v), "low": min(v), "high": max(v)}
+        {"epoch": epoch, "mean": round(sum(v) / len(v), 4), "low": round(min(v), 4), "high": round(max(v), 4)}
         for epoch, v in sorted(seen.items())
     ]
 
 
 def curve_panels(records: Records) -> list[dict[str, Any]]:
     """For each finished network with two epochs or more: its name, year, colour step and series, oldest first."""
-    steps = year_steps(row["year"] for row in records.ok)
     curves = records.page.get("curves") or {}
     panels = [
         {
             "model": row["model"],
             "name": records.name(row["model"]),
             "year": row["year"],
-            "step": steps[row["year"]],
+            "step": records.steps[row["year"]],
             "pick": records.picked is row,
             "series": _series(curves.get(row["model"]) or {}),
         }
@@ -71,13 +70,16 @@ def curve_chart(panels: list[dict[str, Any]]) -> dict[str, Any]:
         scale=alt.Scale(domain=[floor, 1], nice=False, zero=False, clamp=False),
         axis=alt.Axis(values=[floor, (1 + floor) / 2, 1], title=None, format=".0%"),
     )
-    colour = alt.Color("colour:N", scale=None, legend=None)
     tips = [alt.Tooltip("Network:N"), alt.Tooltip("Epoch:N"), alt.Tooltip("Validation accuracy:N")]
     own, field = alt.Chart(alt.NamedData("own")), alt.Chart(alt.NamedData("field"))
     layers = [
         field.mark_line(stroke=RULE, strokeWidth=1, clip=True).encode(x=x, y=y, detail="name:N"),
-        own.mark_area(opacity=0.25, clip=True).encode(x=x, y=alt.Y("low:Q"), y2="high:Q", fill=colour),
-        own.mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, stroke=colour),
+        own.mark_area(opacity=0.25, clip=True).encode(
+            x=x, y=alt.Y("low:Q"), y2="high:Q", fill=alt.Fill("colour:N", scale=None, legend=None)
+        ),
+        own.mark_line(strokeWidth=2, clip=True).encode(
+            x=x, y=y, stroke=alt.Stroke("colour:N", scale=None, legend=None)
+        ),
         own.mark_circle(size=200, opacity=0, clip=True).encode(x=x, y=y, fill=alt.value(SOFT), tooltip=tips),
     ]
     return compiled(alt.layer(*layers), SMALL)
@@ -92,11 +94,7 @@ def curve_data(panel: dict[str, Any]) -> list[dict[str, Any]]:
             "Network": panel["name"],
             "Epoch": str(point["epoch"]),
             "Validation accuracy": words.percent(point["mean"])
-            + (
-                f" (seeds {words.interval((point['low'], point['high']))})"
-                if point["high"] > point["low"]
-                else ""
-            ),
+            + (f" (seeds {words.interval((point['low'], point['high']))})" if point["high"] > point["low"] else ""),
         }
         for point in panel["series"]
     ]

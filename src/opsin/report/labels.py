@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 _WIDE = set("MWmw@%—")
 _NARROW = set("iljtfrI.,:;-'’()[] 1")
-_GAPS = (4.0, 10.0, 18.0, 28.0, 42.0, 60.0)
-_ANGLES = 16
+_GAPS = (4.0, 10.0, 20.0, 34.0, 54.0)
+_ANGLES = 12
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,7 @@ def _candidates(anchor: Anchor, size: float) -> list[tuple[Box, float, bool]]:
     return found
 
 
-def place(
-    anchors: Sequence[Anchor], frame: Box, size: float, obstacles: Sequence[Box] = ()
-) -> list[Label | None]:
+def place(anchors: Sequence[Anchor], frame: Box, size: float, obstacles: Sequence[Box] = ()) -> list[Label | None]:
     """A label for each anchor, or None where none fits: no two overlap, and each lies within `frame`.
 
     Dots and `obstacles` (error bars, other texts) are kept clear where there is room. The same input gives the same
@@ -109,9 +107,7 @@ def place(
     for _ in range(4):  # each label in turn moves to where the others leave it best off
         for i in order:
             others = [box for j, (box, _) in placed.items() if j != i]
-            best = min(
-                choices[i], key=lambda c: c[1] + 20.0 * sum(c[0].overlap(box) for box in others), default=None
-            )
+            best = min(choices[i], key=lambda c: c[1] + 20.0 * sum(c[0].overlap(box) for box in others), default=None)
             if best is not None:
                 placed[i] = (best[0], best[2])
     kept: dict[int, tuple[Box, bool]] = {}

@@ -14,9 +14,9 @@ import jinja2
 import vl_convert
 
 from opsin.errors import OpsinError
-from opsin.report import charts, curves, stories, tables, words
+from opsin.report import charts, curves, scene, stories, tables, words
 from opsin.report.records import Records, read_records
-from opsin.report.scales import HALF, NARROW, WIDE, year_steps
+from opsin.report.scales import HALF, NARROW, WIDE
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}\Z")
@@ -96,9 +96,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown = ("percent", "accuracy", "interval", "points", "count", "number", "milliseconds", "duration", "plain", "plural")
-    env.filters.update({name: getattr(words, name) for name in shown})
-    env.filters.update({"sentence": words.sentence, "unbroken": words.unbroken})
+    shown = (words.percent, words.accuracy, words.points, words.number, words.duration, words.plain, words.plural)
+    env.filters.update({show.__name__: show for show in (*shown, words.sentence, words.unbroken)})
     env.tests["picture"] = lambda uri: isinstance(uri, str) and _PICTURE.match(uri) is not None
     return env
 
@@ -110,15 +109,17 @@ def _figures(records: Records) -> dict[str, Any]:
     views: dict[str, Any] = {}
     main = []
     for name, axis, wide, title in (
-        ("operations", charts.OPERATIONS, WIDE, stories.operations_title),
-        ("latency", charts.LATENCY, HALF, stories.latency_title),
-        ("year", charts.YEAR, HALF, stories.year_title),
+        ("operations", scene.OPERATIONS, WIDE, stories.operations_title),
+        ("latency", scene.LATENCY, HALF, stories.latency_title),
+        ("year", scene.YEAR, HALF, stories.year_title),
     ):
-        if not charts.drawable(records, axis):
+        if not scene.drawable(records, axis):
             continue
         for size, layout in (("wide", wide), ("narrow", NARROW)):
-            specs[f"{name}-{size}"] = charts.accuracy_chart(records, axis, layout)
-            views[f"{name}-{size}"] = {"spec": f"{name}-{size}", "data": {}}
+            key = f"{name}-{size}"
+            specs[key], sets = charts.accuracy_chart(records, axis, layout)
+            data.update({f"{key}-{each}": values for each, values in sets.items()})
+            views[key] = {"spec": key, "data": {each: f"{key}-{each}" for each in sets}}
         main.append({"id": name, "title": title(records), "alt": _alt(records, axis)})
     panels = curves.curve_panels(records)
     if panels:
@@ -130,9 +131,9 @@ def _figures(records: Records) -> dict[str, Any]:
     return {"specs": specs, "data": data, "views": views, "main": main, "panels": panels}
 
 
-def _alt(records: Records, axis: charts.Axis) -> str:
+def _alt(records: Records, axis: scene.Axis) -> str:
     """A chart in words, for those who do not see it."""
-    rows = sorted(charts.drawable(records, axis), key=lambda row: row[axis.key])
+    rows = sorted(scene.drawable(records, axis), key=lambda row: row[axis.key])
     show = {"macs": words.count, "latency_ms_p50": words.milliseconds, "year": str}[axis.key]
     told = [f"{records.name(r['model'])} {show(r[axis.key])}, {words.percent(r['top1_mean'])}" for r in rows]
     return f"Test accuracy against {axis.title.lower()}. " + "; ".join(told) + "."
@@ -142,7 +143,6 @@ def _context(records: Records, figures: dict[str, Any]) -> dict[str, Any]:
     results, page = records.results, records.page
     confusion = tables.confusion(records)
     panels = figures["panels"]
-    steps = year_steps(row["year"] for row in records.ok)
     bundle = (page.get("files") or {}).get("bundle")
     return {
         "results": results,
@@ -157,16 +157,16 @@ def _context(records: Records, figures: dict[str, Any]) -> dict[str, Any]:
         "pick": records.pick,
         "pick_name": records.name(records.picked["model"]) if records.picked else None,
         "metric": stories.METRICS.get(results["plan"]["metric"], results["plan"]["metric"]),
-        "years": sorted(steps.items()),
+        "years": sorted(records.steps.items()),
         "span": " to ".join(dict.fromkeys(str(row["year"]) for row in (records.rows[:1] + records.rows[-1:]))),
-        "low": charts.has_outliers(records),
+        "low": scene.has_outliers(records),
         "floor": curves.axis_floor(panels) if panels else 0,
         "main": figures["main"],
         "panels": panels,
         "curves_title": curves.curves_title(panels) if panels else "",
         "baselines": results["baselines"],
         "baseline_story": stories.baseline_story(records) if records.ok else "",
-        "below": charts.below_chart(records, charts.OPERATIONS) if figures["main"] else [],
+        "below": scene.below_chart(records, scene.OPERATIONS) if figures["main"] else [],
         "columns": tables.columns(records),
         "rows": tables.network_rows(records),
         "failed": [row for row in records.rows if row not in records.ok],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from opsin.errors import OpsinError
+from opsin.report.scales import year_steps
 from opsin.report.words import display_names, known
 
 Row = dict[str, Any]
@@ -34,6 +35,11 @@ class Records:
     def names(self) -> dict[str, str]:
         """How the page calls each network: the model's name -> "ResNet-20"."""
         return display_names([(row["model"], row["family"]) for row in self.rows])
+
+    @cached_property
+    def steps(self) -> dict[int, int]:
+        """The colour step of each year in which a finished network was published."""
+        return year_steps(row["year"] for row in self.ok)
 
     def name(self, model: str) -> str:
         return self.names.get(model, model)

@@ -21,6 +21,11 @@ class Layout:
     bubble: float
 
     @property
+    def small(self) -> float:
+        """The size of texts that stay behind."""
+        return self.text - 1.5
+
+    @property
     def outer(self) -> int:
         return self.left + self.width + self.right
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from opsin.report import charts, words
+from opsin.report import scene, words
 from opsin.report.records import Records, Row
 
 METRICS = {"top1": "accuracy", "balanced": "balanced accuracy", "macro_f1": "macro F1"}
@@ -43,14 +43,15 @@ def summary(records: Records) -> list[tuple[str, str]]:
     device = machine.get("gpu") or f"{machine['cpu']}, {words.plural(machine['cores'], 'core')}"
     sides = [f"{height} × {width}" for height, width, _ in data["native_sizes"][:1]]
     more = " and others" if len(data["native_sizes"]) > 1 else ""
+    ran, all_rows = len(records.ok), len(records.rows)
     return [
         ("Images", f"{records.n_images:,}" + (f", {sides[0]} px{more}" if sides else "")),
         ("Classes", f"{len(data['classes']):,}"),
-        ("Networks", f"{len(records.ok)} of {len(records.rows)}" if len(records.ok) < len(records.rows) else str(len(records.rows))),
+        ("Networks", str(ran) if ran == all_rows else f"{ran} of {all_rows}"),
         ("Training", f"{words.plural(plan['epochs'], 'epoch')}, {words.plural(len(plan['seeds']), 'seed')}"),
         ("Time", words.duration(records.results["seconds"])),
         ("Machine", device),
-    ]  # fmt: skip
+    ]
 
 
 def _close(records: Records, rows: list[Row]) -> tuple[Row, list[Row]]:
@@ -60,7 +61,7 @@ def _close(records: Records, rows: list[Row]) -> tuple[Row, list[Row]]:
 
 
 def operations_title(records: Records) -> str:
-    rows = charts.drawable(records, charts.OPERATIONS)
+    rows = scene.drawable(records, scene.OPERATIONS)
     best, close = _close(records, rows)
     name = records.name(best["model"])
     if len(rows) == 1:
@@ -81,7 +82,7 @@ def operations_title(records: Records) -> str:
 
 def latency_title(records: Records) -> str:
     """The pair of networks that contradicts most the rule that fewer operations take less time, if any does."""
-    rows = charts.drawable(records, charts.LATENCY)
+    rows = scene.drawable(records, scene.LATENCY)
     pairs = [
         ((b["macs"] / a["macs"]) * (a["latency_ms_p50"] / b["latency_ms_p50"]), a, b)
         for a in rows
@@ -173,9 +174,9 @@ def confusion_title(name: str, pairs: list[dict[str, Any]]) -> str:
     worst = pairs[0]
     if worst["count"] == 1:
         return f"{name}’s mistakes are scattered: no confusion occurs twice"
+    often = "twice" if worst["count"] == 2 else f"{worst['count']} times"
     return (
-        f"{name}’s most frequent confusion: {worst['truth']} taken for {worst['predicted']}, "
-        f"{'twice' if worst['count'] == 2 else '%d times' % worst['count']} in {worst['of']}"
+        f"{name}’s most frequent confusion: {worst['truth']} taken for {worst['predicted']}, {often} in {worst['of']}"
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from opsin.report import words
 from opsin.report.records import Records, Row, interval_of
-from opsin.report.scales import floor_of, year_steps
+from opsin.report.scales import floor_of
 
 MATRIX_CLASSES = 30  # with more, the most frequent confusions are listed instead
 
@@ -75,7 +75,6 @@ def columns(records: Records) -> list[Column]:
 
 def network_rows(records: Records) -> list[dict[str, Any]]:
     """One entry a network, the most accurate first, failed ones last."""
-    steps = year_steps(row["year"] for row in records.ok)
     shown = sorted(records.rows, key=lambda row: (row not in records.ok, -(row.get("top1_mean") or 0)))
     whiskers = _whiskers(records)
     entries = []
@@ -84,7 +83,7 @@ def network_rows(records: Records) -> list[dict[str, Any]]:
             {
                 "model": row["model"],
                 "name": records.name(row["model"]),
-                "step": steps.get(row["year"]),
+                "step": records.steps.get(row["year"]),
                 "pick": records.picked is row,
                 "failed": row not in records.ok,
                 "whisker": whiskers.get(row["model"]),
@@ -107,9 +106,7 @@ def _whiskers(records: Records) -> dict[str, dict[str, float]]:
         return round(100 * max(share - low, 0.0) / max(high - low, 1e-9), 2)
 
     return {
-        row["model"]: dict(
-            zip(("low", "high", "mean"), map(at, (*spans[row["model"]], row["top1_mean"])), strict=True)
-        )
+        row["model"]: dict(zip(("low", "high", "mean"), map(at, (*spans[row["model"]], row["top1_mean"])), strict=True))
         for row in records.ok
     }
 
@@ -123,17 +120,15 @@ def confusion(records: Records) -> dict[str, Any] | None:
     rows = []
     for k, counts in enumerate(matrix):
         total = sum(counts)
-        cells = [
-            {"count": n, "share": n / total if total else 0.0, "right": j == k} for j, n in enumerate(counts)
-        ]
+        cells = [{"count": n, "share": n / total if total else 0.0, "right": j == k} for j, n in enumerate(counts)]
         recall = counts[k] / total if total else None
         rows.append({"label": classes[k], "cells": cells, "total": total, "recall": recall})
     pairs = [
-        {"truth": row["label"], "predicted": classes[j], "count": cell["count"], "of": row["total"], "share": cell["share"]}
+        {**cell, "truth": row["label"], "predicted": classes[j], "of": row["total"]}
         for row in rows
         for j, cell in enumerate(row["cells"])
         if not cell["right"] and cell["count"]
-    ]  # fmt: skip
+    ]
     pairs.sort(key=lambda pair: (-pair["count"], -pair["share"], pair["truth"], pair["predicted"]))
     hardest = sorted((row for row in rows if row["recall"] is not None), key=lambda row: row["recall"])
     longest = max(len(label) for label in classes)
@@ -202,9 +197,7 @@ def probes(records: Records) -> dict[str, Any] | None:
         probe = kept.get(row["model"])
         if probe:
             scores = dict(zip(probe["rates"], probe["val_score"], strict=False))
-            cells = [
-                {"text": words.percent(scores.get(rate)), "chosen": rate == probe["chosen"]} for rate in rates
-            ]
+            cells = [{"text": words.percent(scores.get(rate)), "chosen": rate == probe["chosen"]} for rate in rates]
             rows.append({"name": records.name(row["model"]), "model": row["model"], "cells": cells})
     return {"rates": [f"{rate:g}" for rate in rates], "rows": rows}
 
@@ -212,7 +205,6 @@ def probes(records: Records) -> dict[str, Any] | None:
 def cards(records: Records) -> list[dict[str, Any]]:
     """Each network's card with its display name and, where it is a web address, its link."""
     kept = records.page.get("cards") or {}
-    steps = year_steps(row["year"] for row in records.ok)
     found = []
     for row in records.rows:
         card = kept.get(row["model"])
@@ -224,7 +216,7 @@ def cards(records: Records) -> list[dict[str, Any]]:
                     **card,
                     "model": row["model"],
                     "name": records.name(row["model"]),
-                    "step": steps.get(row["year"]),
+                    "step": records.steps.get(row["year"]),
                     "link": link,
                     "run": row,
                     "published": card.get("published") or [],
@@ -237,7 +229,4 @@ def class_counts(records: Records) -> list[tuple[str, list[int]]]:
     """Each class with its images in train, validation and test."""
     data = records.results["data"]
     counts = data["class_counts"]
-    return [
-        (label, [counts[part][k] for part in ("train", "val", "test")])
-        for k, label in enumerate(data["classes"])
-    ]
+    return [(label, [counts[part][k] for part in ("train", "val", "test")]) for k, label in enumerate(data["classes"])]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 NONE = "–"
 _GAP = "\u00a0"  # between a number and its unit: no line ends there
-_SMALL = "no one two three four five six seven eight nine ten eleven twelve".split()
+_SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
 def known(x: object) -> bool:
@@ -27,7 +27,7 @@ def interval(ci: Sequence[float | None] | None) -> str:
 
 
 def accuracy(share: float | None, ci: Sequence[float | None] | None) -> str:
-    """"99.2 % (98.1–99.7)"."""
+    """ "99.2 % (98.1–99.7)"."""
     span = interval(ci)
     return percent(share) + (f" ({span})" if span and known(share) else "")
 
@@ -81,9 +81,10 @@ def duration(seconds: float | None) -> str:
     if seconds < 9.95:
         return f"{_three(seconds)}{_GAP}s" if seconds >= 0.0005 else f"0{_GAP}s"
     whole = round(seconds)
-    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
-    if hours:
+    if whole >= 3600:
+        hours, minutes = divmod(round(whole / 60), 60)
         return f"{hours}{_GAP}h" + (f" {minutes}{_GAP}min" if minutes else "")
+    minutes, rest = divmod(whole, 60)
     if minutes:
         return f"{minutes}{_GAP}min" + (f" {rest}{_GAP}s" if rest else "")
     return f"{rest}{_GAP}s"
