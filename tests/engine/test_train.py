@@ -33,7 +33,13 @@ def data():
 def network(seed=0):
     torch.manual_seed(seed)
     return nn.Sequential(
-        nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(800, 4)
+        nn.Conv2d(1, 8, 3),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 6, 3),
+        nn.Dropout(0.3),
+        nn.Flatten(),
+        nn.Linear(384, 4),
     )
 
 
@@ -129,9 +135,9 @@ def test_no_step_is_tiny(data, monkeypatch):
 def test_weight_decay_leaves_biases_and_norms_alone():
     net = network()
     decayed, free = make_optimizer(net, RECIPE).param_groups
-    assert {id(p) for p in decayed["params"]} == {id(net[0].weight), id(net[5].weight)}
+    assert {id(p) for p in decayed["params"]} == {id(net[0].weight), id(net[3].weight), id(net[6].weight)}
     assert decayed["weight_decay"] == RECIPE.weight_decay
-    assert len(free["params"]) == 4
+    assert len(free["params"]) == 5
     assert free["weight_decay"] == 0
 
 

@@ -15,7 +15,7 @@ import torch
 from opsin import zoo
 from opsin.compare.plan import Plan
 from opsin.data.preprocess import Preprocess
-from opsin.engine.device import choose_device, place
+from opsin.engine.device import choose_device, place, place_images
 from opsin.engine.evaluate import predict
 from opsin.engine.optim import make_optimizer
 from opsin.engine.recipe import Recipe
@@ -66,7 +66,7 @@ def measure_speed(probe: SpeedProbe, report: Callable[[Any], None]) -> Speed:
     optimizer = make_optimizer(net, probe.recipe)
     task = Classify(probe.recipe.label_smoothing)
     batch = probe.recipe.batch_size
-    images = torch.zeros(batch, probe.channels, probe.size, probe.size, device=device)
+    images = place_images(torch.zeros(batch, probe.channels, probe.size, probe.size, device=device))
     labels = torch.zeros(batch, dtype=torch.long, device=device)
     times: list[float] = []
     while len(times) < 3 or (sum(times) < 0.8 and len(times) < 20):

@@ -52,7 +52,7 @@ def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     table = np.load(job.table)
     labels, parts = table["labels"], table["parts"]
     train_part, val, test = (np.flatnonzero(parts == part) for part in ("train", "val", "test"))
-    data = Data(np.load(job.images, mmap_mode="r"), labels, train_part, val, job.preprocess)
+    data = Data(np.load(job.images, mmap_mode="c"), labels, train_part, val, job.preprocess)
     device = choose_device(job.device)
     torch.manual_seed(step_seed(job.seed, 0, INIT))
     net = zoo.create_model(job.model, **job.arguments)
@@ -82,7 +82,7 @@ def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
             name: predict(net, data.images, part, job.preprocess, device).numpy()
             for name, part in (("val", val), ("test", test))
         }
-        np.savez(record.predictions, **logits)
+        np.savez(record.predictions, val=logits["val"], test=logits["test"])
         figures["test_top1"] = float((logits["test"].argmax(1) == labels[test]).mean())
         recipe = job.recipe.to_dict()
         Bundle(net, job.model, job.arguments, job.classes, job.preprocess, recipe, figures).write(record.bundle)

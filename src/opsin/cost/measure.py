@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from opsin.engine.device import place, precision
+from opsin.engine.device import place, place_images, precision
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def latency(
     than nine tenths of the wall clock, the machine was busy.
     """
     net = place(net.eval(), device)
-    image = torch.zeros(1, channels, size, size, device=device)
+    image = place_images(torch.zeros(1, channels, size, size, device=device))
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     gc.collect()

@@ -110,9 +110,13 @@ class Checkpoints:
             except ValueError:
                 continue
             net.load_state_dict(load_file(folder / "model.safetensors"))
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
             state: dict[int, dict[str, Tensor]] = {}
             for key, value in load_file(folder / "optimizer.safetensors").items():
                 index, _, name = key.partition(".")
+                like = parameters[int(index)]
+                if value.shape == like.shape:  # a moment, which must lie in memory as its parameter does
+                    value = torch.empty_like(like).copy_(value)
                 state.setdefault(int(index), {})[name] = value
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
             return manifest["history"]

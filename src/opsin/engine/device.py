@@ -3,7 +3,7 @@
 import contextlib
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from opsin.errors import OpsinError
 
@@ -21,10 +21,17 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def place(net: nn.Module, device: torch.device) -> nn.Module:
-    """Moves a network to its device; on CUDA with channels last, as its convolutions want."""
-    if device.type == "cuda":
-        return net.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return net.to(device)
+    """Moves a network to its device, with channels last, as convolutions want on CUDA and on CPUs alike."""
+    if device.type == "mps":
+        return net.to(device)
+    return net.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def place_images(images: Tensor) -> Tensor:
+    """Gives a batch [N, C, H, W] on a device the layout in memory that `place` gave the network."""
+    if images.device.type == "mps":
+        return images
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def precision(device: torch.device) -> contextlib.AbstractContextManager:

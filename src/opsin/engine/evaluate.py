@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from opsin.data.preprocess import Preprocess
-from opsin.engine.device import precision
+from opsin.engine.device import place_images, precision
 
 
 @torch.inference_mode()
@@ -20,10 +20,10 @@ def predict(
     """Logits, float32 [len(samples), K] on the CPU, of `images` (uint8 [n, C, S, S]) at the indices `samples`."""
     was_training = net.training
     net.eval()
-    logits = []
+    pixels, rows, logits = torch.from_numpy(images), torch.from_numpy(samples), []
     for at in range(0, len(samples), batch_size):
-        batch = torch.from_numpy(images[samples[at : at + batch_size]]).to(device)
+        batch = pixels.index_select(0, rows[at : at + batch_size]).to(device)
         with precision(device):
-            logits.append(net(preprocess.normalize(batch)).float().cpu())
+            logits.append(net(place_images(preprocess.normalize(batch))).float().cpu())
     net.train(was_training)
     return torch.cat(logits)

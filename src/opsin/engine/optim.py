@@ -19,7 +19,8 @@ def make_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     ]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+    fused = decayed[0].device.type != "mps"
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=fused)
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:

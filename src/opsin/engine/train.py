@@ -20,7 +20,7 @@ from opsin.data.augment import Augment, suited_to
 from opsin.data.counted import epoch_order, key
 from opsin.data.preprocess import Preprocess
 from opsin.engine.checkpoint import Checkpoints
-from opsin.engine.device import place, precision
+from opsin.engine.device import place, place_images, precision
 from opsin.engine.evaluate import predict
 from opsin.engine.optim import learning_rate, make_optimizer
 from opsin.engine.recipe import Recipe
@@ -44,7 +44,7 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Data:
-    """Images as uint8 [n, C, S, S], their labels [n], and the indices of the parts that training may see."""
+    """Images as uint8 [n, C, S, S], perhaps a mapped file, labels [n], and the indices of the parts to train with."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -117,6 +117,7 @@ def train_epoch(
 ) -> dict[str, float]:
     """One pass over the training part; returns its mean loss and its last learning rate."""
     net.train()
+    pixels = torch.from_numpy(data.images)
     order = data.train[epoch_order(seed, epoch, len(data.train))]
     steps = math.ceil(len(order) / recipe.batch_size)
     total = torch.zeros((), device=device)
@@ -125,11 +126,14 @@ def train_epoch(
         step = epoch * steps + i
         torch.manual_seed(step_seed(seed, step))
         rate = learning_rate(recipe, step, recipe.epochs * steps)
-        images = torch.from_numpy(data.images[samples]).to(device, non_blocking=True)
+        rows = torch.from_numpy(samples)
+        images = pixels.index_select(0, rows).to(device, non_blocking=True)
         if augment:
             images = augment(images, seed, epoch, samples)
-        batch = data.preprocess.normalize(images), labels[samples].to(device, non_blocking=True)
-        total += train_step(net, *batch, task, optimizer, rate, recipe.clip_norm) * len(samples)
+        images = place_images(data.preprocess.normalize(images))
+        targets = labels[rows].to(device, non_blocking=True)
+        loss = train_step(net, images, targets, task, optimizer, rate, recipe.clip_norm)
+        total += loss * len(samples)
         if (i % 50 == 0 or i == steps - 1) and not math.isfinite(total.item()):
             raise Diverged(f"the loss became {total.item()} in epoch {epoch + 1} (learning rate {rate:.2g})")
     return {"train_loss": total.item() / len(order), "learning_rate": rate}
