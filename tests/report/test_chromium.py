@@ -99,8 +99,11 @@ def test_the_table_sorts_and_keeps_what_is_missing_last(tmp_path):
 
 
 MEASURE = """
-addEventListener("load", () => parent.postMessage(
-  [document.documentElement.scrollWidth - document.documentElement.clientWidth, innerWidth, document.querySelector(".narrow").offsetHeight > 300], "*"));
+addEventListener("load", () => {
+  const root = document.documentElement;
+  const drawn = document.querySelector(".narrow").offsetHeight > 300;
+  parent.postMessage([root.scrollWidth - root.clientWidth, innerWidth, drawn], "*");
+});
 """
 
 
@@ -127,7 +130,7 @@ def test_print_holds_every_chart_and_opens_what_is_folded(tmp_path):
     text = subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True, check=True).stdout
     for told in (
         "operations for one image (log scale)",
-        "Median time for one image",
+        "Median ms for one image",
         "Year of publication",
         "label_smoothing",
         "The paper counts no biases",

@@ -63,7 +63,14 @@ def test_accuracies(share, ci, text):
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0.012, "1.2 points"), (0.01, "1 point"), (0.0, "0 points"), (-0.004, "−0.4 points"), (None, "–")],
+    [
+        (0.012, "1.2 points"),
+        (0.01, "1 point"),
+        (0.0, "0 points"),
+        (-0.004, "−0.4 points"),
+        (0.0003, "0.03 points"),
+        (None, "–"),
+    ],
 )
 def test_points(share, text):
     assert shown(words.points(share)) == text
@@ -94,6 +101,11 @@ def test_milliseconds_keep_three_digits():
         "1,234 ms",
         "–",
     ]
+
+
+def test_moments():
+    assert words.moment("2026-11-21T10:00:00Z") == "21 November 2026, 10:00 UTC"
+    assert words.moment("<b>") == "<b>"
 
 
 def test_times():

@@ -150,6 +150,7 @@ def _context(records: Records, figures: dict[str, Any]) -> dict[str, Any]:
         "machine": results["machine"],
         "plan": results["plan"],
         "recipe": results["recipe"],
+        "started": words.moment(results["started"]),
         "headline": stories.headline(records),
         "standfirst": stories.standfirst(records),
         "summary": stories.summary(records),

@@ -186,7 +186,7 @@ def deficit_title(records: Records) -> str:
     name, deficit = records.name(pick.get("model", "")), pick.get("deficit")
     if not words.known(deficit) or deficit is None or len(records.ok) == 1:
         return ""
-    if deficit < 0.0005:
+    if deficit == 0:
         return f"No network does better than {name} on validation"
     return f"{name} is {words.points(deficit)} behind the best on validation"
 
@@ -195,11 +195,9 @@ def pick_note(records: Records) -> str | None:
     """A word of caution where the data could not show a deficit as small as the margin."""
     visible = records.pick.get("smallest_visible_deficit")
     margin = records.results["plan"]["margin"]
-    if visible is None or not words.known(visible):
+    if visible is None or not words.known(visible) or visible <= margin:
         return None
-    if visible > margin:
-        return (
-            f"These images could not have shown a deficit smaller than {words.points(visible)}: the margin of "
-            f"{words.points(margin)} is finer than what they can tell. More images, or more seeds, would sharpen it."
-        )
-    return f"The smallest deficit that these images could have shown is {words.points(visible)}."
+    return (
+        f"These images could not have shown a deficit smaller than {words.points(visible)}: the margin of "
+        f"{words.points(margin)} is finer than what they can tell. More images, or more seeds, would sharpen it."
+    )

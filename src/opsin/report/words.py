@@ -3,10 +3,26 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 NONE = "–"
 _GAP = "\u00a0"  # between a number and its unit: no line ends there
 _SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 
 def known(x: object) -> bool:
@@ -36,7 +52,7 @@ def points(share: float | None) -> str:
     """A difference of two shares, 0.012 -> "1.2 points"."""
     if share is None or not known(share):
         return NONE
-    figure = f"{100 * share:.1f}".removesuffix(".0").replace("-", "−")
+    figure = f"{100 * share:.{2 if 0 < abs(share) < 0.001 else 1}f}".removesuffix(".0").replace("-", "−")
     return f"{figure}{_GAP}{'point' if figure in ('1', '−1') else 'points'}"
 
 
@@ -71,7 +87,7 @@ def milliseconds(ms: float | None) -> str:
 
 
 def megabytes(mb: float | None) -> str:
-    return f"{mb:,.0f}{_GAP}MB" if mb is not None and known(mb) else NONE
+    return f"{mb:,.0f}{_GAP}MiB" if mb is not None and known(mb) else NONE
 
 
 def duration(seconds: float | None) -> str:
@@ -88,6 +104,16 @@ def duration(seconds: float | None) -> str:
     if minutes:
         return f"{minutes}{_GAP}min" + (f" {rest}{_GAP}s" if rest else "")
     return f"{rest}{_GAP}s"
+
+
+def moment(text: str) -> str:
+    """An ISO time -> "21 November 2026, 10:00 UTC"; what is none stays as it is."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    zone = f" {at.tzname()}" if at.tzname() else ""
+    return f"{at.day} {_MONTHS[at.month - 1]} {at.year}, {at:%H:%M}{zone}"
 
 
 def times(ratio: float) -> str:
