@@ -200,6 +200,7 @@ def test_one_network():
     found = read(*sample_records(networks=1))
     assert "One network finished on these 1,797\u00a0images: ResNet-20." in "".join(found.words).replace("\u2060", "")
     assert len(found.payload["data"]["operations-wide-points"]) == 1
+    assert "year-wide" not in found.payload["views"]
 
 
 def fail(row: dict, why: str) -> None:

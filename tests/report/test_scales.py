@@ -20,6 +20,7 @@ def test_px_and_back(low, factor, log, flip, share):
 def test_all_values_keep_the_margin(values, log):
     scale = scales.padded(values, 500.0, 40.0, log)
     assert all(39.9 <= scale.px(value) <= 460.1 for value in values)
+    assert scales.log_ticks(scale) if log else scale.high - scale.low >= 2
 
 
 @given(st.floats(1e-3, 1e9), st.floats(1.5, 1e7))

@@ -22,6 +22,11 @@ def test_the_headline_names_the_pick(made):
     assert "1.22\u00a0ms" in stories.standfirst(made)
 
 
+def test_the_reasons_call_the_networks_as_the_page_does(made):
+    made.results["pick"]["why"] = "resnet20_cifar beats lenet5, not (lenet5) nor xlenet5 or lenet5_"
+    assert stories.why(made) == "ResNet-20 beats LeNet-5, not (LeNet-5) nor xlenet5 or lenet5_"
+
+
 def test_no_pick_and_nothing_finished_are_told():
     records = Records(*sample_records())
     records.results["pick"] = None

@@ -152,6 +152,7 @@ def _context(records: Records, figures: dict[str, Any]) -> dict[str, Any]:
         "recipe": results["recipe"],
         "started": words.moment(results["started"]),
         "headline": stories.headline(records),
+        "why": stories.why(records),
         "standfirst": stories.standfirst(records),
         "summary": stories.summary(records),
         "picked": records.picked,

@@ -61,11 +61,14 @@ class Scale:
 
 
 def padded(values: Iterable[float], length: float, margin: float, log: bool = False) -> Scale:
-    """A horizontal axis on which all `values` lie at least `margin` px from its ends."""
+    """A horizontal axis on which all `values` lie at least `margin` px from its ends.
+
+    It spans a factor of three, or two years, at least: what hardly differs lies close together.
+    """
     found = sorted(values)
     low, high = (math.log10(v) if log else float(v) for v in (found[0], found[-1]))
-    if high - low < 1e-9:
-        low, high = low - 1, high + 1
+    lacking = max(0.0, (math.log10(3) if log else 2.0) - (high - low)) / 2
+    low, high = low - lacking, high + lacking
     more = margin * (high - low) / (length - 2 * margin)
     low, high = low - more, high + more
     return Scale(10**low, 10**high, length, True) if log else Scale(low, high, length)

@@ -65,8 +65,10 @@ class Scene:
 
 
 def drawable(records: Records, axis: Axis) -> list[Row]:
-    """The finished networks which have a figure for this axis."""
+    """The finished networks which have a figure for this axis; none where all are of one year and it shows years."""
     rows = [row for row in records.ok if words.known(row[axis.key])]
+    if axis is YEAR and len(records.steps) < 2:
+        return []
     return [row for row in rows if row[axis.key] > 0]
 
 

@@ -1,5 +1,6 @@
 """What the page says in sentences. Each is worked out from the records, and says no more than they bear."""
 
+import re
 from typing import Any
 
 from opsin.report import scene, words
@@ -113,13 +114,11 @@ def _dated(records: Records, row: Row) -> str:
 def year_title(records: Records) -> str:
     rows = records.ok
     old, new, best = rows[0], rows[-1], records.best
-    if best is None or old["year"] == new["year"]:
-        return f"All of {old['year']}" if len(rows) > 1 else f"{records.name(old['model'])}, {old['year']}"
     told = (
         f"From {_dated(records, old)} to {_dated(records, new)}: "
         f"{words.percent(old['top1_mean'])} to {words.percent(new['top1_mean'])}"
     )
-    if best is new or best is old:
+    if best is None or best is new or best is old:
         return told
     return f"{told}. The best is from {best['year']}: {records.name(best['model'])}"
 
@@ -178,6 +177,14 @@ def confusion_title(name: str, pairs: list[dict[str, Any]]) -> str:
     return (
         f"{name}’s most frequent confusion: {worst['truth']} taken for {worst['predicted']}, {often} in {worst['of']}"
     )
+
+
+def why(records: Records) -> str:
+    """The reasons as recorded, with the networks called as the page calls them."""
+    text = records.pick.get("why") or ""
+    names = sorted(records.names, key=len, reverse=True)
+    found = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, names)) + r")(?!\w)")
+    return words.sentence(found.sub(lambda match: records.name(match[0]), text))
 
 
 def deficit_title(records: Records) -> str:
