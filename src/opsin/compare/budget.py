@@ -54,6 +54,7 @@ class SpeedProbe:
     model: str
     arguments: dict[str, Any]
     recipe: Recipe
+    batch_size: int
     channels: int
     size: int
     device: str
@@ -65,7 +66,7 @@ def measure_speed(probe: SpeedProbe, report: Callable[[Any], None]) -> Speed:
     net = place(zoo.create_model(probe.model, **probe.arguments), device)
     optimizer = make_optimizer(net, probe.recipe)
     task = Classify(probe.recipe.label_smoothing)
-    batch = probe.recipe.batch_size
+    batch = probe.batch_size
     images = place_images(torch.zeros(batch, probe.channels, probe.size, probe.size, device=device))
     labels = torch.zeros(batch, dtype=torch.long, device=device)
     times: list[float] = []
@@ -158,11 +159,12 @@ def fit(plan: Plan, seconds: float, floor: Floor, estimate: Callable[[Plan], Est
 def _shrink_images(plan: Plan, limit: float, floor: Floor, estimate: Callable[[Plan], Estimate]) -> tuple[Plan, float]:
     """The largest image size from the plan's down to the floor's at which the plan fits; else the floor's."""
     asked = plan.input_size
-    for size in (asked, *(size for size in SIZES if floor.input_size <= size < asked)):
-        plan = replace(plan, input_size=size)
-        needs = estimate(plan).seconds(plan)
+    needs = estimate(plan).seconds(plan)
+    for size in (size for size in SIZES if floor.input_size <= size < asked):
         if needs <= limit:
             break
+        plan = replace(plan, input_size=size)
+        needs = estimate(plan).seconds(plan)
     if plan.input_size < asked:
         note = f"images of {plan.input_size} instead of {asked} px"
         plan = replace(plan, notes=(*plan.notes, note))

@@ -3,7 +3,7 @@
 import re
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,9 @@ def _plan(setting: Setting, began: float) -> Plan:
     request, scanned, watch = setting.request, setting.scanned, setting.watch
     size = request.input_size or default_size(scanned, request.device_type)
     models = lineup.choose(request.models, request.lineup, size)
-    plan = Plan(models, size, tuple(range(request.seeds)), request.full_recipe, request.tune, request.minutes)
+    recipe = request.full_recipe
+    recipe = replace(recipe, batch_size=recipe.batch(setting.counts()[0]))
+    plan = Plan(models, size, tuple(range(request.seeds)), recipe, request.tune, request.minutes)
     if request.input_size:
         _check_size(plan)
     if request.minutes is None:
@@ -169,15 +171,16 @@ def _arguments(setting: Setting, plan: Plan, model: str) -> dict[str, Any]:
 def _speed_probe(setting: Setting):
     """A function from a plan to its estimate, which measures the speeds it lacks on the pool."""
     speeds: dict[tuple[str, int], budget.Speed] = {}
-    channels = setting.scanned.channels
+    channels, device = setting.scanned.channels, setting.request.device_type
 
     def estimate(plan: Plan) -> budget.Estimate:
         wanted = {(model, plan.size_of(model)) for model in plan.models} - speeds.keys()
         setting.watch.stage(f"measuring speed at {plan.input_size} px", len(wanted))
+        batch = plan.recipe.batch(setting.counts()[0])
         tasks = {}
         for model, size in sorted(wanted):
             arguments = _arguments(setting, plan, model)
-            probe = budget.SpeedProbe(model, arguments, plan.recipe, channels, size, setting.request.device_type)
+            probe = budget.SpeedProbe(model, arguments, plan.recipe, batch, channels, size, device)
             tasks[f"{model} {size}"] = model, size
             setting.pool.submit(Task(f"{model} {size}", "opsin.compare.budget:measure_speed", probe))
         for event in setting.pool.events():

@@ -66,6 +66,10 @@ class Outcome:
     def metric(self) -> str:
         return default_metric(self.request, self.scanned)
 
+    @property
+    def batch_size(self) -> int:
+        return self.plan.recipe.batch(len(self.divided.rows("train")))
+
     def groups(self, rows: np.ndarray) -> list[str] | None:
         groups = self.scanned.source.groups
         return None if groups is None else [groups[i] for i in rows]
@@ -186,7 +190,7 @@ def _row(outcome: Outcome, model: str) -> dict[str, Any]:
         "learning_rate": trained.rate,
         "latency_ms_p50": outcome.latency[model].p50,
         "latency_ms_p95": outcome.latency[model].p95,
-        "peak_memory_mb": max(memory) if memory else memory_mb(model, arguments, outcome.plan.recipe.batch_size),
+        "peak_memory_mb": max(memory) if memory else memory_mb(model, arguments, outcome.batch_size),
         "train_seconds": sum(run["train_seconds"] for run in good.values()) / len(good) if good else None,
         "pareto": False,
         "pareto_latency": False,

@@ -17,7 +17,8 @@ class Recipe:
     Attributes:
         name: how people call it.
         epochs: passes over the training part.
-        batch_size: images a step; the last steps of an epoch share what is left, so that none is tiny.
+        batch_size: images a step, at most; an epoch's steps are of nearly equal size. None for what suits the number
+            of training images (see `batch`).
         optimizer: "adamw" or "sgd" (with `momentum`).
         learning_rate: the peak, after warm-up.
         momentum: of SGD; AdamW has its usual (0.9, 0.999).
@@ -33,7 +34,7 @@ class Recipe:
 
     name: str
     epochs: int = 20
-    batch_size: int = 64
+    batch_size: int | None = None
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 3e-3
     momentum: float = 0.9
@@ -49,7 +50,7 @@ class Recipe:
     def __post_init__(self):
         checks = {
             "epochs must be at least 1": self.epochs >= 1,
-            "batch_size must be at least 2": self.batch_size >= 2,
+            "batch_size must be at least 2": self.batch_size is None or self.batch_size >= 2,
             "optimizer must be adamw or sgd": self.optimizer in ("adamw", "sgd"),
             "learning_rate must be above 0": self.learning_rate > 0,
             "weight_decay must not be negative": self.weight_decay >= 0,
@@ -64,6 +65,12 @@ class Recipe:
         for mend, holds in checks.items():
             if not holds:
                 raise OpsinError(f"recipe {self.name!r}: {mend}")
+
+    def batch(self, images: int) -> int:
+        """Images a step, for so many training images: 32, 64 or 128, about 50 steps an epoch, unless it is set."""
+        if self.batch_size is not None:
+            return self.batch_size
+        return next((size for size in (32, 64) if images <= 50 * size), 128)
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self) | {"rates": list(self.rates)}

@@ -119,7 +119,7 @@ def train_epoch(
     net.train()
     pixels = torch.from_numpy(data.images)
     order = data.train[epoch_order(seed, epoch, len(data.train))]
-    steps = math.ceil(len(order) / recipe.batch_size)
+    steps = math.ceil(len(order) / recipe.batch(len(order)))
     total = torch.zeros((), device=device)
     rate = 0.0
     for i, samples in enumerate(np.array_split(order, steps)):
