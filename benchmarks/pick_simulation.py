@@ -147,6 +147,7 @@ COLUMNS = {  # figure -> heading, by table; --json has every figure
         "strict_within": "strict",
         "lenient_within": "lenient",
         "binds": "2nd condition binds",
+        "covers": "upper bound covers",
     },
     "sizes": {
         "images": "images",
