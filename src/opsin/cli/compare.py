@@ -74,7 +74,7 @@ def print_summary(console: "Console", results: dict[str, Any], folder: Path, pag
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("year", "network", "accuracy", "95 %", "params", "MACs", "latency"):
+    for heading in ("year", "network", "accuracy", "95 %", "params", "MACs", "ms/image"):
         table.add_column(heading, justify="left" if heading == "network" else "right", no_wrap=True)
     pick = results["pick"]
     for row in sorted(results["rows"], key=lambda row: (row["year"], row["model"])):
@@ -88,12 +88,13 @@ def print_summary(console: "Console", results: dict[str, Any], folder: Path, pag
             f"{100 * low:.1f}-{100 * high:.1f}",
             short(row["params"]),
             short(row["macs"]),
-            f"{row['latency_ms_p50']:.2f} ms",
+            f"{row['latency_ms_p50']:.2f}",
         )
         table.add_row(str(row["year"]), row["model"], *cells, style=style)
     for row in results["baselines"]:
         if row["top1"] is not None:
-            table.add_row("", row["name"], f"{row['top1']:.1%}", style="dim")
+            name = row["name"].removesuffix(" on pixels")
+            table.add_row("", name, f"{row['top1']:.1%}", style="dim")
     console.print(table)
     console.print()
     if pick:

@@ -24,10 +24,10 @@ def list_models(
         print(json.dumps([{key: getattr(card, key) for key in keys} | {"input": card.inputs.size} for card in cards]))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading, justify in (("year", "right"), ("name", "left"), ("input", "right")):
-        table.add_column(heading, justify=justify, no_wrap=True)
-    for heading in ("parameters", "MACs", "printed top-1 error"):
-        table.add_column(heading, justify="right", no_wrap=heading != "printed top-1 error")
+    table.add_column("year", justify="right")
+    table.add_column("name", no_wrap=True)
+    for heading in ("input", "parameters", "MACs", "printed top-1 error"):
+        table.add_column(heading, justify="right")
     for card in cards:
         errors = [row.top1_err for row in card.published if row.top1_err is not None]
         error = f"{errors[0]:g} %" if errors else ""
