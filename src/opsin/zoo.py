@@ -8,9 +8,20 @@ from torch import Tensor, nn
 
 from opsin.card import Card
 from opsin.errors import OpsinError, unknown
-from opsin.models import alexnet, ciresan_mlp, lenet1989, lenet5, nin, resnet, vgg
+from opsin.models import (
+    alexnet,
+    ciresan_mlp,
+    convnext,
+    lenet5,
+    lenet1989,
+    mobilenet_v2,
+    nin,
+    resnet,
+    vgg,
+    vit,
+)
 
-FAMILIES = (lenet1989, lenet5, ciresan_mlp, alexnet, nin, vgg, resnet)
+FAMILIES = (lenet1989, lenet5, ciresan_mlp, alexnet, nin, vgg, resnet, mobilenet_v2, vit, convnext)
 """The model modules, oldest paper first; each has its PAPER and its CARDS."""
 
 _CARDS: dict[str, Card] = {card.name: card for family in FAMILIES for card in family.CARDS}
