@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from opsin import zoo
-from opsin.card import agrees
+from opsin.cards import agrees
 from opsin.cost.count import count_model
 
 

@@ -57,6 +57,7 @@ def predict(bundle: Bundle, paths: Iterable[Path], *, top: int = 1, batch_size: 
 @torch.inference_mode()
 def _predict(bundle: Bundle, paths: list[Path], top: int) -> Iterator[Prediction]:
     pixels: dict[Path, np.ndarray] = {}
+    rows: dict[Path, tuple[list[float], list[int]]] = {}
     errors: dict[Path, str] = {}
     for path in paths:
         try:

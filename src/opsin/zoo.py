@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from opsin.card import Card
+from opsin.cards import Card
 from opsin.errors import OpsinError, unknown
 from opsin.models import (
     alexnet,

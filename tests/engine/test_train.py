@@ -1,6 +1,7 @@
 """The engine: runs repeat bit for bit, broken or not, and a loss that is no number stops them."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -143,9 +144,9 @@ def test_weight_decay_leaves_biases_and_norms_alone():
 
 def test_the_rate_warms_up_and_ends_near_zero():
     rates = [learning_rate(replace(RECIPE, warmup=0.1), step, 100) for step in range(100)]
-    assert all(a < b for a, b in zip(rates[:9], rates[1:10], strict=True))
+    assert all(a < b for a, b in pairwise(rates[:10]))
     assert max(rates) == pytest.approx(RECIPE.learning_rate)
-    assert all(a > b for a, b in zip(rates[10:-1], rates[11:], strict=True))
+    assert all(a > b for a, b in pairwise(rates[10:]))
     assert rates[-1] < 0.01 * RECIPE.learning_rate
     assert learning_rate(replace(RECIPE, schedule="constant", warmup=0), 99, 100) == RECIPE.learning_rate
 

@@ -1,5 +1,6 @@
 """Ciresan's perceptrons: counts by arithmetic, beside the millions that the paper prints."""
 
+import itertools
 import math
 
 import pytest
@@ -21,7 +22,7 @@ HIDDEN = {
 
 def arithmetic(hidden, inputs=841, classes=10):
     units = (inputs, *hidden, classes)
-    macs = sum(a * b for a, b in zip(units, units[1:], strict=False))
+    macs = sum(a * b for a, b in itertools.pairwise(units))
     return macs + sum(units[1:]), macs
 
 

@@ -21,9 +21,7 @@ PAPERS_LAYERS = {
 
 
 def connections() -> dict[str, int]:
-    counts = {
-        name: maps * side**2 * (inputs + 1) for name, (maps, side, inputs, _) in PAPERS_LAYERS.items() if inputs
-    }
+    counts = {name: maps * side**2 * (inputs + 1) for name, (maps, side, inputs, _) in PAPERS_LAYERS.items() if inputs}
     counts["c3"] = sum(100 * (25 * len(row) + 1) for row in C3_TABLE)
     return counts | {"rbf": 10 * 84}
 
@@ -98,7 +96,7 @@ def test_subsampling_sums_four_units():
 def test_logits_are_minus_the_squared_distances(classes):
     output = RBF(classes)
     x = torch.randn(5, 84)
-    expected = -torch.cdist(x.double(), output.codes.double()) ** 2
+    expected = -(torch.cdist(x.double(), output.codes.double()) ** 2)
     torch.testing.assert_close(output(x).double(), expected, rtol=1e-5, atol=1e-3)
     assert output(output.codes).diagonal().abs().max() < 1e-3
 

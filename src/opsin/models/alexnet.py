@@ -11,7 +11,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from opsin.card import Card, Inputs, Paper, Published
+from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import LocalResponseNorm
 
 
@@ -57,16 +57,16 @@ class AlexNet(nn.Module):
         self.initialise(init)
 
     def initialise(self, init: Literal["paper", "he"]) -> None:
-        """The paper's N(0, 0.01), or He's N(0, 2/fan-in), with which narrow networks train too, and no biases."""
-        for layer in (self.conv1, self.conv2, self.conv3, self.conv4, self.conv5, self.fc6, self.fc7, self.fc8):
-            if init == "paper":
-                nn.init.normal_(layer.weight, std=0.01)  # section 5
+        """The paper's N(0, 0.01), or He's N(0, 2/fan-in), with which narrow networks train too, and biases of zero."""
+        positive = ("conv2", "conv4", "conv5", "fc6", "fc7") if init == "paper" else ()
+        for name, parameter in self.named_parameters():
+            layer = name.partition(".")[0]
+            if name.endswith("bias"):
+                nn.init.constant_(parameter, 1.0 if layer in positive else 0.0)  # section 5
+            elif init == "paper":
+                nn.init.normal_(parameter, std=0.01)  # section 5
             else:
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
-        if init == "paper":
-            for layer in (self.conv2, self.conv4, self.conv5, self.fc6, self.fc7):
-                nn.init.ones_(layer.bias)  # section 5: rectified units start with positive inputs
+                nn.init.kaiming_normal_(parameter, nonlinearity="relu")
 
     def forward_features(self, x: Tensor) -> Tensor:
         x = self.pool(self.norm(F.relu(self.conv1(x))))  # N 96 27 27 (at 227 px)
@@ -104,9 +104,9 @@ CARDS = (
                   protocol="ImageNet 2010 test, 1 crop, single network"),
     ), departures=(
         "Images of 227 px: the paper says 224, but 11x11 windows at a stride of 4 fill its 55 x 55 maps from 227 px.",
-    ), note="The groups are the paper's two graphics cards; without them, as most libraries have this network, it would "
-            "have 62,378,344 parameters and 1,135,256,096 MACs. The response norm multiplies its sum by alpha = 1e-4, "
-            "where PyTorch and Caffe divide alpha by 5 first."),
+    ), note="The groups are the paper's two graphics cards; without them, as most libraries have this network, it "
+            "would have 62,378,344 parameters and 1,135,256,096 MACs. The response norm multiplies its sum by "
+            "alpha = 1e-4, where PyTorch and Caffe divide alpha by 5 first."),
     Card("alexnet_32", "AlexNet", PAPER, SMALL, QUARTER, 708_970, 12_821_760, 10, departures=(
         "For images of 16 to 64 px: conv1 is 5x5 with stride 1 and keeps the image's size, instead of 11x11 with "
         "stride 4.",

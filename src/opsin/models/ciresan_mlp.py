@@ -8,7 +8,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from opsin.card import Card, Inputs, Paper, Published
+from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import ScaledTanh
 
 

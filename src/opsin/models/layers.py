@@ -21,6 +21,8 @@ class TableConv2d(nn.Module):
     dense kernel for every pass. They start at zero: the network draws them.
     """
 
+    used: Tensor
+
     def __init__(
         self, in_channels: int, table: Sequence[Sequence[int]], kernel_size: int, stride: int = 1, bias: bool = True
     ):
@@ -49,7 +51,7 @@ class TableConv2d(nn.Module):
 
 @torch.no_grad()
 def lecun_uniform_(layer: nn.Conv2d | nn.Linear | TableConv2d) -> None:
-    """Draws weights and biases from U(-2.4/F, 2.4/F), F being the number of inputs of the unit, its bias not counted."""
+    """Draws weights and biases from U(-2.4/F, 2.4/F), F being the inputs of the unit without its bias."""
     if isinstance(layer, TableConv2d):
         layer.weight.uniform_(-2.4, 2.4).div_(torch.tensor(layer.fan_in_by_kernel)[:, None, None])
         fan_in = torch.tensor(layer.fan_in)

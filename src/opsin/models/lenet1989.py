@@ -1,14 +1,14 @@
 """LeNet of 1989: backpropagation on handwritten zip codes (LeCun, Boser, Denker and others).
 
 The first convolutional network that learned all its layers by backpropagation on real images. Units of a map share
-their 5x5 kernel, so that a feature is looked for everywhere, and stand two pixels apart, which gives up its exact place.
+their 5x5 kernel, so that a feature is looked for everywhere, and stand two pixels apart, which gives up exact places.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from opsin.card import Card, Inputs, Paper, Published
+from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import ScaledTanh, TableConv2d, lecun_uniform_
 
 H2_TABLE = (
@@ -82,7 +82,7 @@ CARDS = (
         "The border is filled with -1, the background of the paper's images in [-1, 1]. Images normalised by mean and "
         "standard deviation have another background (for dark ones with light ink mostly between -1 and -0.4); the "
         "argument padding_value sets it. H2's border is filled with the same value.",
-        "The output units are weighted sums: their squashing, which the paper's squared error needs, is the loss's part.",
+        "The output units are weighted sums: their squashing, before the paper's squared error, is the loss's part.",
         "The scaled hyperbolic tangent is 1.7159 tanh(2x/3), the constants that the authors print in later papers.",
     ), note="Every unit of H1 and H2 has its own bias: with one a map the network would have 8,824 parameters. The "
             "paper's connections include its 1,000 biases: 63,660 products and 1,000 additions."),

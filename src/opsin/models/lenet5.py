@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from opsin.card import Card, Inputs, Paper, Published
+from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import ScaledTanh, TableConv2d, lecun_uniform_
 
 C3_TABLE = (
@@ -66,6 +66,8 @@ class Subsampling(nn.Module):
 
 class RBF(nn.Module):
     """Minus the squared distance of x to each code (equation 7). N 84 -> N num_classes. The codes are not trained."""
+
+    codes: Tensor
 
     def __init__(self, num_classes: int):
         super().__init__()

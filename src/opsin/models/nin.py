@@ -12,7 +12,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from opsin.card import Card, Inputs, Paper, Published
+from opsin.cards import Card, Inputs, Paper, Published
 
 Pool = Literal["max", "average"]
 

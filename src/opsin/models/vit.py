@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from opsin.card import Card, Inputs, Paper, Published
+from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import DropPath
 
 
@@ -85,15 +85,14 @@ class ViT(nn.Module):
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.head = nn.Linear(dim, num_classes)
 
-        for name, parameter in self.blocks.named_parameters():
+        for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(parameter)
             elif parameter.ndim == 2:
                 nn.init.xavier_uniform_(parameter)  # the paper names no initialisation; this is its authors' code
         nn.init.normal_(self.patches.weight, std=(in_chans * patch_size**2) ** -0.5)
         nn.init.normal_(self.positions, std=position_deviation)
-        for parameter in (self.patches.bias, self.head.weight, self.head.bias):
-            nn.init.zeros_(parameter)
+        nn.init.zeros_(self.head.weight)
 
     def forward_features(self, x: Tensor) -> Tensor:
         x = self.patches(x).flatten(2).transpose(1, 2)  # N H/16*W/16 D
