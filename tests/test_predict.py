@@ -1,0 +1,84 @@
+"""A bundle predicts as the network did in training, names bad images, and is refused when it is damaged."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from opsin import zoo
+from opsin.bundle import Bundle
+from opsin.data.preprocess import Preprocess
+from opsin.errors import OpsinError
+from opsin.predict import find_images, predict
+
+CLASSES = ("no", "yes", "<b>perhaps</b>")
+ARGUMENTS = {"num_classes": 3, "in_chans": 3, "input_size": 32}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    torch.manual_seed(0)
+    net = zoo.create_model("resnet20_cifar", **ARGUMENTS)
+    preprocess = Preprocess(size=32, channels=3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.2))
+    Bundle(net, "resnet20_cifar", ARGUMENTS, CLASSES, preprocess, {}, {}).write(tmp_path / "bundle")
+    rng = np.random.default_rng(0)
+    (tmp_path / "photos" / "deep").mkdir(parents=True)
+    for i, path in enumerate(("photos/a.png", "photos/deep/b.jpg", "photos/c.PNG")):
+        Image.fromarray(rng.integers(0, 255, (40 + i, 60, 3), dtype=np.uint8)).save(tmp_path / path)
+    (tmp_path / "photos" / "notes.txt").write_text("not an image")
+    return tmp_path
+
+
+def test_it_predicts_as_the_network_did(folder):
+    bundle = Bundle.read(folder / "bundle")
+    found = list(predict(bundle, find_images([folder / "photos"]), top=3, batch_size=2))
+    assert [prediction.path.name for prediction in found] == ["a.png", "c.PNG", "b.jpg"]
+    for prediction in found:
+        image = bundle.preprocess.pixels(Image.open(prediction.path))
+        with torch.inference_mode():
+            chances = bundle.net(bundle.preprocess.normalize(torch.from_numpy(image)[None])).softmax(1)[0]
+        best = chances.argsort(descending=True)
+        assert prediction.classes == tuple(CLASSES[i] for i in best)
+        assert prediction.probabilities == pytest.approx(chances[best].tolist(), abs=1e-5)
+
+
+def test_json_and_a_bad_image(folder, opsin):
+    (folder / "photos" / "broken.jpg").write_bytes((folder / "photos" / "deep" / "b.jpg").read_bytes()[:700])
+    code, out, err = opsin("predict", folder / "bundle", folder / "photos", "--json", "--top", "2")
+    assert code == 1
+    assert "broken.jpg" in err
+    assert len(err.splitlines()) == 1
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert len(lines) == 3
+    assert all(len(line["predictions"]) == 2 for line in lines)
+
+
+def test_what_is_wrong_is_said(folder, opsin):
+    for arguments, says in (
+        ((folder / "bundle", folder / "none.jpg"), "no image or folder"),
+        ((folder / "photos", folder / "photos"), "not a whole bundle"),
+        ((folder / "none", folder / "photos"), "no bundle at"),
+        ((folder / "bundle", folder / "photos", "--top", "0"), "--top must be at least 1"),
+    ):
+        code, out, err = opsin("predict", *arguments)
+        assert (code, out) == (1, "")
+        assert says in err
+        assert len(err.splitlines()) == 1
+
+
+def test_a_flipped_bit_is_found(folder):
+    weights = folder / "bundle" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-9] ^= 4
+    weights.write_bytes(content)
+    with pytest.raises(OpsinError, match=r"model\.safetensors is missing or damaged"):
+        Bundle.read(folder / "bundle")
+
+
+def test_a_bundle_of_an_unknown_network(folder):
+    manifest = folder / "bundle" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"model": "resnet20_cifar"', '"model": "resnet21_cifar"'))
+    with pytest.raises(OpsinError, match="did you mean resnet"):
+        Bundle.read(folder / "bundle")
