@@ -128,3 +128,13 @@ def test_small_variant_takes_colour_images_of_32_px_forward_and_backward():
     net = zoo.create_model("alexnet_32")
     F.cross_entropy(net(torch.randn(2, 3, 32, 32)), torch.tensor([0, 9])).backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in net.parameters())
+
+
+def test_narrow_copy_learns_a_batch_by_heart(assert_learns):
+    torch.manual_seed(0)
+    net = zoo.create_model("alexnet", input_size=67, num_classes=4, init="he", dropout=0.0, **NARROW)
+    assert_learns(net, 3, 67)
+
+
+def test_small_variant_travels(assert_travels):
+    assert_travels(zoo.create_model("alexnet_32", input_size=16), torch.randn(2, 3, 16, 16))

@@ -69,3 +69,10 @@ def test_hidden_units_are_squashed_and_outputs_are_not():
     with torch.no_grad():
         net.output.bias.fill_(100)
         assert net(x).max() > 90
+
+
+def test_narrow_copy_learns_a_batch_by_heart_and_travels(assert_learns, assert_travels):
+    torch.manual_seed(0)
+    net = zoo.create_model("ciresan_mlp4", hidden=(60, 50, 40, 30, 20), num_classes=4, input_size=16)
+    assert_learns(net, 1, 16, lr=3e-3)
+    assert_travels(net, torch.randn(2, 1, 16, 16))

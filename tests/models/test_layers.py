@@ -105,9 +105,12 @@ def test_response_norm_equals_torch_where_alpha_is_multiplied_by_its_size():
     assert (results[0][0] - unscaled).abs().max() > 0.01
 
 
-def test_response_norm_has_the_right_gradient():
+@pytest.mark.parametrize("channels", [1, 2, 7])
+def test_response_norm_has_the_right_gradients(channels):
     layer = LocalResponseNorm(alpha=0.3)
-    assert torch.autograd.gradcheck(layer, torch.randn(1, 7, 2, 2, dtype=torch.float64, requires_grad=True))
+    x = torch.randn(1, channels, 2, 1, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(layer, x)
+    assert torch.autograd.gradgradcheck(layer, x)
 
 
 @pytest.mark.parametrize("layer", [LocalResponseNorm(), TableConv2d(4, [(0, 1), (2, 3), (0, 3)], 3)])
