@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# What a comparison does on a GPU: installs, checks that runs repeat, and compares the large line-up on photos.
+#   bash benchmarks/gpu.sh PHOTOS [OUT]     PHOTOS: a folder of class folders, or train and val of them
+set -euo pipefail
+cd "$(dirname "$0")/.."
+photos=$1
+out=${2:-gpu-results}
+mkdir -p "$out"
+[ -x .venv/bin/opsin ] || {
+  python3 -m venv .venv && .venv/bin/pip install -q uv && .venv/bin/uv pip install -q -r requirements-dev.lock -e .
+}
+nvidia-smi --query-gpu=name,memory.total --format=csv,noheader
+.venv/bin/python - <<'PY'
+import torch
+assert torch.cuda.is_available(), "no CUDA device, or a PyTorch without CUDA"
+print(torch.__version__, torch.cuda.get_device_name())
+PY
+.venv/bin/pytest tests/data/test_augment.py tests/engine -q
+.venv/bin/opsin compare "$photos" --lineup large --epochs 5 --seeds 2 --input-size 224 --device cuda --out "$out/large"
+.venv/bin/opsin compare digits --device cuda --workers 4 --out "$out/digits"
+.venv/bin/python - "$out" <<'PY'
+import json, sys
+for name in ("large", "digits"):
+    results = json.load(open(f"{sys.argv[1]}/{name}/results.json"))
+    print(f"\n{name}: {results['seconds']:.0f} s on {results['machine']['gpu']}")
+    for row in results["rows"]:
+        if row["status"] == "ok":
+            print(f"{row['model']:24} {row['top1_mean']:.3f}  {row['train_seconds']:.1f} s a run  "
+                  f"{row['latency_ms_p50']:.2f} ms  {row['peak_memory_mb']:.0f} MiB")
+        else:
+            print(f"{row['model']:24} {row['status']}")
+PY
