@@ -1,6 +1,7 @@
-"""Parity with other libraries: their weights, randomised, copied in order into ours must give the same logits."""
+"""What the tests of families share: parity with other libraries, learning by heart, export and the like."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,11 +11,21 @@ from opsin import zoo
 
 
 @torch.no_grad()
+def empty(build: Callable[[], nn.Module]) -> nn.Module:
+    """Built without drawing initial weights, which takes long in large networks and is not wanted here."""
+    with torch.device("meta"):
+        net = build()
+    return net.to_empty(device="cpu").eval()
+
+
+@torch.no_grad()
 def randomise(net: nn.Module) -> None:
-    """Moves what constructors leave at 0 or 1 (biases, norms, tokens, batch statistics), so that nothing hides."""
-    for parameter in net.parameters():
-        if parameter.ndim != 2 and parameter.ndim != 4:
-            parameter.add_(0.2 * torch.randn_like(parameter))
+    """Fills everything that is learned or tracked, so that nothing hides behind a 0 or 1."""
+    for name, parameter in net.named_parameters():
+        if parameter.ndim in (2, 4):
+            parameter.normal_(std=parameter[0].numel() ** -0.5)
+        else:
+            parameter.normal_(0.0 if name.endswith("bias") else 1.0, 0.2)
     for name, buffer in net.named_buffers():
         if name.endswith("running_mean"):
             buffer.normal_(std=0.2)
@@ -35,18 +46,16 @@ def copy_in_order(source: list[Tensor], target: list[Tensor]) -> None:
 
 @pytest.fixture
 def assert_same_logits():
-    """A check (theirs, our name, size, reorder): `reorder` sorts their list of tensors as ours is sorted."""
+    """A check (their constructor, our name, reorder): `reorder` sorts their list of tensors as ours is sorted."""
 
     @torch.no_grad()
-    def check(theirs: nn.Module, name: str, size: int, reorder=lambda tensors: tensors) -> None:
+    def check(build: Callable[[], nn.Module], name: str, reorder=lambda tensors: tensors) -> None:
         torch.manual_seed(0)
-        with torch.device("meta"):
-            ours = zoo.create_model(name)
-        ours.to_empty(device="cpu")
+        theirs, ours = empty(build), empty(lambda: zoo.create_model(name))
         randomise(theirs)
         copy_in_order(reorder(tensors(theirs)), tensors(ours))
-        x = torch.randn(1, 3, size, size)
-        expected, logits = theirs.eval()(x), ours.eval()(x)
+        x = torch.randn(1, 3, 224, 224)
+        expected, logits = theirs(x), ours(x)
         assert expected.std() > 1e-3  # the random network must say something
         assert (logits - expected).abs().max() <= 1e-5 * expected.abs().max()
 
