@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 
 import typer
@@ -36,14 +37,24 @@ def options(
     """What all commands share."""
 
 
+class Stopped(BaseException):
+    """Ctrl-C. Not a KeyboardInterrupt, which typer would turn into an "Aborted." of its own."""
+
+
+def stop(signum: int, frame: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends the process at once
+    raise Stopped
+
+
 def main() -> None:
     """Runs a command. What a user can mend is one line on stderr and exit code 1; Ctrl-C is 130."""
+    signal.signal(signal.SIGINT, stop)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: waiting threads must not burn the processor
     try:
         app()
     except OpsinError as error:
         fail(str(error))
-    except KeyboardInterrupt:
+    except Stopped:
         fail("stopped; the same command again goes on from here", code=130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

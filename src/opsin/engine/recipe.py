@@ -33,7 +33,7 @@ class Recipe:
     """
 
     name: str
-    epochs: int = 20
+    epochs: int = 30
     batch_size: int | None = None
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 3e-3
@@ -45,7 +45,7 @@ class Recipe:
     clip_norm: float | None = 1.0
     augment: Literal["auto", "none"] = "auto"
     rates: tuple[float, ...] = (1 / 3, 1.0, 3.0)
-    probe: float = 0.15
+    probe: float = 0.2
 
     def __post_init__(self):
         checks = {
