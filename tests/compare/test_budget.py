@@ -29,7 +29,8 @@ FULL = estimate(PLAN).seconds(PLAN)
 def test_an_epoch_is_counted_by_hand():
     plan = replace(PLAN, models=("resnet20_cifar",), seeds=(0, 1))
     epoch = 1000 * 20 * 64**2 * 1e-7
-    assert estimate(plan).seconds(plan) == pytest.approx((2 * 20 + 2 * 3) / 2 * epoch + 3 / 2 * epoch, rel=0.1)
+    assert plan.probe_epochs == 4
+    assert estimate(plan).seconds(plan) == pytest.approx((20 + 4 + 4) * epoch)  # two workers, three probes
 
 
 def test_a_budget_that_is_large_changes_nothing():
