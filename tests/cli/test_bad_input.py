@@ -1,5 +1,6 @@
 """What a user can get wrong ends in one line, which names the thing and the mend, and an exit code that is not 0."""
 
+import json
 import os
 import struct
 import zlib
@@ -73,6 +74,17 @@ def test_a_truncated_jpeg(one_line, photos):
     Image.effect_noise((80, 80), 90).save(path)
     path.write_bytes(path.read_bytes()[:1500])
     assert "broken.jpg" in one_line(photos)
+
+
+def test_bad_images_can_be_left_out(opsin, photos, tmp_path):
+    (photos / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    options = ("--models", "ciresan_mlp1", "--epochs", "1", "--seeds", "1", "--no-tune", "--input-size", "16")
+    code, out, err = opsin("compare", photos, "--skip-bad", "--json", "--out", tmp_path / "out", *options)
+    assert code == 0, err
+    results = json.loads(out)
+    assert any("broken.png" in note for note in results["data"]["notes"])
+    assert results["data"]["n_train"] + results["data"]["n_val"] + results["data"]["n_test"] == 20
+    assert (tmp_path / "out" / "report.html").exists()
 
 
 def test_a_huge_header(one_line, photos):

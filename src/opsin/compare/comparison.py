@@ -81,7 +81,7 @@ def run_comparison(request: Request, watch: Watch | None = None) -> Comparison:
     began = time.monotonic()
     source = load(request.data, request.groups)
     watch.stage("reading images", len(source))
-    scanned = scan(source, lambda done, total: watch.advance(1))
+    scanned = scan(source, lambda done, total: watch.advance(1), skip_bad=request.skip_bad)
     divided = divide(scanned)
     for note in divided.notes:
         watch.say(note)
@@ -99,6 +99,7 @@ def run_comparison(request: Request, watch: Watch | None = None) -> Comparison:
             write_plan(folder, identity, plan)
         else:
             watch.say(f"going on with {folder}")
+        watch.say(f"{plan}, on {len(source):,} images -> {folder}")
         results = _run(setting, plan, began)
     return Comparison(folder, results)
 

@@ -32,6 +32,11 @@ class Plan:
     left_out: tuple[dict[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        counted = ((len(self.models), "network"), (len(self.seeds), "seed"), (self.recipe.epochs, "epoch"))
+        words = ", ".join(f"{n} {word}" if n == 1 else f"{n} {word}s" for n, word in counted)
+        return f"{words} at {self.input_size} px"
+
     def size_of(self, model: str) -> int:
         return zoo.card(model).inputs.fit(self.input_size)
 

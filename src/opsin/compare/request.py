@@ -33,6 +33,7 @@ class Request:
         tune: whether a short probe on validation chooses each network's learning rate.
         groups: a regular expression on the images' paths, or a column of metadata.csv: images of one group stay in
             one part.
+        skip_bad: whether images that cannot be read are left out, and listed, instead of stopping the comparison.
         out: the folder; by default opsin-runs/<data>-<hash of what was asked>.
         device: "auto", "cpu", "cuda" or "mps".
         workers: processes; by default one for each core on a CPU, one on an accelerator.
@@ -51,6 +52,7 @@ class Request:
     margin: float = 0.01
     tune: bool = True
     groups: str | None = None
+    skip_bad: bool = False
     out: Path | None = None
     device: str = "auto"
     workers: int | None = None

@@ -88,7 +88,7 @@ def scan(source: Source, progress: Progress | None = None, skip_bad: bool = Fals
     if bad and not skip_bad:
         where, it = source.path or source.name, "it" if len(bad) == 1 else "them"
         count = f"{len(bad):,} of {many(len(source), 'image')} in {where}"
-        raise OpsinError(f"{count} cannot be read; mend {it} or take {it} away: {named(bad)}")
+        raise OpsinError(f"{count} cannot be read; mend {it}, take {it} away, or give --skip-bad: {named(bad)}")
     good = [i for i, result in enumerate(seen) if not isinstance(result, BadImage)]
     if bad:
         source = source.take(good)
