@@ -84,7 +84,7 @@ def test_all_bad_files_are_in_one_line(damaged):
 def test_one_bad_file(damaged):
     for path in [*damaged.glob("a/0[1-6].png"), *damaged.glob("b/0[0-4].png")]:
         path.unlink()
-    with pytest.raises(OpsinError, match=r"^1 of 9 images in .* cannot be read; mend it .*: a/00\.png is cut short"):
+    with pytest.raises(OpsinError, match=r"^1 of 9 images in .* cannot be read; mend it, .*: a/00\.png is cut short"):
         scan(load(damaged))
 
 
