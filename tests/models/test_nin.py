@@ -76,6 +76,15 @@ def test_the_score_of_a_class_is_the_mean_of_its_map():
     torch.testing.assert_close(net(x), maps.flatten(2).mean(2))
 
 
+def test_the_paper_rectifies_the_maps_of_the_classes_and_the_small_variant_does_not():
+    torch.manual_seed(0)
+    x = torch.randn(4, 3, 32, 32)
+    for name, lowest_is_zero in (("nin_cifar", True), ("nin_32", False)):
+        maps = zoo.create_model(name).eval().forward_features(x)
+        assert (maps.min().item() == 0) is lowest_is_zero
+    assert zoo.create_model("nin_cifar", linear_end=True).eval()(x).min() < 0
+
+
 def test_initial_weights_have_the_deviations_of_the_authors_files():
     net = zoo.create_model("nin")
     deviations = [p.std().item() for p in net.parameters() if p.ndim == 4]

@@ -20,20 +20,24 @@ Pool = Literal["max", "average"]
 class MLPConv(nn.Module):
     """One mlpconv layer (section 3.1, equation 2): a spatial convolution, then 1x1 ones, with a ReLU after each.
 
-    N in_channels H W -> N widths[-1] H' W'. `kernel` is (size, stride, padding).
+    N in_channels H W -> N widths[-1] H' W'. `kernel` is (size, stride, padding). With `linear_end` the last ReLU is
+    left out.
     """
 
-    def __init__(self, in_channels: int, widths: tuple[int, ...], kernel: tuple[int, int, int]):
+    def __init__(
+        self, in_channels: int, widths: tuple[int, ...], kernel: tuple[int, int, int], linear_end: bool = False
+    ):
         super().__init__()
+        self.linear_end = linear_end
         size, stride, padding = kernel
         self.conv = nn.Conv2d(in_channels, widths[0], size, stride, padding)
         self.perceptron = nn.ModuleList(nn.Conv2d(fan_in, fan_out, 1) for fan_in, fan_out in pairwise(widths))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.conv(x))
+        x = self.conv(x)
         for layer in self.perceptron:
-            x = F.relu(layer(x))
-        return x
+            x = layer(F.relu(x))
+        return x if self.linear_end else F.relu(x)
 
 
 class NiN(nn.Module):
@@ -42,7 +46,7 @@ class NiN(nn.Module):
     `widths` and `kernels` give the mlpconv layers; the last one ends with a map for each class beyond its `widths`. A
     3x3 pooling with stride 2 follows each of the others, of the kind in `pools`, then dropout with the rate in
     `dropouts`. `deviations` are the standard deviations of the initial weights, layer by layer; None stands for He's,
-    the square root of 2 / fan-in.
+    the square root of 2 / fan-in. With `linear_end` the maps of the classes have no ReLU.
     """
 
     def __init__(
@@ -53,13 +57,15 @@ class NiN(nn.Module):
         dropouts: tuple[float, ...],
         deviations: tuple[tuple[float, ...], ...] | None,
         *,
+        linear_end: bool = False,
         num_classes: int = 10,
         in_chans: int = 3,
     ):
         super().__init__()
         widths = (*widths[:-1], (*widths[-1], num_classes))
         channels = (in_chans, *(block[-1] for block in widths))
-        self.blocks = nn.ModuleList(map(MLPConv, channels, widths, kernels))
+        ends = [False] * (len(widths) - 1) + [linear_end]
+        self.blocks = nn.ModuleList(map(MLPConv, channels, widths, kernels, ends))
         self.pools = nn.ModuleList(
             nn.MaxPool2d(3, stride=2, ceil_mode=True) if pool == "max" else nn.AvgPool2d(3, stride=2, ceil_mode=True)
             for pool in pools
@@ -109,7 +115,7 @@ IMAGENET_BUILD = partial(
     dropouts=(0.0, 0.0, 0.5),
     deviations=((0.01, 0.05, 0.05), (0.05, 0.05, 0.05), (0.01, 0.05, 0.05), (0.05, 0.05, 0.01)),
 )
-SMALL_BUILD = partial(CIFAR_BUILD, widths=((64, 48, 32), (64, 64, 64), (64, 64)), deviations=None)
+SMALL_BUILD = partial(CIFAR_BUILD, widths=((64, 48, 32), (64, 64, 64), (64, 64)), deviations=None, linear_end=True)
 
 AVERAGE_POOL = (
     "The second pooling takes means, as in the authors' own definition files; the text has maxima after every layer."
@@ -117,7 +123,12 @@ AVERAGE_POOL = (
 FOR_SMALL_IMAGES = (
     "A third as wide as the paper's CIFAR network, for speed.",
     "Initial weights after He and others (2015): the deviations set by hand fit the paper's widths alone.",
+    "No ReLU on the maps of the classes: where it leaves a class at zero for every image, that class learns no more.",
     AVERAGE_POOL,
+)
+LAST_RELU = (
+    "The ReLU on the maps of the classes is the paper's. A class that it leaves at zero for every image learns no "
+    "more, which happens under AdamW at high rates; linear_end=True takes that ReLU away."
 )
 ZOO = (
     "Not in the paper, which has no ImageNet: the network that its first author gave to the Caffe model zoo in 2014. "
@@ -129,9 +140,9 @@ CARDS = (
     Card("nin_cifar", "NiN", PAPER, CIFAR, CIFAR_BUILD, 966_986, 222_486_528, 10, published=(
         Published("table 1", top1_err=10.41, protocol="CIFAR-10 test, no augmentation, single network"),
         Published("table 1", top1_err=8.81, protocol="CIFAR-10 test, shifts and flips in training, single network"),
-    ), departures=(AVERAGE_POOL,)),
+    ), departures=(AVERAGE_POOL,), note=LAST_RELU),
     Card("nin", "NiN", PAPER, IMAGENET, IMAGENET_BUILD, 7_595_176, 1_100_188_800, 1000, published=(
         Published("Caffe model zoo", top1_err=40.64, protocol="ImageNet validation, 1 crop of 224, single network"),
-    ), note=ZOO),
+    ), note=f"{ZOO} {LAST_RELU}"),
     Card("nin_32", "NiN", PAPER, SMALL, SMALL_BUILD, 110_874, 27_500_544, 10, departures=FOR_SMALL_IMAGES),
 )
