@@ -104,8 +104,8 @@ DROP_PATH = (
     "The paper's 300 epochs have a drop-path rate of {}; the constructor's is 0, since it slows a short training down."
 )
 FOR_SMALL_IMAGES = (
-    "Patches of 2 px and two stages, so that the image is divided by 4 in all, not by 32; 2 and 4 blocks of 48 and 96 "
-    "channels.",
+    "Patches of 2 px instead of 4, so that the four stages divide the image by 16 in all, not by 32.",
+    "A third of convnext_tiny's depth and width: 1, 1, 3 and 1 blocks of 32, 64, 128 and 256 channels.",
     "Layer scale starts at 0.1 instead of 1e-6, from which a few hundred steps do not bring the blocks to life.",
 )
 
@@ -131,6 +131,7 @@ CARDS = (
     _convnext("convnext_large", (3, 3, 27, 3), (192, 384, 768, 1536), 197_767_336, 34_361_433_600,
               ("198M", "34.4G", 15.7), drop_path=0.5, err_384=14.5),
     Card("convnext_32", "ConvNeXt", PAPER, SMALL,
-         partial(ConvNeXt, depths=(2, 4), widths=(48, 96), patch_size=2, layer_scale=0.1), 380_122, 32_048_064, 10,
+         partial(ConvNeXt, depths=(1, 1, 3, 1), widths=(32, 64, 128, 256), patch_size=2, layer_scale=0.1),
+         1_177_642, 15_209_984, 10,
          departures=FOR_SMALL_IMAGES),
 )
