@@ -109,6 +109,10 @@ CARDS = (
             "alpha = 1e-4, where PyTorch and Caffe divide alpha by 5 first. From the paper's initialisation AdamW "
             "is barely past chance after 200 steps (ten classes of photos, batches of 16), where init=\"he\" learns "
             "from the start."),
+    Card("alexnet_he", "AlexNet", PAPER, IMAGENET, partial(AlexNet, init="he"), 60_965_224, 724_406_816, departures=(
+        "Initial weights after He and others (2015) and biases of 0, from which today's optimizers learn at once.",
+        "Images of 227 px, as `alexnet`.",
+    )),
     Card("alexnet_32", "AlexNet", PAPER, SMALL, QUARTER, 708_970, 12_821_760, 10, departures=(
         "For images of 16 to 64 px: conv1 is 5x5 with stride 1 and keeps the image's size, instead of 11x11 with "
         "stride 4.",
