@@ -1,6 +1,6 @@
 """How long the command line takes to answer, against importing timm: medians of fresh processes, taken in turn.
 
-    python benchmarks/startup.py [--runs N] [--json]
+python benchmarks/startup.py [--runs N] [--json]
 """
 
 import argparse
