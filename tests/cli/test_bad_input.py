@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import struct
 import zlib
 
@@ -150,9 +151,10 @@ def test_no_permission(one_line, tmp_path):
     assert "choose another --out" in one_line("digits", "--out", tmp_path / "closed" / "out")
 
 
-def test_disk_full(one_line, monkeypatch):
-    import shutil
-
+def test_disk_full(opsin, tmp_path, monkeypatch):
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    assert "disk full" in one_line("digits", "--models", "resnet20_cifar", "--no-tune")
+    code, out, err = opsin("compare", "digits", "--models", "resnet20_cifar", "--no-tune", "--out", tmp_path / "out")
+    assert (code, out) == (1, "")
+    assert err.strip().splitlines()[-1].startswith("opsin: disk full")
+    assert not list((tmp_path / "out").rglob("*.npy*"))

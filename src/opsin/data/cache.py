@@ -82,6 +82,6 @@ def _write(
 
 def _disk_full(path: Path, needed: int, free: int) -> OpsinError:
     return OpsinError(
-        f"disk full: the decoded images need {needed / 1e6:,.0f} MB in {path.parent}, where {free / 1e6:,.0f} MB are "
+        f"disk full: the decoded images need {needed / 1e6:,.1f} MB in {path.parent}, where {free / 1e6:,.1f} MB are "
         "free; make room, or choose another folder or a smaller input size"
     )
