@@ -13,7 +13,7 @@ from torch import nn
 
 from opsin import zoo
 from opsin.data.preprocess import Preprocess
-from opsin.engine.checkpoint import read_manifest, write_folder
+from opsin.engine.checkpoint import MANIFEST, read_manifest, write_folder
 from opsin.engine.record import versions
 from opsin.errors import OpsinError
 
@@ -53,6 +53,8 @@ class Bundle:
         """
         if not folder.is_dir():
             raise OpsinError(f"no bundle at {folder}: give a folder such as opsin-runs/…/seed-0/bundle")
+        if not (folder / MANIFEST).exists() and (folder / "bundle" / MANIFEST).exists():
+            folder = folder / "bundle"  # a run's folder
         try:
             manifest = read_manifest(folder)
         except ValueError as error:

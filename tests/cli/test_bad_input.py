@@ -139,6 +139,31 @@ def test_a_folder_with_other_things_in_it(one_line, tmp_path):
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
 
+def test_results_do_not_lie_among_the_images(one_line, photos):
+    assert "among the images" in one_line(photos, "--models", "lenet1989", "--out", photos / "results")
+    assert not (photos / "results").exists()
+
+
+def test_a_recipe_with_a_wrong_value(one_line, tmp_path):
+    (tmp_path / "mine.toml").write_text("epochs = 1.5\n")
+    assert "epochs: Input should be a valid integer" in one_line("digits", "--recipe", tmp_path / "mine.toml")
+
+
+def test_a_comparison_without_any_result_fails(opsin, tmp_path):
+    (tmp_path / "wild.toml").write_text("learning_rate = 1e38\nclip_norm = 1e38\nepochs = 1\nwarmup = 0.0\n")
+    options = ("--models", "ciresan_mlp1", "--seeds", "1", "--recipe", tmp_path / "wild.toml")
+    code, _, err = opsin("compare", "digits", "--no-tune", "--out", tmp_path / "out", *options)
+    assert code == 1
+    assert "no network could be trained (failed: the loss became" in " ".join(err.split())
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_a_name_that_no_file_can_have(opsin):
+    code, _, err = opsin("predict", "x" * 5000, "y.png")
+    assert code == 1
+    assert len(err.strip().splitlines()) == 1
+
+
 def test_a_file_in_place_of_the_folder(one_line, tmp_path):
     (tmp_path / "file").write_text("")
     assert "is a file" in one_line("digits", "--out", tmp_path / "file")

@@ -107,6 +107,17 @@ def test_what_has_ended_is_not_run_again(first):
     assert wider.results["rows"][0]["top1_by_seed"] == first.results["rows"][0]["top1_by_seed"]
 
 
+def test_what_was_deleted_or_damaged_is_made_again(first):
+    """The folder of a finished comparison, half deleted by hand."""
+    run = first.folder / "runs" / "lenet1989" / "seed-1"
+    (run / "predictions.npz").unlink()
+    (first.folder / "latency.json").write_text("{")
+    (first.folder / "baselines-top1.json").write_text("[")
+    again = run_comparison(Request("digits", out=first.folder, **OPTIONS))
+    assert repeatable(again.results) == repeatable(first.results)
+    assert (run / "predictions.npz").exists()
+
+
 def test_a_folder_belongs_to_one_comparison(first):
     with pytest.raises(OpsinError, match=r"belongs to another comparison \(other seeds\)"):
         run_comparison(Request("digits", out=first.folder, models=MODELS, epochs=2, seeds=3))

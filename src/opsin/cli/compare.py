@@ -4,12 +4,14 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from opsin.compare.comparison import Comparison
 
 
 def compare(
@@ -40,6 +42,7 @@ def compare(
     from opsin.cli.progress import Terminal
     from opsin.compare.comparison import run_comparison
     from opsin.compare.request import Request
+    from opsin.errors import OpsinError
     from opsin.report.page import write_page
 
     request = Request(
@@ -67,14 +70,18 @@ def compare(
     if as_json:
         print(json.dumps(comparison.results))
     else:
-        print_summary(Console(highlight=False), comparison.results, comparison.folder, page)
+        print_summary(Console(highlight=False), comparison, page)
+    if comparison.bundle is None:
+        status = comparison.results["rows"][0]["status"]
+        raise OpsinError(f"no network could be trained ({status}): see error.txt in {comparison.folder}/runs, if any")
 
 
-def print_summary(console: "Console", results: dict[str, Any], folder: Path, page: Path) -> None:
+def print_summary(console: "Console", comparison: "Comparison", page: Path) -> None:
     """The results as a table at 80 columns, the pick in a sentence, and where everything lies."""
     from rich.table import Table
     from rich.text import Text
 
+    results = comparison.results
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("year", "network", "accuracy", "95 %", "params", "MACs", "ms/image"):
         table.add_column(heading, justify="left" if heading == "network" else "right", no_wrap=True)
@@ -101,7 +108,8 @@ def print_summary(console: "Console", results: dict[str, Any], folder: Path, pag
     console.print()
     if pick:
         console.print(Text.assemble("Take ", (pick["model"], "bold green"), ". ", pick["why"]))
-        console.print(Text(f"\nPredict:  opsin predict {bundle_of(folder, results)} IMAGE"), soft_wrap=True)
+        command = shlex.join([sys.argv[0], "predict", str(comparison.bundle)])
+        console.print(Text(f"\nPredict:  {command} IMAGE"), soft_wrap=True)
     console.print(Text(f"Page:     {page}"), soft_wrap=True)
 
 
@@ -111,9 +119,3 @@ def short(count: int) -> str:
         if count >= size:
             return f"{count / size:.3g} {unit}"
     return str(count)
-
-
-def bundle_of(folder: Path, results: dict[str, Any]) -> Path:
-    model = results["pick"]["model"]
-    seeds = next(row["seeds"] for row in results["rows"] if row["model"] == model)
-    return folder / "runs" / model / f"seed-{seeds[0]}" / "bundle"

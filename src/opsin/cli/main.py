@@ -1,6 +1,7 @@
 """The command line: `opsin COMMAND`. One file a command; nothing heavy is imported before a command runs."""
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -49,6 +50,9 @@ def stop(signum: int, frame: object) -> None:
 def main() -> None:
     """Runs a command. What a user can mend is one line on stderr and exit code 1; Ctrl-C is 130."""
     signal.signal(signal.SIGINT, stop)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names need not be text
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: waiting threads must not burn the processor
     try:
         app()
@@ -60,10 +64,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
+        if error.strerror is None or "OPSIN_TRACEBACK" in os.environ:
             raise
-        mend = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another folder"
-        where = f" ({error.filename})" if error.filename else ""
+        mend = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "name another file or folder"
+        where = f" ({str(error.filename)[:200]})" if error.filename else ""
         fail(f"{error.strerror}{where}: {mend}, and start again")
 
 

@@ -26,8 +26,10 @@ class BaselineJob:
 
 def run(job: BaselineJob, report: Callable[[Any], None]) -> list[dict[str, Any]]:
     """Fits and scores the baselines, unless the file of an earlier run has them; returns their rows."""
-    if job.file.exists():
+    try:
         return json.loads(job.file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        pass  # not fitted yet, or not readable any more
     images, table = np.load(job.images, mmap_mode="r"), np.load(job.table)
     labels, parts = table["labels"], table["parts"]
     rows = {part: np.flatnonzero(parts == part) for part in ("train", "val", "test")}

@@ -15,7 +15,7 @@ import torch
 from opsin import zoo
 from opsin.compare.plan import Plan
 from opsin.data.preprocess import Preprocess
-from opsin.engine.device import choose_device, place, place_images
+from opsin.device import choose_device, place, place_images
 from opsin.engine.evaluate import predict
 from opsin.engine.optim import make_optimizer
 from opsin.engine.recipe import Recipe

@@ -15,10 +15,11 @@ from opsin.compare.baseline_job import BaselineJob
 from opsin.compare.baselines import MAX_SIDE
 from opsin.compare.job import Job
 from opsin.compare.measured import measure
+from opsin.compare.outcome import Outcome, default_metric
 from opsin.compare.plan import LOCK, Plan, digest, read_plan, write_plan
 from opsin.compare.request import Request
-from opsin.compare.results import Outcome, assemble, default_metric
-from opsin.compare.schedule import Schedule
+from opsin.compare.results import assemble
+from opsin.compare.schedule import Schedule, run_folder
 from opsin.compare.watch import Watch
 from opsin.cost.count import count_model
 from opsin.data.cache import materialise
@@ -28,6 +29,7 @@ from opsin.data.source import load
 from opsin.data.split import Split, divide
 from opsin.engine.checkpoint import write_json
 from opsin.engine.recipe import Recipe
+from opsin.engine.record import Record
 from opsin.errors import OpsinError
 from opsin.launch.local import Pool, Task
 
@@ -41,6 +43,15 @@ class Comparison:
 
     folder: Path
     results: dict[str, Any]
+
+    @property
+    def bundle(self) -> Path | None:
+        """The pick's bundle, of its first seed."""
+        pick = self.results["pick"]
+        if pick is None:
+            return None
+        seeds = next(row["seeds"] for row in self.results["rows"] if row["model"] == pick["model"])
+        return Record(run_folder(self.folder, pick["model"], f"seed-{seeds[0]}")).bundle
 
 
 @dataclass(frozen=True)
@@ -87,12 +98,15 @@ def run_comparison(request: Request, watch: Watch | None = None) -> Comparison:
         watch.say(note)
     identity = request.identity(scanned.fingerprint)
     folder = request.out or Path("opsin-runs") / f"{_slug(source.name)}-{digest(identity)}"
-    plan = read_plan(folder, identity)
+    if source.path is not None and folder.resolve().is_relative_to(source.path.resolve()):
+        raise OpsinError(f"the results would lie among the images, in {folder}: give an --out elsewhere")
+    read_plan(folder, identity)  # says what is wrong before anything is made
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OpsinError(f"cannot make the folder {folder} ({error.strerror}): choose another --out") from None
     with _lock(folder), Pool(request.processes) as pool:
+        plan = read_plan(folder, identity)
         setting = Setting(request, folder, scanned, divided, pool, watch)
         if plan is None:
             plan = _plan(setting, began)
@@ -220,7 +234,8 @@ def _run(setting: Setting, plan: Plan, began: float) -> dict[str, Any]:
     trained = Schedule(plan, setting.folder, make_job, cost, setting.watch).run(setting.pool)
     baselines = _baselines(setting)
     setting.pool.close()
-    latency, machine = measure(setting.folder, arguments, setting.request.device_type, setting.watch)
+    trainable = {model: arguments[model] for model in plan.models if trained[model].seeds()}
+    latency, machine = measure(setting.folder, trainable, setting.request.device_type, setting.watch)
     outcome = Outcome(
         request=setting.request,
         plan=plan,
@@ -262,7 +277,8 @@ def _baselines(setting: Setting) -> list[dict[str, Any]]:
     setting.pool.submit(Task("baselines", "opsin.compare.baseline_job:run", job))
     for event in setting.pool.events():
         if event.kind == "failed":
-            raise OpsinError(f"the baselines failed: {event.value['message'][:200]}")
+            (setting.folder / "error.txt").write_text(event.value["traceback"], encoding="utf-8")
+            raise OpsinError(f"the baselines failed ({event.value['message'][:200]}): see {setting.folder}/error.txt")
         if event.kind == "done":
             return event.value
     return []

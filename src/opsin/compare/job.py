@@ -11,7 +11,8 @@ import torch
 from opsin import zoo
 from opsin.bundle import Bundle
 from opsin.data.preprocess import Preprocess
-from opsin.engine.device import choose_device
+from opsin.device import choose_device
+from opsin.engine.checkpoint import MANIFEST, Checkpoints
 from opsin.engine.evaluate import predict
 from opsin.engine.recipe import Recipe
 from opsin.engine.record import Record
@@ -46,7 +47,9 @@ class Job:
 def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Runs a job, going on from its checkpoint if it has one; returns its run.json. An ended run is not run again."""
     record = Record(job.folder)
-    if ended := record.ended():
+    facts = {"model": job.model, "arguments": job.arguments, "recipe": job.recipe.to_dict(), "seed": job.seed}
+    files = (record.metrics, record.predictions, record.bundle / MANIFEST) if job.final else (record.metrics,)
+    if ended := record.ended(facts, files):
         return ended
     record.folder.mkdir(parents=True, exist_ok=True)
     table = np.load(job.table)
@@ -56,16 +59,9 @@ def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     device = choose_device(job.device)
     torch.manual_seed(step_seed(job.seed, 0, INIT))
     net = zoo.create_model(job.model, **job.arguments)
-    facts = {
-        "model": job.model,
-        "arguments": job.arguments,
-        "recipe": job.recipe.to_dict(),
-        "seed": job.seed,
-        "device": str(device),
-        "threads": torch.get_num_threads(),
-    }
+    facts |= {"device": str(device), "threads": torch.get_num_threads()}
     task = Classify(job.recipe.label_smoothing)
-    checkpoints = record.checkpoints if job.final else None
+    checkpoints = Checkpoints(record.checkpoints) if job.final else None
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     try:
@@ -74,6 +70,8 @@ def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         )
     except Diverged as error:
         return record.end(facts | {"status": f"failed: {error}"})
+    if checkpoints and checkpoints.skipped:
+        facts["checkpoints_skipped"] = checkpoints.skipped
     record.write_metrics(history)
     figures = {key: history[-1][key] for key in ("val_loss", "val_top1")}
     seconds = sum(epoch["seconds"] for epoch in history)

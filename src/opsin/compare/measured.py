@@ -11,8 +11,8 @@ from opsin import zoo
 from opsin.compare.watch import Watch
 from opsin.cost import machine
 from opsin.cost.measure import Latency, latency, training_memory
+from opsin.device import choose_device
 from opsin.engine.checkpoint import write_json
-from opsin.engine.device import choose_device
 
 FILE = "latency.json"
 THREADS = 1
@@ -22,10 +22,12 @@ def measure(
     folder: Path, arguments: dict[str, dict[str, Any]], device: str, watch: Watch
 ) -> tuple[dict[str, Latency], dict[str, Any]]:
     """Latency by network, built with these arguments, and the machine; kept in the folder and measured only once."""
-    if (folder / FILE).exists():
+    try:
         kept = json.loads((folder / FILE).read_text(encoding="utf-8"))
         if kept["latency"].keys() >= arguments.keys():
-            return {model: Latency(**facts) for model, facts in kept["latency"].items()}, kept["machine"]
+            return {model: Latency(**kept["latency"][model]) for model in arguments}, kept["machine"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # not measured yet, or not readable any more
     where = choose_device(device)
     facts = machine.describe(where) | {"latency_threads": THREADS, "load_at_latency": machine.load()}
     watch.stage("measuring latency", len(arguments))

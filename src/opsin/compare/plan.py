@@ -13,6 +13,7 @@ from opsin.errors import OpsinError
 
 SCHEMA = 1
 FILE = "plan.json"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Plan:
     def rates(self) -> tuple[float, ...]:
         """The learning rates that every network's probe tries; a single one without tuning."""
         factors = self.recipe.rates if self.tune else (1.0,)
-        return tuple(float(f"{self.recipe.learning_rate * factor:.3g}") for factor in factors)
+        rounded = (float(f"{self.recipe.learning_rate * factor:.3g}") for factor in factors)
+        return tuple(dict.fromkeys(rounded))
 
     def epochs_of_a_model(self) -> int:
         """Epochs trained for one network in all, its probes included."""
@@ -100,22 +102,20 @@ def read_plan(folder: Path, request: dict[str, Any]) -> Plan | None:
     if not folder.is_dir():
         raise OpsinError(f"{folder} is a file: choose another --out")
     if not (folder / FILE).exists():
-        if any(entry.name != LOCK for entry in folder.iterdir()):
+        if any(entry.name != LOCK and not entry.name.startswith(f".{FILE}.") for entry in folder.iterdir()):
             raise OpsinError(f"{folder} is not empty and holds no comparison: choose another --out")
         return None
     try:
         content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        asked, plan = content["request"], content["plan"]
-    except (OSError, ValueError, KeyError) as error:
+        asked = content["request"]
+        differs = [key for key in request if asked.get(key) != request[key]]
+        plan = None if differs else Plan.from_dict(content["plan"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OpsinError) as error:
         raise OpsinError(f"cannot read {folder / FILE} ({error}): choose another --out") from None
-    differs = [key for key in request if asked.get(key) != request[key]]
     if differs or content.get("schema") != SCHEMA:
         names = ", ".join(key.replace("_", " ") for key in differs) or "version"
         raise OpsinError(f"{folder} belongs to another comparison (other {names}): choose another --out")
-    return Plan.from_dict(plan)
-
-
-LOCK = ".lock"
+    return plan
 
 
 def write_plan(folder: Path, request: dict[str, Any], plan: Plan) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from opsin import recipes
 from opsin.compare.lineup import choose
-from opsin.engine.device import choose_device
+from opsin.device import choose_device
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
 from opsin.tasks import metrics

@@ -1,81 +1,21 @@
 """The results of a comparison: results.json (stable, docs/results.md) and page.json, what the page shows beside it."""
 
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from opsin import __version__, zoo
 from opsin.compare import pareto, statistics
+from opsin.compare.details import details
 from opsin.compare.measured import memory_mb
+from opsin.compare.outcome import Outcome
 from opsin.compare.pick import pick
-from opsin.compare.plan import Plan
-from opsin.compare.request import Request
 from opsin.compare.schedule import Trained
-from opsin.cost.count import Count
-from opsin.cost.measure import Latency
-from opsin.data.cache import thumbnail
-from opsin.data.preprocess import Preprocess
-from opsin.data.scan import Scan
-from opsin.data.split import Split
 from opsin.engine.record import Record
 from opsin.tasks import metrics
 
 SCHEMA = 1
-MISTAKES, SAMPLES, SIDE = 24, 20, 96
-"""How many pictures the page shows of each, and their greatest side in pixels."""
-
-
-def default_metric(request: Request, scanned: Scan) -> str:
-    """The one that was asked for; else balanced where the largest class has over three times the smallest's images."""
-    if request.metric:
-        return request.metric
-    counts = np.bincount(scanned.source.labels, minlength=len(scanned.source.classes))
-    return "balanced" if counts.max() > 3 * counts.min() else "top1"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """All that is known when the last run has ended.
-
-    `val` and `test` hold the logits of each network by seed, [n, K], of the networks that have any.
-    """
-
-    request: Request
-    plan: Plan
-    scanned: Scan
-    divided: Split
-    trained: dict[str, Trained]
-    counts: dict[str, Count]
-    arguments: dict[str, dict[str, Any]]
-    latency: dict[str, Latency]
-    machine: dict[str, Any]
-    baselines: list[dict[str, Any]]
-    preprocess: dict[int, Preprocess]
-    folder: Path
-    seconds: float
-
-    @property
-    def sizes(self) -> list[int]:
-        """The input sizes that the networks have, in pixels."""
-        return sorted({self.plan.size_of(model) for model in self.plan.models})
-
-    @property
-    def metric(self) -> str:
-        return default_metric(self.request, self.scanned)
-
-    @property
-    def batch_size(self) -> int:
-        return self.plan.recipe.batch(len(self.divided.rows("train")))
-
-    def groups(self, rows: np.ndarray) -> list[str] | None:
-        groups = self.scanned.source.groups
-        return None if groups is None else [groups[i] for i in rows]
-
-    def run_folder(self, model: str, seed: int) -> Path:
-        return self.folder / "runs" / model / f"seed-{seed}"
 
 
 def assemble(outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -102,7 +42,7 @@ def assemble(outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     if not predicted["test"]:
         results["rows"] = [_row(outcome, model) for model in outcome.plan.models]
-        return results, _page(outcome, None, logits)
+        return results, details(outcome, None, logits)
     val, test = outcome.divided.rows("val"), outcome.divided.rows("test")
     on_val = statistics.resample(predicted["val"], labels[val], k, outcome.metric, outcome.groups(val))
     on_test = statistics.resample(predicted["test"], labels[test], k, "top1", outcome.groups(test))
@@ -119,7 +59,7 @@ def assemble(outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
     macs = {model: outcome.counts[model].macs for model in finished}
     picked = pick(on_val, p50, macs, outcome.request.margin)
     results["pick"] = picked.record()
-    return results, _page(outcome, picked.model, logits)
+    return results, details(outcome, picked.model, logits)
 
 
 def _logits(outcome: Outcome, part: str) -> dict[str, dict[int, np.ndarray]]:
@@ -175,7 +115,7 @@ def _plan(outcome: Outcome) -> dict[str, Any]:
 def _row(outcome: Outcome, model: str) -> dict[str, Any]:
     """What is known of a network whether its runs ended well or not."""
     card, trained, arguments = zoo.card(model), outcome.trained[model], outcome.arguments[model]
-    good = {seed: run for seed, run in trained.runs.items() if run["status"] == "ok"}
+    good, latency = {seed: trained.runs[seed] for seed in trained.seeds()}, outcome.latency.get(model)
     memory = [run["peak_memory_mb"] for run in good.values() if "peak_memory_mb" in run]
     return {
         "model": model,
@@ -188,8 +128,8 @@ def _row(outcome: Outcome, model: str) -> dict[str, Any]:
         "macs": outcome.counts[model].macs,
         "input_size": arguments["input_size"],
         "learning_rate": trained.rate,
-        "latency_ms_p50": outcome.latency[model].p50,
-        "latency_ms_p95": outcome.latency[model].p95,
+        "latency_ms_p50": latency.p50 if latency else None,
+        "latency_ms_p95": latency.p95 if latency else None,
         "peak_memory_mb": max(memory) if memory else memory_mb(model, arguments, outcome.batch_size),
         "train_seconds": sum(run["train_seconds"] for run in good.values()) / len(good) if good else None,
         "pareto": False,
@@ -243,91 +183,3 @@ def _mark_fronts(rows: list[dict[str, Any]]) -> None:
     for mark, cost in (("pareto", "macs"), ("pareto_latency", "latency_ms_p50")):
         for row, on_front in zip(scored, pareto.pareto_front([row[cost] for row in scored], accuracy), strict=True):
             row[mark] = bool(on_front)
-
-
-def _page(outcome: Outcome, picked: str | None, logits: dict[str, dict[str, dict[int, np.ndarray]]]) -> dict[str, Any]:
-    page = {
-        "curves": {model: _curves(outcome, trained) for model, trained in outcome.trained.items()},
-        "tuning": {model: _tuning(trained) for model, trained in outcome.trained.items() if trained.probes},
-        "samples": _samples(outcome),
-        "cards": {model: _card(model) for model in outcome.plan.models},
-    }
-    if picked is None:
-        return page
-    classes = list(outcome.scanned.source.classes)
-    rows = outcome.divided.rows("test")
-    truth = outcome.scanned.source.labels[rows]
-    runs = logits["test"][picked]
-    matrix = sum(metrics.confusion(truth, scores.argmax(1), len(classes)) for scores in runs.values())
-    bundle = Record(outcome.run_folder(picked, min(runs))).bundle
-    return page | {
-        "confusion": {"model": picked, "seeds": len(runs), "classes": classes, "matrix": np.asarray(matrix).tolist()},
-        "mistakes": _mistakes(outcome, rows, truth, np.stack(list(runs.values()))),
-        "files": {"bundle": bundle.relative_to(outcome.folder).as_posix()},
-    }
-
-
-def _curves(outcome: Outcome, trained: Trained) -> dict[str, dict[str, list[float]]]:
-    curves = {}
-    for seed, run in sorted(trained.runs.items()):
-        if run["status"] == "ok":
-            epochs = Record(outcome.run_folder(trained.model, seed)).read_metrics()
-            keys = ("epoch", "train_loss", "val_loss", "val_top1")
-            curves[str(seed)] = {key: [epoch[key] for epoch in epochs] for key in keys}
-    return curves
-
-
-def _tuning(trained: Trained) -> dict[str, Any]:
-    figures = [trained.probes[rate].get("figures", {}) for rate in sorted(trained.probes)]
-    return {
-        "rates": sorted(trained.probes),
-        "val_score": [entry.get("val_top1") for entry in figures],
-        "val_loss": [entry.get("val_loss") for entry in figures],
-        "chosen": trained.rate,
-    }
-
-
-def _samples(outcome: Outcome) -> list[dict[str, str]]:
-    """Images of the test part, one a class as far as they go, then a second one."""
-    source, rows = outcome.scanned.source, outcome.divided.rows("test")
-    nth = {row: int(np.sum(source.labels[rows[:i]] == source.labels[row])) for i, row in enumerate(rows)}
-    chosen = sorted(rows, key=lambda row: (nth[row], source.labels[row]))[:SAMPLES]
-    chosen.sort(key=lambda row: source.labels[row])
-    return [{"label": source.classes[source.labels[row]], "image": thumbnail(source, int(row), SIDE)} for row in chosen]
-
-
-def _mistakes(outcome: Outcome, rows: np.ndarray, truth: np.ndarray, logits: np.ndarray) -> list[dict[str, Any]]:
-    """The images that most seeds get wrong, of these the most confident first. logits [seeds, n, K]."""
-    source = outcome.scanned.source
-    shifted = np.exp(logits - logits.max(axis=2, keepdims=True))
-    mean = (shifted / shifted.sum(axis=2, keepdims=True)).mean(axis=0)  # n K
-    wrong = (logits.argmax(2) != truth).sum(axis=0)
-    mean[np.arange(len(truth)), truth] = -1.0
-    answer, confidence = mean.argmax(1), mean.max(1)
-    worst = sorted(np.flatnonzero(wrong), key=lambda i: (-wrong[i], -confidence[i]))[:MISTAKES]
-    return [
-        {
-            "id": source.ids[rows[i]],
-            "truth": source.classes[truth[i]],
-            "predicted": source.classes[answer[i]],
-            "confidence": float(confidence[i]),
-            "wrong_in": int(wrong[i]),
-            "of": len(logits),
-            "image": thumbnail(source, int(rows[i]), SIDE),
-        }
-        for i in worst
-    ]
-
-
-def _card(model: str) -> dict[str, Any]:
-    card = zoo.card(model)
-    return {
-        "family": card.family,
-        **asdict(card.paper),
-        "inputs": str(card.inputs),
-        "published": [asdict(row) for row in card.published],
-        "departures": list(card.departures),
-        "note": card.note,
-        "params": card.params,
-        "macs": card.macs,
-    }

@@ -31,6 +31,10 @@ class Trained:
     runs: dict[int, dict[str, Any]] = field(default_factory=dict)
     failure: str | None = None
 
+    def seeds(self) -> list[int]:
+        """The seeds whose runs ended well."""
+        return sorted(seed for seed, run in self.runs.items() if run["status"] == "ok")
+
 
 class Schedule:
     """Runs a plan. `cost` gives the operations of one epoch of a network: the dearest networks go first."""
@@ -39,6 +43,7 @@ class Schedule:
         self.plan, self.folder, self.make_job, self.cost, self.watch = plan, folder, make_job, cost, watch
         self.trained = {model: Trained(model) for model in plan.models}
         self.tasks: dict[str, tuple[str, float | int, Job]] = {}
+        self.epochs_told: dict[str, int] = {}
 
     def run(self, pool: Pool) -> dict[str, Trained]:
         """Runs all that has not ended yet; raises OpsinError where the disk is full."""
@@ -57,7 +62,7 @@ class Schedule:
     def _submit(self, pool: Pool, model: str, of: float | int, recipe: Recipe, seed: int, final: bool) -> None:
         name = f"seed-{seed}" if final else f"lr-{of:g}"
         key = f"{model} {name}"
-        job = self.make_job(model, recipe, seed, final, self.folder / "runs" / model / name)
+        job = self.make_job(model, recipe, seed, final, run_folder(self.folder, model, name))
         self.tasks[key] = model, of, job
         weight = self.plan.epochs_of_a_model() if not final else recipe.epochs
         pool.submit(Task(key, RUN, job, self.cost[model] * weight))
@@ -74,13 +79,18 @@ class Schedule:
             self.watch.started(event.key, job.recipe.epochs)
         elif event.kind == "news":
             self.watch.epoch(event.key, event.value)
-            self.watch.advance(self.cost[model])
-        elif event.kind == "failed":
-            self._end(pool, model, of, job, {"status": self._failure(job, event.value)})
-            self.watch.ended(event.key, "failed")
+            self._advance(event.key, event.value["epoch"])
         else:
-            self._end(pool, model, of, job, event.value)
-            self.watch.ended(event.key, event.value["status"])
+            run = event.value if event.kind == "done" else {"status": self._failure(job, event.value)}
+            self._advance(event.key, job.recipe.epochs)
+            self.watch.ended(event.key, run["status"])
+            self._end(pool, model, of, job, run)
+
+    def _advance(self, key: str, epochs: int) -> None:
+        """Counts a run's epochs up to this one as done, those too that an earlier call of the command has trained."""
+        model = self.tasks[key][0]
+        self.watch.advance(self.cost[model] * (epochs - self.epochs_told.get(key, 0)))
+        self.epochs_told[key] = epochs
 
     def _failure(self, job: Job, facts: dict[str, Any]) -> str:
         """The status of a run that raised, whose traceback goes to a file; a full disk ends the comparison."""
@@ -103,10 +113,16 @@ class Schedule:
             return
         rate = best_rate(trained.probes)
         if rate is None:
+            self.watch.advance(self.cost[model] * self.plan.recipe.epochs * len(self.plan.seeds))
             trained.failure = next(iter(trained.probes.values()))["status"]
             self.watch.say(f"{model}: no learning rate of {self.plan.rates} trains it ({trained.failure})")
         else:
             self._submit_seeds(pool, model, rate)
+
+
+def run_folder(folder: Path, model: str, name: str) -> Path:
+    """Where a run of a network lies in a comparison's folder; `name` is "seed-0", or "lr-0.001" for a probe."""
+    return folder / "runs" / model / name
 
 
 def best_rate(probes: dict[float, dict[str, Any]]) -> float | None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from opsin.engine.device import place, place_images, precision
+from opsin.device import place, place_images, precision
 
 
 @dataclass(frozen=True)

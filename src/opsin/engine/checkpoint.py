@@ -35,7 +35,8 @@ def write_json(path: Path, values: Any) -> None:
     """Writes a JSON file that is whole or not there: under a temporary name, flushed, renamed."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        part.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+        part.write_text(text + "\n", encoding="utf-8")
         flush(part)
         part.replace(path)
     except BaseException:
@@ -69,25 +70,29 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a folder, all its files verified. Raises ValueError, in one line, where anything is wrong."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        files = manifest["files"].items()
+        files = [(name, facts["bytes"], facts["sha256"]) for name, facts in manifest["files"].items()]
         if manifest["schema"] > SCHEMA:
             raise ValueError(f"{folder} was written by a newer Opsin (schema {manifest['schema']}): update Opsin")
     except (OSError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder} has no readable {MANIFEST}: {error}") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{folder / MANIFEST} is damaged: {error}") from None
-    for name, facts in files:
+    for name, size, digest in files:
         path = folder / name
-        if not path.is_file() or path.stat().st_size != facts["bytes"] or sha256(path) != facts["sha256"]:
+        if not path.is_file() or path.stat().st_size != size or sha256(path) != digest:
             raise ValueError(f"{path} is missing or damaged: its SHA-256 is not the manifest's")
     return manifest
 
 
 class Checkpoints:
-    """The checkpoints of one run, under `folder`; the newest two are kept."""
+    """The checkpoints of one run, under `folder`; the newest two are kept.
+
+    `skipped` says which ones `resume` passed over, and why.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self.skipped: list[str] = []
 
     def save(self, epoch: int, net: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict]) -> None:
         """Saves the state after `epoch` epochs."""
@@ -100,14 +105,15 @@ class Checkpoints:
         tensors = {"model": net.state_dict(), "optimizer": state}
         write_folder(self.folder / f"epoch-{epoch:05d}", tensors, {"epoch": epoch, "history": history})
         for old in sorted(self.folder.glob("epoch-*"))[:-2]:
-            shutil.rmtree(old)
+            shutil.rmtree(old, ignore_errors=True)
 
     def resume(self, net: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict]:
         """Loads the newest checkpoint that verifies, if there is one; returns the history of its epochs."""
         for folder in sorted(self.folder.glob("epoch-*"), reverse=True):
             try:
                 manifest = read_manifest(folder)
-            except ValueError:
+            except ValueError as error:
+                self.skipped.append(str(error))
                 continue
             net.load_state_dict(load_file(folder / "model.safetensors"))
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -117,7 +123,7 @@ class Checkpoints:
                 like = parameters[int(index)]
                 if value.shape == like.shape:  # a moment, which must lie in memory as its parameter does
                     value = torch.empty_like(like).copy_(value)
-                state.setdefault(int(index), {})[name] = value
+                state.setdefault(int(index), {})[name] = value.clone()
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
             return manifest["history"]
         return []

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from opsin.data.preprocess import Preprocess
-from opsin.engine.device import place_images, precision
+from opsin.device import place_images, precision
 
 
 @torch.inference_mode()

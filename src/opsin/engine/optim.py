@@ -12,7 +12,8 @@ def make_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer in two groups: matrices and kernels with weight decay; biases and vectors without."""
     decayed, free = [], []
     for name, parameter in net.named_parameters():
-        (free if parameter.ndim < 2 or name.endswith("bias") else decayed).append(parameter)
+        is_vector = parameter.numel() == max(parameter.shape)
+        (free if is_vector or name.endswith("bias") else decayed).append(parameter)
     groups = [
         {"params": decayed, "weight_decay": recipe.weight_decay},
         {"params": free, "weight_decay": 0.0},

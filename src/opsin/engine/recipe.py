@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ class Recipe:
             "epochs must be at least 1": self.epochs >= 1,
             "batch_size must be at least 2": self.batch_size is None or self.batch_size >= 2,
             "optimizer must be adamw or sgd": self.optimizer in ("adamw", "sgd"),
-            "learning_rate must be above 0": self.learning_rate > 0,
+            "learning_rate must be above 0, and finite": 0 < self.learning_rate < math.inf,
             "weight_decay must not be negative": self.weight_decay >= 0,
             "warmup must be a share from 0 to 1": 0 <= self.warmup <= 1,
             "schedule must be cosine or constant": self.schedule in ("cosine", "constant"),
@@ -78,18 +79,19 @@ class Recipe:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Recipe":
         """Raises OpsinError for a key that a recipe does not have, naming the nearest ones, or for a wrong value."""
-        known = {field.name: field for field in dataclasses.fields(cls)}
-        for key, value in values.items():
+        from pydantic import TypeAdapter, ValidationError
+
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
             if key not in known:
                 raise unknown("key of a recipe", key, known)
-            wants_number = known[key].type in (int, float)
-            if wants_number and (isinstance(value, bool) or not isinstance(value, int | float)):
-                raise OpsinError(f"recipe: {key} must be a number, not {value!r}")
-        if "name" not in values:
-            raise OpsinError("recipe: it needs a name")
-        if "rates" in values:
-            values = values | {"rates": tuple(values["rates"])}
-        return cls(**values)
+        try:
+            return TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            line = f"recipe: {where or 'name'}: {first['msg']}, not {first['input']!r}"
+            raise OpsinError(line[:200]) from None
 
     @classmethod
     def read(cls, path: Path) -> "Recipe":
@@ -99,4 +101,6 @@ class Recipe:
             values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
         except (OSError, ValueError) as error:
             raise OpsinError(f"cannot read the recipe {path}: {error}") from None
+        if not isinstance(values, dict):
+            raise OpsinError(f"cannot read the recipe {path}: it must be a table of keys and values")
         return cls.from_dict({"name": path.stem} | values)

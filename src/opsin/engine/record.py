@@ -37,24 +37,27 @@ class Record:
         self.checkpoints = folder / "checkpoints"
         self.bundle = folder / "bundle"
         self.predictions = folder / "predictions.npz"
+        self.metrics = folder / "metrics.jsonl"
 
-    def ended(self) -> dict[str, Any] | None:
-        """run.json of a run that has ended, else None."""
+    def ended(self, facts: dict[str, Any], files: tuple[Path, ...]) -> dict[str, Any] | None:
+        """run.json of a run of these facts that has ended and, if it ended well, left these files; else None."""
         try:
             run = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            same = run["schema"] == SCHEMA and all(run[key] == value for key, value in facts.items())
+            whole = run["status"] != "ok" or all(path.exists() for path in files)
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        return run if run.get("schema") == SCHEMA else None
+        return run if same and whole else None
 
     def write_metrics(self, history: list[dict[str, Any]]) -> None:
         """metrics.jsonl, one line an epoch."""
         text = "".join(json.dumps(epoch) + "\n" for epoch in history)
         part = self.folder / f".metrics.{os.getpid()}"
         part.write_text(text, encoding="utf-8")
-        part.replace(self.folder / "metrics.jsonl")
+        part.replace(self.metrics)
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        lines = self.metrics.read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines]
 
     def end(self, run: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,8 +18,8 @@ from torch import Tensor, nn
 from opsin.data.augment import Augment, suited_to
 from opsin.data.counted import epoch_order, key
 from opsin.data.preprocess import Preprocess
+from opsin.device import place, place_images, precision
 from opsin.engine.checkpoint import Checkpoints
-from opsin.engine.device import place, place_images, precision
 from opsin.engine.evaluate import predict
 from opsin.engine.optim import learning_rate, make_optimizer
 from opsin.engine.recipe import Recipe
@@ -66,13 +65,13 @@ def train(
     *,
     seed: int,
     device: torch.device,
-    checkpoints: Path | None = None,
+    checkpoints: Checkpoints | None = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Trains `net` in place, by the last epoch's weights; validation picks no epoch.
 
     Args:
-        checkpoints: a folder to write checkpoints into and to go on from, if it has any.
+        checkpoints: to be written, and to go on from if there are any.
         on_epoch: called after each epoch with its metrics.
 
     Returns:
@@ -83,8 +82,7 @@ def train(
     """
     place(net, device)
     optimizer = make_optimizer(net, recipe)
-    keeper = Checkpoints(checkpoints) if checkpoints else None
-    history = keeper.resume(net, optimizer) if keeper else []
+    history = checkpoints.resume(net, optimizer) if checkpoints else []
     channels, size = data.images.shape[1:3]
     augment = suited_to(channels, size) if recipe.augment == "auto" else None
     labels = torch.from_numpy(data.labels)
@@ -94,11 +92,13 @@ def train(
         metrics = train_epoch(net, data, labels, recipe, task, optimizer, augment, seed, epoch, device)
         logits = predict(net, data.images, data.val, data.preprocess, device)
         metrics |= {f"val_{name}": value for name, value in task.metrics(logits, labels[data.val]).items()}
+        if not math.isfinite(metrics["val_loss"]):
+            raise Diverged(f"the validation loss became {metrics['val_loss']} in epoch {epoch + 1}")
         history.append({"epoch": epoch + 1} | metrics | {"seconds": time.monotonic() - began})
         if on_epoch:
             on_epoch(history[-1])
-        if keeper and epoch + 1 < recipe.epochs and time.monotonic() - saved > CHECKPOINT_SECONDS:
-            keeper.save(epoch + 1, net, optimizer, history)
+        if checkpoints and epoch + 1 < recipe.epochs and time.monotonic() - saved > CHECKPOINT_SECONDS:
+            checkpoints.save(epoch + 1, net, optimizer, history)
             saved = time.monotonic()
     return history
 

@@ -40,7 +40,8 @@ class Worker:
 
     def __init__(self, threads: int, inbox: "queue.Queue[tuple[Worker, Any]]"):
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
-        command = [sys.executable, "-m", "opsin.launch.worker", str(threads)]
+        # -P: what lies in the user's folder must not be imported in place of the packages
+        command = [sys.executable, "-P", "-m", "opsin.launch.worker", str(threads)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         self.key: str | None = None
         threading.Thread(target=self._read, args=(inbox,), daemon=True).start()
@@ -128,6 +129,8 @@ class Pool:
             yield Event(task.key, "started")
 
     def _bury(self, worker: Worker) -> Iterator[Event]:
+        if worker not in self.workers:
+            return
         code = worker.kill() if worker.process.poll() is None else worker.process.returncode
         self.workers.remove(worker)
         if worker.key is not None:

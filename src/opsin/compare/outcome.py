@@ -1,0 +1,66 @@
+"""All that is known when the last run of a comparison has ended."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from opsin.compare.plan import Plan
+from opsin.compare.request import Request
+from opsin.compare.schedule import Trained, run_folder
+from opsin.cost.count import Count
+from opsin.cost.measure import Latency
+from opsin.data.preprocess import Preprocess
+from opsin.data.scan import Scan
+from opsin.data.split import Split
+
+
+def default_metric(request: Request, scanned: Scan) -> str:
+    """The one that was asked for; else balanced where the largest class has over three times the smallest's images."""
+    if request.metric:
+        return request.metric
+    counts = np.bincount(scanned.source.labels, minlength=len(scanned.source.classes))
+    return "balanced" if counts.max() > 3 * counts.min() else "top1"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that is known when the last run has ended.
+
+    `latency` has the networks with a run that ended well; `preprocess` is by input size.
+    """
+
+    request: Request
+    plan: Plan
+    scanned: Scan
+    divided: Split
+    trained: dict[str, Trained]
+    counts: dict[str, Count]
+    arguments: dict[str, dict[str, Any]]
+    latency: dict[str, Latency]
+    machine: dict[str, Any]
+    baselines: list[dict[str, Any]]
+    preprocess: dict[int, Preprocess]
+    folder: Path
+    seconds: float
+
+    @property
+    def sizes(self) -> list[int]:
+        """The input sizes that the networks have, in pixels."""
+        return sorted({self.plan.size_of(model) for model in self.plan.models})
+
+    @property
+    def metric(self) -> str:
+        return default_metric(self.request, self.scanned)
+
+    @property
+    def batch_size(self) -> int:
+        return self.plan.recipe.batch(len(self.divided.rows("train")))
+
+    def groups(self, rows: np.ndarray) -> list[str] | None:
+        groups = self.scanned.source.groups
+        return None if groups is None else [groups[i] for i in rows]
+
+    def run_folder(self, model: str, seed: int) -> Path:
+        return run_folder(self.folder, model, f"seed-{seed}")
