@@ -85,11 +85,11 @@ def train(
     history = checkpoints.resume(net, optimizer) if checkpoints else []
     channels, size = data.images.shape[1:3]
     augment = suited_to(channels, size) if recipe.augment == "auto" else None
-    labels = torch.from_numpy(data.labels)
+    pixels, labels = reachable(data.images, device), torch.from_numpy(data.labels)
     saved = time.monotonic()
     for epoch in range(len(history), recipe.epochs):
         began = time.monotonic()
-        metrics = train_epoch(net, data, labels, recipe, task, optimizer, augment, seed, epoch, device)
+        metrics = train_epoch(net, data, pixels, labels, recipe, task, optimizer, augment, seed, epoch, device)
         logits = predict(net, data.images, data.val, data.preprocess, device)
         metrics |= {f"val_{name}": value for name, value in task.metrics(logits, labels[data.val]).items()}
         if not math.isfinite(metrics["val_loss"]):
@@ -103,9 +103,18 @@ def train(
     return history
 
 
+def reachable(images: np.ndarray, device: torch.device) -> Tensor:
+    """The images as a tensor, on a GPU where they take less than a quarter of its free memory; else where they are."""
+    pixels = torch.from_numpy(images)
+    if device.type == "cuda" and pixels.nbytes < torch.cuda.mem_get_info(device)[0] / 4:
+        return pixels.to(device)
+    return pixels
+
+
 def train_epoch(
     net: nn.Module,
     data: Data,
+    pixels: Tensor,
     labels: Tensor,
     recipe: Recipe,
     task: Task,
@@ -117,7 +126,6 @@ def train_epoch(
 ) -> dict[str, float]:
     """One pass over the training part; returns its mean loss and its last learning rate."""
     net.train()
-    pixels = torch.from_numpy(data.images)
     order = data.train[epoch_order(seed, epoch, len(data.train))]
     steps = math.ceil(len(order) / recipe.batch(len(order)))
     total = torch.zeros((), device=device)
@@ -127,11 +135,11 @@ def train_epoch(
         torch.manual_seed(step_seed(seed, step))
         rate = learning_rate(recipe, step, recipe.epochs * steps)
         rows = torch.from_numpy(samples)
-        images = pixels.index_select(0, rows).to(device, non_blocking=True)
+        images = pixels.index_select(0, rows.to(pixels.device)).to(device)
         if augment:
             images = augment(images, seed, epoch, samples)
         images = place_images(data.preprocess.normalize(images))
-        targets = labels[rows].to(device, non_blocking=True)
+        targets = labels[rows].to(device)
         loss = train_step(net, images, targets, task, optimizer, rate, recipe.clip_norm)
         total += loss * len(samples)
         if (i % 50 == 0 or i == steps - 1) and not math.isfinite(total.item()):

@@ -116,8 +116,8 @@ def _convnext(name, depths, widths, params, macs, figures, drop_path, err_384=No
     published = [Published("table 1", *figures, protocol=ONE_CROP)]
     if err_384 is not None:
         published.append(Published("table 1", top1_err=err_384, protocol=FINE_TUNED))
-    note = DROP_PATH.format(drop_path)
-    return Card(name, "ConvNeXt", PAPER, IMAGENET, build, params, macs, 1000, tuple(published), note=note)
+    departures = (DROP_PATH.format(drop_path),)
+    return Card(name, "ConvNeXt", PAPER, IMAGENET, build, params, macs, 1000, tuple(published), departures)
 
 
 # fmt: off

@@ -130,10 +130,8 @@ LAST_RELU = (
     "The ReLU on the maps of the classes is the paper's. A class that it leaves at zero for every image learns no "
     "more, which happens under AdamW at high rates; linear_end=True takes that ReLU away."
 )
-ZOO = (
-    "Not in the paper, which has no ImageNet: the network that its first author gave to the Caffe model zoo in 2014. "
-    "Its size is given there as that of a file, 29 MB, which is 4 bytes for each of our parameters."
-)
+ZOO = "Not in the paper, which has no ImageNet: the network that its first author gave to the Caffe model zoo in 2014."
+ZOO_SIZE = "The model zoo gives the size of a file, 29 MB, which is 4 bytes for each of our parameters."
 
 # fmt: off
 CARDS = (
@@ -143,6 +141,6 @@ CARDS = (
     ), departures=(AVERAGE_POOL,), note=LAST_RELU),
     Card("nin", "NiN", PAPER, IMAGENET, IMAGENET_BUILD, 7_595_176, 1_100_188_800, 1000, published=(
         Published("Caffe model zoo", top1_err=40.64, protocol="ImageNet validation, 1 crop of 224, single network"),
-    ), note=f"{ZOO} {LAST_RELU}"),
+    ), departures=(ZOO,), note=f"{ZOO_SIZE} {LAST_RELU}"),
     Card("nin_32", "NiN", PAPER, SMALL, SMALL_BUILD, 110_874, 27_500_544, 10, departures=FOR_SMALL_IMAGES),
 )
