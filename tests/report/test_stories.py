@@ -65,7 +65,7 @@ def test_fewer_operations_that_take_longer_are_pointed_out(made):
     ("svm", "says"),
     [
         (0.995, "no network here does better"),
-        (0.986, "as good as the best networks, as far as these images can tell"),
+        (0.986, "inside the interval of the best network"),
         (0.97, "times fewer mistakes"),
     ],
 )

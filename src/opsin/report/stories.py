@@ -159,8 +159,10 @@ def _against(records: Records, best: Row, top: dict[str, Any]) -> str:
     if top["top1"] >= best["top1_mean"]:
         return f"{first}: no network here does better. {era}"
     if top["top1"] >= low:
-        ahead = f" and ahead of {share}" if beaten else ""
-        return f"{first}: as good as the best networks, as far as these images can tell{ahead}. {era}"
+        behind = words.points(best["top1_mean"] - top["top1"])
+        ahead = f", ahead of {share}" if beaten else ""
+        inside = f"inside the interval of the best network ({records.name(best['model'])}), {behind} behind its mean"
+        return f"{first}: {inside}{ahead}. {era}"
     errors = (1 - top["top1"]) / max(1 - best["top1_mean"], 1 / (2 * records.results["data"]["n_test"]))
     ahead = f"It is ahead of {share}; " if beaten else ""
     rest = f"{records.name(best['model'])} makes {words.times(errors)} times fewer mistakes."
