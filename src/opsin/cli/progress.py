@@ -30,11 +30,13 @@ class Terminal(Watch):
         self.last: dict[str, str] = {}
 
     def __enter__(self) -> "Terminal":
-        self.progress.start()
+        if self.console.is_terminal:
+            self.progress.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.progress.stop()
+        if self.console.is_terminal:
+            self.progress.stop()
 
     def say(self, line: str) -> None:
         self.console.print(Text(line), soft_wrap=True)
