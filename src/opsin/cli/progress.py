@@ -16,7 +16,7 @@ class Terminal(Watch):
         self.console = console
         self.progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=12),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
@@ -56,7 +56,8 @@ class Terminal(Watch):
     def epoch(self, run: str, metrics: dict[str, Any]) -> None:
         self.last[run] = f"{metrics['val_top1']:.1%} on validation"
         if run in self.runs:
-            self.progress.update(self.runs[run], completed=metrics["epoch"], news=f"{metrics['val_top1']:.1%}")
+            news = f"epoch {metrics['epoch']}  {metrics['val_top1']:.1%}"
+            self.progress.update(self.runs[run], completed=metrics["epoch"], news=news)
 
     def ended(self, run: str, status: str) -> None:
         if run in self.runs:
