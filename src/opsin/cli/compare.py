@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def compare(
-    data: str = typer.Argument(help="A folder of class folders (or of train, val, test), or the built-in: digits."),
+    data: str = typer.Argument(
+        "digits", help="A folder of class folders (or of train, val, test), or built-in digits."
+    ),
     models: str = typer.Option(None, help="Networks to compare, with commas between them."),
     lineup: str = typer.Option(None, help="A line-up instead: small or large. [default: what suits the images]"),
     seeds: int = typer.Option(2, help="Runs of each network."),
