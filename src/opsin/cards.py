@@ -50,7 +50,6 @@ class Inputs:
     `minimum` is the smallest side and `multiple` what a side must be a multiple of. With `fixed`, a network once built
     takes a single size (fully connected layers or position embeddings are cut to it), and `input_size` of
     `create_model` builds it for another that `minimum` and `multiple` admit; otherwise one network takes them all.
-    `maximum` equals `size` where the paper's network makes no sense at any other.
     """
 
     channels: int
@@ -58,17 +57,14 @@ class Inputs:
     minimum: int
     multiple: int = 1
     fixed: bool = False
-    maximum: int | None = None
 
     def admits(self, size: int) -> bool:
         """Whether a network can be built for (or takes) images of `size` px."""
-        within = self.minimum <= size and (self.maximum is None or size <= self.maximum)
-        return within and size % self.multiple == 0
+        return self.minimum <= size and size % self.multiple == 0
 
     def fit(self, size: int) -> int:
-        """The admitted side nearest to `size` from above, or the largest admitted one where there is none above."""
-        side = math.ceil(max(size, self.minimum) / self.multiple) * self.multiple
-        return side if self.maximum is None else min(side, self.maximum)
+        """The least admitted side that is not below `size`."""
+        return math.ceil(max(size, self.minimum) / self.multiple) * self.multiple
 
     def check(self, name: str, size: int) -> None:
         """Raises OpsinError where `size` is not admitted."""
@@ -76,12 +72,9 @@ class Inputs:
             raise OpsinError(f"{name} cannot take {size} px images: it takes {self}")
 
     def __str__(self) -> str:
-        if self.minimum == self.maximum:
-            return f"{self.size} px only"
         sides = f"multiples of {self.multiple}" if self.multiple > 1 else "any size"
-        upto = "" if self.maximum is None else f" to {self.maximum}"
         built = f", one size a network ({self.size} by default)" if self.fixed else ""
-        return f"{sides} from {self.minimum}{upto} px{built}"
+        return f"{sides} from {self.minimum} px{built}"
 
 
 @dataclass(frozen=True)

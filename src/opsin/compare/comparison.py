@@ -141,8 +141,6 @@ def _plan(setting: Setting, began: float) -> Plan:
     recipe = request.full_recipe
     recipe = replace(recipe, batch_size=recipe.batch(setting.counts()[0]))
     plan = Plan(models, size, tuple(range(request.seeds)), recipe, request.tune, request.minutes)
-    if request.input_size:
-        _check_size(plan)
     if request.minutes is None:
         return plan
     least = min(size, max(SMALLEST, default_size(scanned, "cpu") // 2)) if not request.input_size else size
@@ -166,13 +164,6 @@ def default_size(scanned: Scan, device: str) -> int:
 def own_size(scanned: Scan) -> int:
     """The median of the images' short sides, in pixels."""
     return int(np.median(scanned.sizes.min(axis=1)))
-
-
-def _check_size(plan: Plan) -> None:
-    """Raises OpsinError where a network does not take the size that was asked for, nor a larger one."""
-    for model in plan.models:
-        if plan.size_of(model) < plan.input_size:
-            raise OpsinError(f"{model} cannot take {plan.input_size} px images; it takes at most {plan.size_of(model)}")
 
 
 def _arguments(setting: Setting, plan: Plan, model: str) -> dict[str, Any]:

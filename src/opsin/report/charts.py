@@ -108,7 +108,7 @@ def _x(axis: Axis, layout: Layout, scale: Scale) -> alt.X:
 
 
 def compiled(chart: alt.LayerChart | alt.FacetChart, layout: Layout) -> dict[str, Any]:
-    """The chart in the house's style, compiled to Vega: it is `layout.outer` px wide, with what lies around."""
+    """The chart in the house's style, compiled to Vega: `layout.width` px wide, and what lies around."""
     sans = "'Helvetica Neue', 'Segoe UI', Roboto, Arial, 'Liberation Sans', system-ui, sans-serif"
     styled = chart.properties(
         width=layout.width,

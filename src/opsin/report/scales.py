@@ -25,10 +25,6 @@ class Layout:
         """The size of texts that stay behind."""
         return self.text - 1.5
 
-    @property
-    def outer(self) -> int:
-        return self.left + self.width + self.right
-
 
 WIDE = Layout(900, 470, 54, 26, 70, 54, 13.0, 36.0)
 HALF = Layout(424, 330, 46, 14, 56, 50, 12.0, 24.0)
