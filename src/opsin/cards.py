@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from opsin.errors import OpsinError
 
@@ -89,12 +89,15 @@ class Card:
         build: the constructor with the variant's arguments; takes num_classes and in_chans, and input_size where
             `inputs.fixed`.
         num_classes: of the published network.
-        params: trainable numbers, exact, at the paper's input and classes.
+        params: trainable numbers, exact, at the paper's input and classes, without auxiliary heads.
         macs: multiply-accumulate operations of one forward pass of one image, exact, likewise. A layer that is sparse
             by a table counts the connections that it uses.
         published: figures as printed.
         departures: how our network differs from the paper, and why; empty where it does not.
         note: why a count differs from the printed one, or what else a reader of the figures should know.
+        aux_params: trainable numbers, exact, of the auxiliary heads, which work in training alone.
+        task: what the network puts out for images [N, C, H, W]: "classify" logits [N, num_classes], "segment" logits
+            of every pixel [N, num_classes, H, W], "localize" boxes [N, num_classes, 4].
     """
 
     name: str
@@ -108,6 +111,8 @@ class Card:
     published: tuple[Published, ...] = ()
     departures: tuple[str, ...] = ()
     note: str = ""
+    aux_params: int = 0
+    task: Literal["classify", "segment", "localize"] = "classify"
 
     @property
     def year(self) -> int:

@@ -65,7 +65,7 @@ def measure_speed(probe: SpeedProbe, report: Callable[[Any], None]) -> Speed:
     device = choose_device(probe.device)
     net = place(zoo.create_model(probe.model, **probe.arguments), device)
     optimizer = make_optimizer(net, probe.recipe)
-    task = Classify(probe.recipe.label_smoothing)
+    task = Classify(probe.recipe.label_smoothing, probe.recipe.aux_weight)
     batch = probe.batch_size
     images = place_images(torch.randn(batch, probe.channels, probe.size, probe.size, device=device))
     labels = torch.zeros(batch, dtype=torch.long, device=device)

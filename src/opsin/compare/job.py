@@ -60,7 +60,7 @@ def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     torch.manual_seed(step_seed(job.seed, 0, INIT))
     net = zoo.create_model(job.model, **job.arguments)
     facts |= {"device": str(device), "threads": torch.get_num_threads()}
-    task = Classify(job.recipe.label_smoothing)
+    task = Classify(job.recipe.label_smoothing, job.recipe.aux_weight)
     checkpoints = Checkpoints(record.checkpoints) if job.final else None
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()

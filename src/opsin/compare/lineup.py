@@ -18,6 +18,18 @@ LINEUPS: dict[str, tuple[str, ...]] = {
         "vit_32",
         "convnext_32",
     ),
+    "history": (
+        "lenet1989",
+        "lenet5",
+        "ciresan_mlp1",
+        "alexnet_32",
+        "nin_32",
+        "vgg_32",
+        "resnet20_cifar",
+        "mobilenet_v2_32",
+        "vit_32",
+        "convnext_32",
+    ),
     "large": (
         "alexnet_he",
         "vgg11_bn",
@@ -28,7 +40,8 @@ LINEUPS: dict[str, tuple[str, ...]] = {
         "convnext_tiny",
     ),
 }
-"""small: one network of each family for images of 16 to 64 px, 1989 to 2022. large: the papers' own, for photos.
+"""small: ten networks for images of 16 to 64 px, 1989 to 2022. history: the small one of every family, oldest first.
+large: the papers' own, for photos.
 
 Where a paper's own network does not learn under a recipe of today, its variant that does takes its place: alexnet and
 nin_cifar start from weights that only their own recipes bring to life (docs/log.md)."""

@@ -26,20 +26,22 @@ aten = torch.ops.aten
 class Count:
     """Totals of one network for one image.
 
-    `macs` counts the connections that a layer uses; `executed` what the processor multiplies, which is more where a
-    layer that is sparse by a table runs as a dense convolution with zeros in it. `by_layer` gives `macs` by the name
-    of the innermost module.
+    `params` are the trainable numbers of the network that predicts; those of its auxiliary heads, which work in
+    training alone, are `aux_params`. `macs` counts the connections that a layer uses; `executed` what the processor
+    multiplies, which is more where a layer that is sparse by a table runs as a dense convolution with zeros in it.
+    `by_layer` gives `macs` by the name of the innermost module.
     """
 
     params: int
     macs: int
     executed: int
+    aux_params: int = 0
     by_layer: dict[str, int] = field(default_factory=dict)
 
 
 def _convolution(args: tuple, out: Tensor) -> int:
-    weight = args[1]  # O I/groups kH kW
-    return out.numel() * math.prod(weight.shape[1:])
+    x, weight, transposed = args[0], args[1], args[6]  # weight O I/groups kH kW, or I O/groups kH kW where transposed
+    return (x if transposed else out).numel() * math.prod(weight.shape[1:])
 
 
 def _matmul(args: tuple, out: Tensor) -> int:
@@ -75,8 +77,9 @@ PRODUCTS: dict[Any, Callable[[tuple, Tensor], int]] = {
 FREE = frozenset(
     """
     add add_ sub rsub mul mul_ div div_ neg pow sqrt rsqrt square abs exp clamp clamp_ clamp_min where
-    relu relu_ threshold tanh sigmoid gelu hardtanh hardtanh_ _softmax _safe_softmax log_softmax _log_softmax
-    mean sum amax max_pool2d_with_indices avg_pool2d avg_pool3d _adaptive_avg_pool2d
+    relu relu_ leaky_relu prelu _prelu_kernel threshold tanh sigmoid gelu hardtanh hardtanh_
+    _softmax _safe_softmax log_softmax _log_softmax
+    mean sum amax maximum max_pool2d_with_indices max_unpool2d avg_pool2d avg_pool3d _adaptive_avg_pool2d
     native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training cudnn_batch_norm
     _batch_norm_with_update native_layer_norm native_group_norm native_dropout bernoulli bernoulli_
     view _unsafe_view reshape _reshape_alias as_strided t transpose permute expand flatten slice select squeeze
@@ -117,11 +120,12 @@ class Counter(TorchDispatchMode):
         return out
 
 
-def count(net: nn.Module, channels: int, size: int) -> Count:
-    """Counts a network that lives on the `meta` device, for one image of `channels` x `size` x `size`.
+def count(net: nn.Module, channels: int, size: int | tuple[int, int]) -> Count:
+    """Counts a network that lives on the `meta` device, for one image of `channels` x `size` (a side, or (H, W)).
 
     A module with a method `macs(output) -> int` states its own count (per image, from its output of one image): layers
     sparse by a table, whose unused connections are not counted, and layers whose products are no operator of PyTorch.
+    Auxiliary heads are the network's children whose name starts with "aux".
 
     Raises:
         OpsinError: an operator that the table does not know.
@@ -137,7 +141,8 @@ def count(net: nn.Module, channels: int, size: int) -> Count:
     was_training = net.training
     try:
         with torch.no_grad(), Counter() as counter:
-            net.eval()(torch.zeros(1, channels, size, size, device="meta"))
+            height, width = (size, size) if isinstance(size, int) else size
+            net.eval()(torch.zeros(1, channels, height, width, device="meta"))
     finally:
         net.train(was_training)
         for hook in hooks:
@@ -148,8 +153,10 @@ def count(net: nn.Module, channels: int, size: int) -> Count:
             del by_layer[layer]
         by_layer[name] = macs
     executed = counter.executed | {name: macs for name, macs in stated.items() if name not in counter.executed}
-    params = sum(p.numel() for p in net.parameters() if p.requires_grad)
-    return Count(params, sum(by_layer.values()), sum(executed.values()), by_layer)
+    numbers = {name: p.numel() for name, p in net.named_parameters() if p.requires_grad}
+    aux_params = sum(n for name, n in numbers.items() if name.startswith("aux"))
+    params = sum(numbers.values()) - aux_params
+    return Count(params, sum(by_layer.values()), sum(executed.values()), aux_params, by_layer)
 
 
 def count_model(name: str, *, input_size: int | None = None, in_chans: int | None = None, **arguments: Any) -> Count:

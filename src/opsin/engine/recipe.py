@@ -27,6 +27,7 @@ class Recipe:
         warmup: share of the steps in which the rate rises linearly from zero.
         schedule: "cosine" to zero, or "constant", after the warm-up.
         label_smoothing: share of the target spread evenly over all classes.
+        aux_weight: what the loss of an auxiliary head (GoogLeNet, Inception-v3) counts beside the network's own.
         clip_norm: the gradient's greatest norm; None for no limit.
         augment: "auto" for shifts and flips suited to the data (grey images are never flipped), or "none".
         rates: factors on `learning_rate` that the comparison's short probe tries on validation.
@@ -43,6 +44,7 @@ class Recipe:
     warmup: float = 0.05
     schedule: Literal["cosine", "constant"] = "cosine"
     label_smoothing: float = 0.1
+    aux_weight: float = 0.3
     clip_norm: float | None = 1.0
     augment: Literal["auto", "none"] = "auto"
     rates: tuple[float, ...] = (1 / 3, 1.0, 3.0)
@@ -58,6 +60,7 @@ class Recipe:
             "warmup must be a share from 0 to 1": 0 <= self.warmup <= 1,
             "schedule must be cosine or constant": self.schedule in ("cosine", "constant"),
             "label_smoothing must be from 0 to below 1": 0 <= self.label_smoothing < 1,
+            "aux_weight must not be negative, and finite": 0 <= self.aux_weight < math.inf,
             "clip_norm must be above 0": self.clip_norm is None or self.clip_norm > 0,
             "augment must be auto or none": self.augment in ("auto", "none"),
             "rates must be one or more factors above 0": bool(self.rates) and min(self.rates) > 0,

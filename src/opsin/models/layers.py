@@ -1,7 +1,7 @@
 """Layers that several papers share by name. What a single family uses stays in its own file."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -61,6 +61,31 @@ def lecun_uniform_(layer: nn.Conv2d | nn.Linear | TableConv2d) -> None:
         layer.weight.uniform_(-2.4, 2.4).div_(fan_in)
     if layer.bias is not None:
         layer.bias.uniform_(-2.4, 2.4).div_(fan_in)
+
+
+class ConvBNReLU(nn.Module):
+    """Convolution, batch norm, ReLU: the unit of the Inception networks since batch norm. N C H W -> N C' H' W'.
+
+    `padding="same"` keeps the image's size where the stride is 1; 0 is what the papers mark V, for valid.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int = 1,
+        padding: int | Literal["same"] = 0,
+        *,
+        bias: bool = False,
+        eps: float = 1e-3,
+    ):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=bias)
+        self.bn = nn.BatchNorm2d(out_channels, eps=eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)))
 
 
 class ChannelSum(torch.autograd.Function):
