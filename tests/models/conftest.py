@@ -46,15 +46,20 @@ def copy_in_order(source: list[Tensor], target: list[Tensor]) -> None:
 
 @pytest.fixture
 def assert_same_logits():
-    """A check (their constructor, our name, reorder): `reorder` sorts their list of tensors as ours is sorted."""
+    """A check (their constructor, our name, reorder, size, our arguments), without auxiliary heads.
+
+    `reorder` sorts their list of tensors as ours is sorted; the image has `size` px.
+    """
 
     @torch.no_grad()
-    def check(build: Callable[[], nn.Module], name: str, reorder=lambda tensors: tensors) -> None:
+    def check(
+        build: Callable[[], nn.Module], name: str, reorder=lambda tensors: tensors, size: int = 224, **arguments
+    ) -> None:
         torch.manual_seed(0)
-        theirs, ours = empty(build), empty(lambda: zoo.create_model(name))
+        theirs, ours = empty(build), empty(lambda: zoo.create_model(name, **arguments))
         randomise(theirs)
         copy_in_order(reorder(tensors(theirs)), tensors(ours))
-        x = torch.randn(1, 3, 224, 224)
+        x = torch.randn(1, 3, size, size)
         expected, logits = theirs(x), ours(x)
         assert expected.std() > 1e-3  # the random network must say something
         assert (logits - expected).abs().max() <= 1e-5 * expected.abs().max()
