@@ -29,6 +29,24 @@ def test_counts_equal_the_arithmetic(size):
     assert (card.params, card.macs) == arithmetic(dim, depth, patches=14**2, patch_size=16)
 
 
+@pytest.mark.parametrize("size", ["base", "large"])
+def test_counts_at_384_px_equal_the_arithmetic(size):
+    dim, depth, _ = SIZES[size]
+    card = zoo.card(f"vit_{size}_patch16_384")
+    assert (card.params, card.macs) == arithmetic(dim, depth, patches=24**2, patch_size=16)
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [("vit_base_patch16_224", 17.5), ("vit_base_patch16_384", 55.4), ("vit_large_patch16_384", 190.7)],
+)
+def test_swin_prints_the_operations_without_the_class_token(name, printed):
+    dim, depth, _ = SIZES[name.split("_")[1]]
+    tokens = (zoo.card(name).inputs.size // 16) ** 2 + 1
+    without_token = zoo.card(name).macs - depth * (12 * dim**2 + 2 * (tokens**2 - (tokens - 1) ** 2) * dim)
+    assert round(without_token / 1e9, 1) == printed
+
+
 @pytest.mark.parametrize("input_size", [32, 384])
 def test_position_embeddings_are_cut_to_the_image(input_size):
     counted = count_model("vit_tiny_patch16_224", input_size=input_size, num_classes=7)
@@ -42,6 +60,19 @@ def test_the_printed_307m_fits_patches_of_32_px():
 
 def test_logits_equal_timm(assert_same_logits):
     assert_same_logits(lambda: timm.create_model("vit_base_patch16_224"), "vit_base_patch16_224")
+
+
+@pytest.mark.slow
+def test_logits_equal_timm_at_384_px(assert_same_logits):
+    assert_same_logits(lambda: timm.create_model("vit_base_patch16_384"), "vit_base_patch16_384", size=384)
+
+
+def test_large_at_384_px_has_the_tensors_of_timm():
+    with torch.device("meta"):
+        theirs, ours = timm.create_model("vit_large_patch16_384"), zoo.create_model("vit_large_patch16_384")
+        shapes = [[p.squeeze().shape for p in net.parameters()] for net in (theirs, ours)]
+        assert shapes[0] == shapes[1]
+        assert ours(torch.zeros(2, 3, 384, 384)).shape == (2, 1000)
 
 
 def test_logits_equal_torchvision(assert_same_logits):
