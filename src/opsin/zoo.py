@@ -14,6 +14,7 @@ from opsin.models import (
     convnext,
     lenet5,
     lenet1989,
+    mobilenet_v1,
     mobilenet_v2,
     nin,
     resnet,
@@ -21,7 +22,7 @@ from opsin.models import (
     vit,
 )
 
-FAMILIES = (lenet1989, lenet5, ciresan_mlp, alexnet, nin, vgg, resnet, mobilenet_v2, vit, convnext)
+FAMILIES = (lenet1989, lenet5, ciresan_mlp, alexnet, nin, vgg, resnet, mobilenet_v1, mobilenet_v2, vit, convnext)
 """The model modules, oldest paper first; each has its PAPER and its CARDS."""
 
 _CARDS: dict[str, Card] = {card.name: card for family in FAMILIES for card in family.CARDS}

@@ -26,6 +26,7 @@ LINEUPS: dict[str, tuple[str, ...]] = {
         "nin_32",
         "vgg_32",
         "resnet20_cifar",
+        "mobilenet_v1_32",
         "mobilenet_v2_32",
         "vit_32",
         "convnext_32",
