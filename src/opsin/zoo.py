@@ -17,12 +17,26 @@ from opsin.models import (
     mobilenet_v1,
     mobilenet_v2,
     nin,
+    preact_resnet,
     resnet,
     vgg,
     vit,
 )
 
-FAMILIES = (lenet1989, lenet5, ciresan_mlp, alexnet, nin, vgg, resnet, mobilenet_v1, mobilenet_v2, vit, convnext)
+FAMILIES = (
+    lenet1989,
+    lenet5,
+    ciresan_mlp,
+    alexnet,
+    nin,
+    vgg,
+    resnet,
+    preact_resnet,
+    mobilenet_v1,
+    mobilenet_v2,
+    vit,
+    convnext,
+)
 """The model modules, oldest paper first; each has its PAPER and its CARDS."""
 
 _CARDS: dict[str, Card] = {card.name: card for family in FAMILIES for card in family.CARDS}
@@ -83,7 +97,9 @@ def create_model(
             `input_size`, the images' side in pixels, which the card must admit.
 
     Returns:
-        A module from [N, in_chans, H, W] to logits [N, num_classes], without softmax.
+        A module from [N, in_chans, H, W] to logits [N, num_classes], without softmax; in training a network with
+        auxiliary heads gives a tuple, its logits and those of each head. What networks that do not classify put out
+        stands on their card (`task`).
 
     Raises:
         OpsinError: an unknown name or argument (the nearest ones are named), or a size that the card does not admit.

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from pytorchcv.model_provider import get_model
 from torch import nn
 
 from opsin import zoo
@@ -101,3 +102,16 @@ def test_cifar_network_takes_any_size(size):
     first = 25 * 2 * 192  # two channels of the three are missing in the first layer
     params, macs = arithmetic(blocks)
     assert (counted.params, counted.macs) == (params - first, macs - first * size**2)
+
+
+def test_cifar_logits_equal_pytorchcv_but_for_the_edges_of_its_poolings(assert_same_logits):
+    """pytorchcv's poolings are padded by a pixel on the left and at the top, ours (Caffe's) on the right and below."""
+
+    def build():
+        net = get_model("nin_cifar10")
+        for stage, pool in (("stage2", "max"), ("stage3", "average")):
+            kind = nn.MaxPool2d if pool == "max" else nn.AvgPool2d
+            net.features.get_submodule(stage)[0] = kind(3, stride=2, ceil_mode=True)
+        return net
+
+    assert_same_logits(build, "nin_cifar", size=32)

@@ -1,12 +1,15 @@
 """ResNet against torchvision, its shortcuts and its plain twins."""
 
+from functools import partial
+
 import pytest
 import torch
 import torchvision
+from pytorchcv.model_provider import get_model
 from torch import nn
 
 from opsin import zoo
-from opsin.models.resnet import PadShortcut
+from opsin.models.layers import PadShortcut
 
 PLAIN = zoo.list_models("plain*")
 
@@ -84,6 +87,21 @@ def test_cifar_counts_equal_the_arithmetic(depth):
     assert (card.params, card.macs) == arithmetic(blocks, (16, 32, 64), False, (3, 1), False, size=32, classes=10)
 
 
+@pytest.mark.parametrize("depth", [164, 1001])
+def test_bottleneck_cifar_counts_equal_the_arithmetic(depth):
+    """9n + 2 layers, published as baselines in the pre-activation paper; its 10.2M are what has no batch norm."""
+    card = zoo.card(f"resnet{depth}_cifar")
+    blocks = ((depth - 2) // 9,) * 3
+    params, macs = arithmetic(blocks, (16, 32, 64), True, (3, 1), True, stride_in_3x3=True, size=32, classes=10)
+    assert (card.params, card.macs) == (params, macs)
+    _, macs = arithmetic(blocks, (16, 32, 64), True, (3, 1), True, size=32, classes=10)
+    assert f"{macs:,}" in card.departures[0]
+    with torch.device("meta"):
+        net = zoo.create_model(card.name)
+    norms = sum(p.numel() for m in net.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters())
+    assert depth == 164 or f"{params - norms:,}" in card.note
+
+
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_stages_have_the_sizes_of_table_1(name):
     net = zoo.create_model(name, num_classes=2).eval()
@@ -141,3 +159,10 @@ def test_initialisation_is_he_et_al():
 @pytest.mark.parametrize(("name", "theirs"), [("resnet18", "resnet18"), ("resnet50_v1_5", "resnet50")])
 def test_logits_equal_torchvision(name, theirs, assert_same_logits):
     assert_same_logits(getattr(torchvision.models, theirs), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs", "size"), [("resnet50", "resnet50", 224), ("resnet164_cifar", "resnet164bn_cifar10", 32)]
+)
+def test_logits_equal_pytorchcv(name, theirs, size, assert_same_logits):
+    assert_same_logits(partial(get_model, theirs), name, size=size)

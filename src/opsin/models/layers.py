@@ -88,6 +88,102 @@ class ConvBNReLU(nn.Module):
         return F.relu(self.bn(self.conv(x)))
 
 
+class PadShortcut(nn.Module):
+    """ResNet's shortcut of option A: every stride-th pixel, and zeros for the channels that are new; no parameters."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int):
+        super().__init__()
+        self.stride = stride
+        self.new_channels = out_channels - in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x[:, :, :: self.stride, :: self.stride]  # N C H/s W/s
+        return F.pad(x, (0, 0, 0, 0, 0, self.new_channels))
+
+
+def scaled(channels: int, width: float) -> int:
+    """`channels` times a width multiplier, at least 1."""
+    return max(1, round(channels * width))
+
+
+def conv_branch(
+    in_channels: int, *layers: tuple[int, int | tuple[int, int]], width: float = 1.0, reduce: bool = False
+) -> nn.Sequential:
+    """A branch of an Inception module: ConvBNReLU of (channels, kernel), one after the other. N C H W -> N C' H W.
+
+    `width` multiplies the channels. With `reduce` the last has a stride of 2 and no padding.
+    """
+    branch = nn.Sequential()
+    for i, (channels, kernel_size) in enumerate(layers):
+        last = reduce and i == len(layers) - 1
+        out_channels = scaled(channels, width)
+        branch.append(ConvBNReLU(in_channels, out_channels, kernel_size, 2 if last else 1, 0 if last else "same"))
+        in_channels = out_channels
+    return branch
+
+
+class ForkedBranch(nn.Module):
+    """A branch whose end is a 1x3 and a 3x1 convolution side by side, `fork` channels each. N C H W -> N 2*fork H W."""
+
+    def __init__(self, in_channels: int, *layers: tuple[int, int | tuple[int, int]], fork: int, width: float = 1.0):
+        super().__init__()
+        self.trunk = conv_branch(in_channels, *layers, width=width)
+        trunk_channels, fork = scaled(layers[-1][0], width), scaled(fork, width)
+        self.horizontal = ConvBNReLU(trunk_channels, fork, (1, 3), padding="same")
+        self.vertical = ConvBNReLU(trunk_channels, fork, (3, 1), padding="same")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.trunk(x)
+        return torch.cat((self.horizontal(x), self.vertical(x)), dim=1)
+
+
+class GridReduction(nn.Module):
+    """Halves the grid: convolutions of stride 2 beside a max pooling (Inception-v3, figure 10), without padding.
+
+    `branches` are the convolutions of each, as `conv_branch` takes them; the pooled input comes last.
+    N C H W -> N C+C' (H-1)/2 (W-1)/2.
+    """
+
+    def __init__(self, in_channels: int, *branches: Sequence[tuple[int, int | tuple[int, int]]], width: float = 1.0):
+        super().__init__()
+        self.branches = nn.ModuleList(
+            conv_branch(in_channels, *layers, width=width, reduce=True) for layers in branches
+        )
+        self.pool = nn.MaxPool2d(3, stride=2)
+        self.out_channels = in_channels + sum(scaled(layers[-1][0], width) for layers in branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat((*(branch(x) for branch in self.branches), self.pool(x)), dim=1)
+
+
+class InceptionV4Stem(nn.Module):
+    """The stem of Inception-v4 and Inception-ResNet-v2, figure 3 of their paper. N C H W -> N 384 (H-19)/8 (W-19)/8.
+
+    Three times branches are joined: pooling beside a convolution, two depths, a convolution beside pooling.
+    """
+
+    def __init__(self, in_chans: int, width: float = 1.0):
+        super().__init__()
+        w32, w64, w96, w192 = (scaled(channels, width) for channels in (32, 64, 96, 192))
+        self.conv1 = ConvBNReLU(in_chans, w32, 3, stride=2)
+        self.conv2 = ConvBNReLU(w32, w32, 3)
+        self.conv3 = ConvBNReLU(w32, w64, 3, padding=1)
+        self.pool = nn.MaxPool2d(3, stride=2)
+        self.conv4 = ConvBNReLU(w64, w96, 3, stride=2)
+        self.branch3x3 = nn.Sequential(ConvBNReLU(w64 + w96, w64, 1), ConvBNReLU(w64, w96, 3))
+        self.branch7x7 = nn.Sequential(
+            *conv_branch(w64 + w96, (64, 1), (64, (1, 7)), (64, (7, 1)), width=width), ConvBNReLU(w64, w96, 3)
+        )
+        self.conv5 = ConvBNReLU(2 * w96, w192, 3, stride=2)
+        self.out_channels = 2 * w96 + w192
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv3(self.conv2(self.conv1(x)))  # N 64 147 147 (at 299 px)
+        x = torch.cat((self.pool(x), self.conv4(x)), dim=1)  # N 160 73 73
+        x = torch.cat((self.branch3x3(x), self.branch7x7(x)), dim=1)  # N 192 71 71
+        return torch.cat((self.conv5(x), self.pool(x)), dim=1)  # N 384 35 35
+
+
 class ChannelSum(torch.autograd.Function):
     """Sums over the channels at most `reach` away. This is its own transpose, so its gradient is the same sum."""
 

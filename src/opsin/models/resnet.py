@@ -13,21 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
+from opsin.models.layers import PadShortcut
 
 Shortcut = Literal["A", "B", "none"]
-
-
-class PadShortcut(nn.Module):
-    """Option A of section 3.3: every stride-th pixel, and zeros for the channels that are new; no parameters."""
-
-    def __init__(self, in_channels: int, out_channels: int, stride: int):
-        super().__init__()
-        self.stride = stride
-        self.new_channels = out_channels - in_channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x[:, :, :: self.stride, :: self.stride]  # N C H/s W/s
-        return F.pad(x, (0, 0, 0, 0, 0, self.new_channels))
 
 
 def make_shortcut(option: Shortcut, in_channels: int, out_channels: int, stride: int) -> nn.Module | None:
@@ -141,6 +129,13 @@ PAPER = Paper(
     venue="CVPR 2016",
     url="https://arxiv.org/abs/1512.03385",
 )
+IDENTITY_MAPPINGS = Paper(
+    title="Identity Mappings in Deep Residual Networks",
+    authors="He, Zhang, Ren, Sun",
+    year=2016,
+    venue="ECCV 2016",
+    url="https://arxiv.org/abs/1603.05027",
+)
 IMAGENET = Inputs(channels=3, size=224, minimum=32)
 CIFAR = Inputs(channels=3, size=32, minimum=8)
 TEN_CROP = "ImageNet validation, 10 crops, single network"
@@ -164,12 +159,29 @@ def _cifar(name, depth, params, macs, published=(), shortcut: Shortcut = "A", no
     return Card(name, "ResNet", PAPER, CIFAR, build, params, macs, 10, published, note=note)
 
 
+def _bottleneck_cifar(name, depth, params, macs, published, departures, note=""):
+    """9n+2 layers of bottlenecks: the baselines of the pre-activation paper (its appendix)."""
+    build = partial(
+        ResNet, block=BOTTLENECK_V1_5, depths=((depth - 2) // 9,) * 3, widths=(16, 32, 64), stem="cifar", shortcut="B"
+    )
+    return Card(name, "ResNet", IDENTITY_MAPPINGS, CIFAR, build, params, macs, 10, published, departures, note)
+
+
+def _stride(macs):
+    return (
+        "The stride of a bottleneck that halves the maps sits in its 3x3 convolution, as libraries have it; in the "
+        f"ResNet paper, which this one follows, it is the first 1x1's, which makes {macs:,} MACs.",
+    )
+
+
 V1_5 = (
     "The stride of a bottleneck that halves the image sits in its 3x3 convolution, not in its first 1x1: the variant "
     "that most libraries ship as ResNet-50. The parameters are the paper's, the operations are 6 % more.",
 )
 CURVE = "The paper shows its error as a curve only (figure 6)."
 BOTTLENECK_V1_5 = partial(Bottleneck, stride_in_3x3=True)
+CIFAR_100_TEST = "CIFAR-100 test, single network, median of 5 runs"
+WITHOUT_NORMS = "The paper's 10.2M leaves batch norm out: the other layers have 10,178,490 parameters."
 OPTION_B = "Projection shortcuts where shapes change (option B)"
 
 # fmt: off
@@ -236,4 +248,12 @@ CARDS = (
     _cifar("resnet1202_cifar", 1202, 19_421_274, 2_829_238_912, published=(
         Published("table 6", params="19.4M", top1_err=7.93, protocol=CIFAR_TEST),
     )),
+    _bottleneck_cifar("resnet164_cifar", 164, 1_704_154, 247_646_720, (
+        Published("table 3", top1_err=5.93, protocol=f"{CIFAR_TEST}, median of 5 runs", checked=True),
+        Published("table 4", params="1.7M", top1_err=25.16, protocol=CIFAR_100_TEST, checked=True),
+    ), _stride(244_500_992)),
+    _bottleneck_cifar("resnet1001_cifar", 1001, 10_328_602, 1_490_995_712, (
+        Published("table 3", top1_err=7.61, protocol=f"{CIFAR_TEST}, median of 5 runs", checked=True),
+        Published("table 4", params="10.2M", top1_err=27.82, protocol=CIFAR_100_TEST, checked=True),
+    ), _stride(1_487_849_984), WITHOUT_NORMS),
 )
