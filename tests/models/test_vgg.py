@@ -7,6 +7,7 @@ from torch import nn
 
 from opsin import zoo
 from opsin.cost.count import count_model
+from opsin.models import vgg
 
 STAGES = {"vgg11": (1, 1, 2, 2, 2), "vgg13": (2, 2, 2, 2, 2), "vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 CHANNELS = (64, 128, 256, 512, 512)
@@ -86,3 +87,11 @@ def test_small_variant_takes_16_px_and_larger():
     for size in (16, 32, 48):
         net = zoo.create_model("vgg_32", in_chans=1, input_size=size).eval()
         assert net(torch.zeros(2, 1, size, size)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("column", [vgg.A, vgg.D, vgg.E], ids=["vgg11", "vgg16", "vgg19"])
+def test_vgg_learns_without_batch_norm(column, assert_learns):
+    """The paper's depths, an eighth of their width."""
+    widths = tuple(tuple(width // 8 for width in stage) for stage in column)
+    torch.manual_seed(0)
+    assert_learns(vgg.VGG(widths, (64, 64), dropout=0.0, num_classes=4, input_size=32), channels=3, size=32)

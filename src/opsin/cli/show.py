@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from opsin.cards import Card
     from opsin.cost.count import Count
 
+OUTPUTS = {"segment": "a class for every pixel", "localize": "a box for every class"}
+"""What a network puts out that does not classify images, by its card's task."""
+
 
 def show(
     name: str = typer.Argument(help="A network, as `opsin list` names it."),
@@ -34,8 +37,10 @@ def as_dict(card: "Card", counted: "Count") -> dict:
         "year": card.year,
         "paper": asdict(card.paper),
         "inputs": asdict(card.inputs) | {"takes": str(card.inputs)},
+        "task": card.task,
         "num_classes": card.num_classes,
         "params": counted.params,
+        "aux_params": counted.aux_params,
         "macs": counted.macs,
         "macs_executed": counted.executed,
         "published": [asdict(row) for row in card.published],
@@ -58,8 +63,11 @@ def print_card(card: "Card", counted: "Count") -> None:
     console.print()
     facts = Table(box=None, show_header=False, pad_edge=False)
     facts.add_row("input", f"{card.inputs.channels} x {card.inputs.size} x {card.inputs.size} ({card.inputs})")
+    if output := OUTPUTS.get(card.task):
+        facts.add_row("output", output)
     facts.add_row("classes", f"{card.num_classes:,}")
-    facts.add_row("parameters", f"{counted.params:,}")
+    heads = f" (and {counted.aux_params:,} of auxiliary heads, in training alone)" if counted.aux_params else ""
+    facts.add_row("parameters", f"{counted.params:,}{heads}")
     facts.add_row("MACs", f"{counted.macs:,}")
     if counted.executed != counted.macs:
         facts.add_row("executed", f"{counted.executed:,} MACs: layers sparse by a table run as dense ones")

@@ -51,7 +51,7 @@ nin_cifar start from weights that only their own recipes bring to life (docs/log
 def choose(models: Sequence[str] | None, lineup: str | None, input_size: int) -> tuple[str, ...]:
     """The networks to compare: those named, or a line-up's; by default the one that suits the images' size.
 
-    Raises OpsinError for an unknown network or line-up, or one that is named twice.
+    Raises OpsinError for an unknown network or line-up, one that is named twice, or one that does not classify.
     """
     if models and lineup:
         raise OpsinError("--models and --lineup exclude each other: give one of them")
@@ -59,7 +59,10 @@ def choose(models: Sequence[str] | None, lineup: str | None, input_size: int) ->
         if not models:
             raise OpsinError("--models names no network")
         for name in models:
-            zoo.card(name)
+            if zoo.card(name).task != "classify":
+                raise OpsinError(
+                    f"{name} does not classify images ({zoo.card(name).task}): compare takes those that do"
+                )
         if twice := sorted({name for name in models if models.count(name) > 1}):
             raise OpsinError(f"--models names {', '.join(twice)} more than once")
         return tuple(models)
