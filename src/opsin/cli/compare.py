@@ -19,7 +19,9 @@ def compare(
         "digits", help="A folder of class folders (or of train, val, test), or built-in digits."
     ),
     models: str = typer.Option(None, help="Networks to compare, with commas between them."),
-    lineup: str = typer.Option(None, help="A line-up instead: small or large. [default: what suits the images]"),
+    lineup: str = typer.Option(
+        None, help="A line-up instead: small, history (every family) or large. [default: what suits the images]"
+    ),
     seeds: int = typer.Option(2, help="Runs of each network."),
     epochs: int = typer.Option(None, help="Passes over the training images. [default: the recipe's]"),
     minutes: float = typer.Option(None, help="A budget for the whole, instead of epochs."),

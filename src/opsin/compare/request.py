@@ -20,7 +20,7 @@ class Request:
     Attributes:
         data: "digits", or a folder of class folders (see opsin.data.source).
         models: names of networks; None for a line-up that suits the images.
-        lineup: "small" or "large" instead of names.
+        lineup: "small", "history" or "large" instead of names.
         seeds: runs of each network, each with its own initial weights and order.
         epochs: passes over the training part, instead of the recipe's.
         minutes: a budget for the whole comparison instead; what gives way to it, in order: image size, the dearest
