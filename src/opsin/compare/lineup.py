@@ -22,6 +22,7 @@ LINEUPS: dict[str, tuple[str, ...]] = {
         "lenet1989",
         "lenet5",
         "ciresan_mlp1",
+        "multiscale_32",
         "alexnet_32",
         "nin_32",
         "vgg_32",
