@@ -95,14 +95,14 @@ class LiveTensors(TorchDispatchMode):
 def training_memory(net: nn.Module, channels: int, size: int, batch_size: int) -> int:
     """Bytes that one training step in float32 has alive at its peak, for a network on the `meta` device.
 
-    Weights, gradients, two moments of the optimizer, and what the layers keep for the backward pass; not the work
-    space inside an operator, nor Python and PyTorch themselves. Exact and the same on every machine.
+    Weights, gradients, two moments of the optimizer, and what the layers, auxiliary heads included, keep for the
+    backward pass; not the loss, nor the work space inside an operator, nor Python and PyTorch themselves. Exact and
+    the same on every machine.
     """
     state = sum(x.nbytes for x in (*net.parameters(), *net.buffers())) + 2 * sum(p.nbytes for p in net.parameters())
     net.train()
     with LiveTensors() as tensors:
         images = torch.zeros(batch_size, channels, size, size, device="meta")
-        labels = torch.zeros(batch_size, dtype=torch.long, device="meta")
-        nn.functional.cross_entropy(net(images), labels).backward()
+        torch.autograd.backward([output.mean() for output in tree_leaves(net(images))])
     net.zero_grad(set_to_none=True)
     return state + tensors.peak
