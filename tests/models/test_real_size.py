@@ -1,0 +1,85 @@
+"""The battery at real size: one network of each block type whole, every other one for a forward pass."""
+
+import gc
+
+import pytest
+import torch
+
+from opsin import zoo
+
+pytestmark = pytest.mark.slow
+
+BLOCK_TYPES = (
+    "lenet1989",
+    "lenet5",
+    "ciresan_mlp5",
+    "multiscale_108_108",
+    "alexnet",
+    "alexnet_owt",
+    "nin",
+    "overfeat_fast",
+    "vgg16",
+    "vgg16_bn",
+    "googlenet",
+    "googlenet_bn",
+    "bn_inception",
+    "inception_v3",
+    "plain34",
+    "resnet34",
+    "resnet50",
+    "inception_v4",
+    "inception_resnet_v1",
+    "inception_resnet_v2",
+    "squeezenet1_0",
+    "squeezenet1_0_complex_bypass",
+    "preact_resnet34",
+    "preact_resnet50",
+    "fractalnet20_cifar",
+    "enet_encoder",
+    "densenet40_k12_cifar",
+    "densenet121",
+    "xception",
+    "mobilenet_v1_100",
+    "se_resnet34",
+    "se_resnext50_32x4d",
+    "senet154",
+    "mobilenet_v2_100",
+    "vit_base_patch16_224",
+    "swin_tiny_patch4_window7_224",
+    "convnext_tiny",
+)
+LARGEST = 400_000_000  # parameters of a network that is built here: 1.6 GB
+
+
+def build(name, size, **arguments):
+    torch.manual_seed(0)
+    return zoo.create_model(name, input_size=size, **arguments)
+
+
+@pytest.mark.parametrize("name", BLOCK_TYPES)
+def test_travels(name, assert_travels):
+    inputs = zoo.card(name).inputs
+    net = build(name, inputs.size)
+    assert_travels(net, torch.randn(2, inputs.channels, inputs.size, inputs.size))
+
+
+@pytest.mark.parametrize("name", BLOCK_TYPES)
+def test_learns_one_batch_by_heart(name, assert_learns):
+    """Full width and depth; images of about 96 px where the network takes them, which is all that time allows."""
+    inputs = zoo.card(name).inputs
+    size = inputs.size if inputs.size < 96 else inputs.fit(96)
+    net = build(name, size, num_classes=4)
+    assert_learns(net, inputs.channels, size, lr=3e-4, images=8)
+
+
+@pytest.mark.parametrize("name", [name for name in zoo.list_models() if name not in BLOCK_TYPES])
+def test_one_forward_pass(name):
+    card = zoo.card(name)
+    if card.params > LARGEST:
+        pytest.skip(f"{card.params:,} parameters")
+    gc.collect()
+    net = build(name, card.inputs.size).eval()
+    with torch.inference_mode():
+        logits = net(torch.randn(1, card.inputs.channels, card.inputs.size, card.inputs.size))
+    assert logits.isfinite().all()
+    assert logits.shape[:2] == (1, card.num_classes)
