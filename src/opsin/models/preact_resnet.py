@@ -177,7 +177,16 @@ V1_5 = (
 )
 
 
-def _imagenet(name, block, depths, params, macs, published=(), departures=(FIRST_TWICE, NOT_PUBLISHED), first="both"):
+def _imagenet(
+    name,
+    block,
+    depths,
+    params,
+    macs,
+    published=(),
+    departures=(FIRST_TWICE, NOT_PUBLISHED),
+    first: FirstActivation = "both",
+):
     build = partial(PreActResNet, block=block, depths=depths, first_activation=first)
     return Card(name, "PreAct-ResNet", PAPER, IMAGENET, build, params, macs, 1000, published, departures)
 
@@ -223,6 +232,8 @@ OPTION_A = (
 )
 WITHOUT_NORMS = "The paper's 10.2M leaves batch norm out: the other layers have 10,178,490 parameters."
 
+SMALL_BUILD = partial(PreActResNet, block=BasicUnit, depths=(2, 2, 2), widths=(8, 16, 32), stem="cifar", shortcut="A")
+
 # fmt: off
 CARDS = (
     _imagenet("preact_resnet18", BasicUnit, (2, 2, 2, 2), 11_687_848, 1_814_073_344),
@@ -258,4 +269,8 @@ CARDS = (
         Published("table 4", params="10.2M", top1_err=22.71, protocol=f"{CIFAR_100}, {MEDIAN} (22.68 ± 0.22)",
                   checked=True),
     ), departures=_stride(1_487_849_984), note=WITHOUT_NORMS, shortcut="B", first="conv1"),
+    Card("preact_resnet_32", "PreAct-ResNet", PAPER, CIFAR, SMALL_BUILD, 43_634, 6_709_568, 10, departures=(
+        "For images of 16 to 64 px and little time: 14 layers, two basic units in each stage, and half the width of "
+        "the paper's smallest CIFAR network, which has 110 layers.",
+    )),
 )
