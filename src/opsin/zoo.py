@@ -25,6 +25,7 @@ from opsin.models import (
     resnet,
     senet,
     squeezenet,
+    swin,
     vgg,
     vit,
 )
@@ -47,6 +48,7 @@ FAMILIES = (
     senet,
     mobilenet_v2,
     vit,
+    swin,
     convnext,
 )
 """The model modules, oldest paper first; each has its PAPER and its CARDS."""

@@ -36,6 +36,7 @@ LINEUPS: dict[str, tuple[str, ...]] = {
         "se_resnet_32",
         "mobilenet_v2_32",
         "vit_32",
+        "swin_32",
         "convnext_32",
     ),
     "large": (
