@@ -168,7 +168,7 @@ def _cifar(depth, k, params, macs, size=None, errors=(), published=(), *, bc, no
 
 NO_TABLE = "Not in the paper's table 2."
 
-SMALL_BUILD = partial(DenseNet, (2, 4, 4), 8, stem="cifar")
+SMALL_BUILD = partial(DenseNet, depths=(2, 4, 4), growth_rate=8, stem="cifar")
 
 # fmt: off
 CARDS = (
