@@ -29,6 +29,8 @@ LINEUPS: dict[str, tuple[str, ...]] = {
         "vgg_32",
         "inception_v3_32",
         "resnet20_cifar",
+        "inception_v4_32",
+        "inception_resnet_32",
         "squeezenet_32",
         "preact_resnet_32",
         "densenet_32",
