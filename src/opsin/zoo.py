@@ -10,6 +10,7 @@ from opsin.cards import Card
 from opsin.errors import OpsinError, unknown
 from opsin.models import (
     alexnet,
+    alexnet_owt,
     ciresan_mlp,
     convnext,
     densenet,
@@ -40,6 +41,7 @@ FAMILIES = (
     alexnet,
     nin,
     overfeat,
+    alexnet_owt,
     vgg,
     inception_v3,
     resnet,

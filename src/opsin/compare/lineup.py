@@ -26,6 +26,7 @@ LINEUPS: dict[str, tuple[str, ...]] = {
         "alexnet_32",
         "nin_32",
         "overfeat_32",
+        "alexnet_owt_32",
         "vgg_32",
         "inception_v3_32",
         "resnet20_cifar",

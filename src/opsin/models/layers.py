@@ -156,6 +156,27 @@ class GridReduction(nn.Module):
         return torch.cat((*(branch(x) for branch in self.branches), self.pool(x)), dim=1)
 
 
+class SmallInceptionStem(nn.Module):
+    """The three convolutions with which the stems begin since Inception-v3, for small images. N C H W -> N 64 H/2 W/2.
+
+    The first has a stride of 1, and the pooling follows it: so the Inception-v3 paper takes images of low resolution
+    (section 9).
+    """
+
+    def __init__(self, in_chans: int, width: float = 1.0):
+        super().__init__()
+        w32, w64 = scaled(32, width), scaled(64, width)
+        self.conv1 = ConvBNReLU(in_chans, w32, 3, padding=1)
+        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.conv2 = ConvBNReLU(w32, w32, 3, padding=1)
+        self.conv3 = ConvBNReLU(w32, w64, 3, padding=1)
+        self.out_channels = w64
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pool(self.conv1(x))  # N 32 H/2 W/2
+        return self.conv3(self.conv2(x))  # N 64 H/2 W/2
+
+
 class InceptionV4Stem(nn.Module):
     """The stem of Inception-v4 and Inception-ResNet-v2, figure 3 of their paper. N C H W -> N 384 (H-19)/8 (W-19)/8.
 
