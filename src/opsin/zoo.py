@@ -31,6 +31,7 @@ from opsin.models import (
     swin,
     vgg,
     vit,
+    xception,
 )
 
 FAMILIES = (
@@ -50,6 +51,7 @@ FAMILIES = (
     squeezenet,
     preact_resnet,
     densenet,
+    xception,
     mobilenet_v1,
     senet,
     mobilenet_v2,

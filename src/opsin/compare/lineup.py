@@ -35,6 +35,7 @@ LINEUPS: dict[str, tuple[str, ...]] = {
         "squeezenet_32",
         "preact_resnet_32",
         "densenet_32",
+        "xception_32",
         "mobilenet_v1_32",
         "se_resnet_32",
         "mobilenet_v2_32",
