@@ -168,7 +168,7 @@ def _cifar(depth, k, params, macs, size=None, errors=(), published=(), *, bc, no
 
 NO_TABLE = "Not in the paper's table 2."
 
-SMALL_BUILD = partial(DenseNet, depths=(2, 4, 4), growth_rate=8, stem="cifar")
+SMALL_BUILD = partial(DenseNet, depths=(2, 3, 3), growth_rate=8, stem="cifar")
 
 # fmt: off
 CARDS = (
@@ -189,8 +189,8 @@ CARDS = (
         Published(WIDE, params="1.5M", top1_err=4.58, protocol=f"CIFAR-10 test, {SHIFTS}", checked=True),
         Published(WIDE, params="1.5M", top1_err=22.30, protocol=f"CIFAR-100 test, {SHIFTS}", checked=True),
     ), bc=True),
-    Card("densenet_32", "DenseNet", PAPER, CIFAR, SMALL_BUILD, 36_682, 11_452_976, 10, departures=(
-        "For images of 16 to 64 px and little time: blocks of 2, 4 and 4 layers with bottlenecks (24 layers in all) "
+    Card("densenet_32", "DenseNet", PAPER, CIFAR, SMALL_BUILD, 28_034, 10_174_904, 10, departures=(
+        "For images of 16 to 64 px and little time: blocks of 2, 3 and 3 layers with bottlenecks (20 layers in all) "
         "and a growth rate of 8. The smallest DenseNet-BC of the paper has 16 layers in each block and a growth rate "
         "of 12.",
     )),
