@@ -108,13 +108,13 @@ SMALL = Inputs(channels=3, size=32, minimum=8)
 PROTOCOL = "ImageNet, single network, printed as accuracy; the paper does not say how images are cropped"
 ONE_CROP = "ImageNet validation, 1 crop of 224, single network, printed as accuracy"
 REPOSITORY = "the authors' repository, table of checkpoints"
-PADDING = (
-    "Convolutions of stride 2 are padded on all sides; TensorFlow, with which the authors trained, pads images of even "
-    "sides on the right and below alone."
+AUTHORS_CODE = (
+    "ReLU as in the paper; the authors' code has ReLU6. Convolutions of stride 2 are padded on all sides; TensorFlow, "
+    "with which the authors trained, pads images of even sides on the right and below alone."
 )
 
 
-def _imagenet(name, width, params, macs, paper, repository, resolutions=(), note=PADDING):
+def _imagenet(name, width, params, macs, paper, repository, resolutions=(), note=AUTHORS_CODE):
     """`paper` and `repository`: parameters, MACs and errors as printed there; `resolutions`: rows of table 7."""
     published = (
         Published("table 6", *paper, protocol=PROTOCOL, checked=True),
@@ -130,10 +130,10 @@ FOR_SMALL_IMAGES = (
     "The stem keeps the resolution: the image is divided by 4 in all, not by 32.",
     "The first five of the thirteen depthwise separable convolutions of table 1, at a width of 0.75; 10 classes.",
 )
-OTHER_SIZES = f"Table 7 has other image sizes: 192, 160 and 128 px take 418, 291 and 186 M MACs here too. {PADDING}"
+OTHER_SIZES = f"Table 7 has other image sizes; 192, 160 and 128 px take 418.1, 290.7 and 186.4 M MACs. {AUTHORS_CODE}"
 REPOSITORY_MACS = (
     "The paper's 325M are the operations of these layers; the authors' repository prints 317M for the same network, "
-    f"2.6 % less. {PADDING}"
+    f"2.6 % less. {AUTHORS_CODE}"
 )
 
 # fmt: off
