@@ -28,6 +28,7 @@ LINEUPS: dict[str, tuple[str, ...]] = {
         "overfeat_32",
         "alexnet_owt_32",
         "vgg_32",
+        "googlenet_32",
         "inception_v3_32",
         "resnet20_cifar",
         "inception_v4_32",
