@@ -14,6 +14,10 @@ from torch import Tensor, nn
 from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import LocalResponseNorm
 
+PIXEL_DEVIATION = 57.6
+"""Of ImageNet's pixels, 0 to 255. The paper takes their mean off and no more; our images are divided by their deviation
+besides, so conv1 starts as many times larger, and what follows it sees what the paper's does."""
+
 
 class AlexNet(nn.Module):
     """Figure 2 of the paper. N C S S -> N num_classes, S = `input_size`.
@@ -57,14 +61,17 @@ class AlexNet(nn.Module):
         self.initialise(init)
 
     def initialise(self, init: Literal["paper", "he"]) -> None:
-        """The paper's N(0, 0.01), or He's N(0, 2/fan-in), with which narrow networks train too, and biases of zero."""
+        """The paper's N(0, 0.01), or He's N(0, 2/fan-in), with which narrow networks train too, and biases of zero.
+
+        For the paper's, conv1 is scaled to images of deviation 1 (see PIXEL_DEVIATION).
+        """
         positive = ("conv2", "conv4", "conv5", "fc6", "fc7") if init == "paper" else ()
         for name, parameter in self.named_parameters():
             layer = name.partition(".")[0]
             if name.endswith("bias"):
                 nn.init.constant_(parameter, 1.0 if layer in positive else 0.0)  # section 5
             elif init == "paper":
-                nn.init.normal_(parameter, std=0.01)  # section 5
+                nn.init.normal_(parameter, std=0.01 * (PIXEL_DEVIATION if layer == "conv1" else 1))  # section 5
             else:
                 nn.init.kaiming_normal_(parameter, nonlinearity="relu")
 
@@ -104,11 +111,11 @@ CARDS = (
                   protocol="ImageNet 2010 test, 1 crop, single network"),
     ), departures=(
         "Images of 227 px: the paper says 224, but 11x11 windows at a stride of 4 fill its 55 x 55 maps from 227 px.",
+        "conv1 starts from N(0, 0.576): the paper's N(0, 0.01) is for pixels of 0 to 255, whose deviation is 57.6, and "
+        "our images have deviation 1.",
     ), note="The groups are the paper's two graphics cards; without them, as most libraries have this network, it "
             "would have 62,378,344 parameters and 1,135,256,096 MACs. The response norm multiplies its sum by "
-            "alpha = 1e-4, where PyTorch and Caffe divide alpha by 5 first. From the paper's initialisation AdamW "
-            "is barely past chance after 200 steps (ten classes of photos, batches of 16), where init=\"he\" learns "
-            "from the start."),
+            "alpha = 1e-4, where PyTorch and Caffe divide alpha by 5 first."),
     Card("alexnet_he", "AlexNet", PAPER, IMAGENET, partial(AlexNet, init="he"), 60_965_224, 724_406_816, departures=(
         "Initial weights after He and others (2015) and biases of 0, from which today's optimizers learn at once.",
         "Images of 227 px, as `alexnet`.",

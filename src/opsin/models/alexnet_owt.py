@@ -14,6 +14,10 @@ from torch import Tensor, nn
 from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import LocalResponseNorm
 
+PIXEL_DEVIATION = 57.6
+"""Of ImageNet's pixels, 0 to 255, for which the released weights are. Our images have deviation 1, so conv1 starts as
+many times larger."""
+
 
 class AlexNetOWT(nn.Module):
     """The single tower of section 5. N C S S -> N num_classes, S = `input_size`.
@@ -66,7 +70,8 @@ class AlexNetOWT(nn.Module):
             if name.endswith("bias"):
                 nn.init.constant_(parameter, biases.get(layer, 0.0) if init == "released" else 0.0)
             elif init == "released":
-                nn.init.normal_(parameter, std=0.03 if layer in ("conv3", "conv4", "conv5") else 0.01)
+                deviations = {"conv1": 0.01 * PIXEL_DEVIATION, "conv3": 0.03, "conv4": 0.03, "conv5": 0.03}
+                nn.init.normal_(parameter, std=deviations.get(layer, 0.01))
             else:
                 nn.init.kaiming_normal_(parameter, nonlinearity="relu")
 
@@ -96,7 +101,7 @@ SMALL = Inputs(channels=3, size=32, minimum=16, fixed=True)
 
 # fmt: off
 CARDS = (
-    Card("alexnet_owt", "AlexNet", PAPER, IMAGENET, AlexNetOWT, 61_100_840, 714_188_480, published=(
+    Card("alexnet_owt", "AlexNet-2014", PAPER, IMAGENET, AlexNetOWT, 61_100_840, 714_188_480, published=(
         Published("table 2", top1_err=42.33, protocol="ImageNet validation, 1 graphics card, batches of 128"),
     ), departures=(
         "conv4 has 256 maps, as in the author's released configuration and in all public weights. The footnote on the "
@@ -104,12 +109,14 @@ CARDS = (
         "No response norm: the released configuration has it behind conv1 and conv2, all public weights go without. "
         "response_norm=True brings it back; it has no parameters.",
         "Dropout stands before fc6 and fc7, as public weights were trained, and not behind them.",
+        "conv1 starts from N(0, 0.576): the released N(0, 0.01) is for pixels of 0 to 255, whose deviation is 57.6, "
+        "and our images have deviation 1.",
         "Logits for a softmax: the paper's outputs are 1,000 independent logistic units.",
     ), note="The text says 0.2 % more parameters and 2.4 % fewer connections than with two towers (here 60,965,224 and "
             "724,406,816). With 256 maps in conv4 it is 0.2 % more and 1.4 % fewer, with the footnote's 384 it is "
             "1.4 % more and 15.8 % more: 256 fits the text. The released initial weights, N(0, 0.01) and N(0, 0.03) "
             "in conv3 to conv5, suit these widths; init=\"he\" goes by the fan-in."),
-    Card("alexnet_owt_32", "AlexNet", PAPER, SMALL,
+    Card("alexnet_owt_32", "AlexNet-2014", PAPER, SMALL,
          partial(AlexNetOWT, widths=(16, 48, 96, 64, 64), hidden=256, stem="small", init="he"),
          370_394, 12_312_320, 10, departures=(
         "For images of 16 to 64 px: conv1 is 5x5 with stride 1 and keeps the image's size, instead of 11x11 with "
