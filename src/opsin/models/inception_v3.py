@@ -211,7 +211,7 @@ PAPER = Paper(
     url="https://arxiv.org/abs/1512.00567",
 )
 IMAGENET = Inputs(channels=3, size=299, minimum=75)
-SMALL = Inputs(channels=3, size=32, minimum=13)
+SMALL = Inputs(channels=3, size=32, minimum=15)
 NOT_BLACKLISTED = "the 48,238 images of ImageNet validation that are not blacklisted"
 
 EIGHTH = partial(InceptionV3, pool_widths=(64,), inner_widths=(128,), expanded=1, width=1 / 8, stem="small")
@@ -246,9 +246,10 @@ CARDS = (
             "the released network has 5.71: 19 % more than table 3 says. The stem of table 1 does not explain it, as "
             "it would need 6.05 billion (5,713,216,096 + 287,119,360 for its convolutions + 45,158,400 for the wider "
             "inputs of the first two modules)."),
-    Card("inception_v3_32", "Inception-v3", PAPER, SMALL, EIGHTH, 151_986, 4_710_608, 10, departures=(
-        "For images of 16 to 64 px: the stem is the first three convolutions at a stride of 1, with a pooling behind "
-        "the first, as section 9 takes images of low resolution. The grids are 16, 7 and 3 px wide for 32 px.",
+    Card("inception_v3_32", "Inception-v3", PAPER, SMALL, EIGHTH, 151_986, 4_895_072, 10, departures=(
+        "For images of 16 to 64 px: of the stem the first three convolutions and the pooling, the convolutions with "
+        "padding and the first at a stride of 1, as section 9 takes images of low resolution. The "
+        "grids are 15, 7 and 3 px wide for images of 32 px.",
         "One module each of figures 5, 6 and 7 instead of 3, 4 and 2, and an eighth of the channels.",
         "The auxiliary head pools its grid to 5 x 5 by windows that fit it.",
     ), aux_params=41_130),

@@ -157,24 +157,19 @@ class GridReduction(nn.Module):
 
 
 class SmallInceptionStem(nn.Module):
-    """The three convolutions with which the stems begin since Inception-v3, for small images. N C H W -> N 64 H/2 W/2.
+    """The three convolutions and the pooling with which stems begin since Inception-v3, the first at a stride of 1.
 
-    The first has a stride of 1, and the pooling follows it: so the Inception-v3 paper takes images of low resolution
-    (section 9).
+    So the Inception-v3 paper takes images of low resolution (section 9). N C H W -> N 64 (H-1)/2 (W-1)/2.
     """
 
     def __init__(self, in_chans: int, width: float = 1.0):
         super().__init__()
-        w32, w64 = scaled(32, width), scaled(64, width)
-        self.conv1 = ConvBNReLU(in_chans, w32, 3, padding=1)
-        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.conv2 = ConvBNReLU(w32, w32, 3, padding=1)
-        self.conv3 = ConvBNReLU(w32, w64, 3, padding=1)
-        self.out_channels = w64
+        self.convs = conv_branch(in_chans, (32, 3), (32, 3), (64, 3), width=width)
+        self.pool = nn.MaxPool2d(3, stride=2)
+        self.out_channels = scaled(64, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.pool(self.conv1(x))  # N 32 H/2 W/2
-        return self.conv3(self.conv2(x))  # N 64 H/2 W/2
+        return self.pool(self.convs(x))  # N 64 15 15 (at 32 px)
 
 
 class InceptionV4Stem(nn.Module):
