@@ -11,6 +11,7 @@ from opsin.errors import OpsinError, unknown
 from opsin.models import (
     alexnet,
     alexnet_owt,
+    bn_inception,
     ciresan_mlp,
     convnext,
     densenet,
@@ -46,6 +47,7 @@ FAMILIES = (
     alexnet_owt,
     vgg,
     googlenet,
+    bn_inception,
     inception_v3,
     resnet,
     inception_v4,

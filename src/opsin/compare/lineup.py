@@ -29,6 +29,7 @@ LINEUPS: dict[str, tuple[str, ...]] = {
         "alexnet_owt_32",
         "vgg_32",
         "googlenet_32",
+        "bn_inception_32",
         "inception_v3_32",
         "resnet20_cifar",
         "inception_v4_32",
