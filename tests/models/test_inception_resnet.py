@@ -118,6 +118,7 @@ def test_the_released_network_is_another_than_the_paper_s():
     assert f"{released.params - paper.params:,}" in released.departures[0]
     assert f"{released.macs - paper.macs:,}" in released.departures[0]
     assert zoo.card("inception_v4").macs / paper.macs == pytest.approx(1.32, abs=0.005)
+    assert zoo.card("inception_v3").macs / zoo.card("inception_resnet_v1").macs == pytest.approx(0.92, abs=0.005)
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,7 @@ ALL_IMAGES = "ImageNet validation, all 50,000 images"
 
 EIGHTH = partial(InceptionV4, depths=(1, 1, 1), width=1 / 8, stem="small")
 
+# Tables and figures have their numbers of arXiv; in the AAAI version tables 2 to 4 are 1 to 3.
 # fmt: off
 CARDS = (
     Card("inception_v4", "Inception-v4", PAPER, IMAGENET, InceptionV4, 42_679_816, 12_253_974_624, published=(
