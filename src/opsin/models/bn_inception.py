@@ -162,9 +162,9 @@ CARDS = (
              "Average poolings within the modules count what lies outside the map as zeros, as in Caffe.",
              INITIALISATION,
          ), note="No reading of figure 5 gives the 13.6 million parameters of section 4.2: its branches have 11.29 "
-                 "million, its output sizes 11.19 million. Its errors come of different training: BN-Baseline is that "
-                 "of GoogLeNet's successor with batch norm added, BN-x5 and figure 4's networks (BN-x30) learn 5 and "
-                 "30 times as fast, without dropout."),
+                 "million, its output sizes 11.19 million. The errors are those of different trainings: BN-Baseline "
+                 "adds batch norm and changes nothing else; BN-x5, and BN-x30, whose error figure 4 repeats, have 5 "
+                 "and 30 times its learning rate, less weight decay and no dropout."),
     Card("bn_inception_32", "BN-Inception", PAPER, SMALL, partial(BNInception, stages=FIGURE_5_SMALL, stem=(24,)),
          134_626, 7_719_728, 10, departures=(
              "The stem is one 3x3 convolution of 24 maps and a pooling: the image is divided by 8 in all, not by 32.",
