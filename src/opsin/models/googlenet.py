@@ -237,7 +237,8 @@ CARDS = (
               "are those of a separable convolution, 8 maps of each colour and a 1x1 behind them (2,712 and 34.0M), "
               "which figure 3 does not show and the authors' next paper names. With it, and with the 54M of row 5a "
               "where its widths give 51.1M, our 1,583M are the printed 1,502M. The printed parameters of 4a and 4c to "
-              "5b are 7 % below to 5 % above those of their widths, while the operations beside them agree, but for 5a's."),
+              "5b are 7 % below to 5 % above those of their widths, while the operations beside them agree "
+              "(but for 5a's)."),
     Card("googlenet_bn", "GoogLeNet", PAPER, IMAGENET, partial(GoogLeNet, batch_norm=True, slim=True),
          6_624_904, 1_498_376_192, aux_params=6_379_984, published=(
              Published("torchvision's table of weights", params="6,624,904", top1_err=30.222, top5_err=10.470,
