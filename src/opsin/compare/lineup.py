@@ -36,6 +36,7 @@ LINEUPS: dict[str, tuple[str, ...]] = {
         "inception_resnet_32",
         "squeezenet_32",
         "preact_resnet_32",
+        "fractalnet_32",
         "enet_encoder_32",
         "densenet_32",
         "xception_32",
