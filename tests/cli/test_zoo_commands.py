@@ -11,10 +11,17 @@ from opsin import zoo
 def test_list(opsin):
     code, out, _ = opsin("list", "resnet*_cifar")
     assert code == 0
-    assert "269,722" in out
+    assert "resnet20_cifar" in out
+    assert "0.27" in out
     assert "plain20_cifar" not in out
+    code, out, _ = opsin("list")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert "…" not in out
     code, out, _ = opsin("list", "--json")
-    assert [entry["name"] for entry in json.loads(out)] == zoo.list_models()
+    entries = {entry["name"]: entry for entry in json.loads(out)}
+    assert list(entries) == zoo.list_models()
+    assert entries["vit_large_patch16_384"]["macs"] == 191_066_300_416
     code, _, err = opsin("list", "resmet*")
     assert code == 1
     assert "no network matches 'resmet*'" in err
@@ -35,7 +42,7 @@ def test_show(opsin):
 
 
 def test_every_card_can_be_shown(opsin):
-    for name in ("lenet1989", "alexnet", "vit_tiny_patch16_224", "convnext_32"):
+    for name in ("lenet1989", "alexnet", "googlenet", "enet", "convnext_32"):
         code, out, _ = opsin("show", name)
         assert code == 0
         assert max(len(line) for line in out.splitlines() if not line.startswith("http")) <= 80
