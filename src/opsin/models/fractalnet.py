@@ -1,8 +1,8 @@
 """FractalNet: ultra-deep networks without residuals (Larsson, Maire and Shakhnarovich, 2016).
 
 One rule, applied again and again, makes a network deep: two copies in a row of what there is, and a single convolution
-beside them. A block so unfolded has columns of 1, 2, 4 ... convolutions whose ends are averaged, and no path goes
-through it unchanged, as in residual networks. Drop-path leaves out inputs of the joins while training, or all columns
+beside them. A block so unfolded has columns of 1, 2, 4 ... convolutions whose ends are averaged; unlike in residual
+networks, no path leads through it unchanged. While training, drop-path leaves out inputs of the joins, or all columns
 but one, so that each column learns to work alone: the deepest can be taken out as a plain network.
 """
 
@@ -18,8 +18,8 @@ from opsin.cards import Card, Inputs, Paper, Published
 class BatchNorm(nn.BatchNorm2d):
     """Batch norm whose running statistics are those of local sampling alone.
 
-    A column by itself sees other statistics than in the joined network. In the authors' Caffe the two are networks
-    that share weights, not statistics.
+    A column by itself has other statistics than in the joined network. In the authors' Caffe the two are networks
+    that share weights, not statistics; with statistics of both, the joined network predicts badly at first.
     """
 
     def forward(self, input: Tensor, column: Tensor | None = None) -> Tensor:
@@ -104,7 +104,8 @@ class FractalNet(nn.Module):
     `widths` gives the channels of each of the B blocks, `dropouts` their rates. The CIFAR network begins with the
     first block, and 2x2 max pooling behind every block halves the image, down to 1x1; the ImageNet stem is ResNet's,
     and global average pooling stands behind the last block. While training, a share `global_drop` of the batches goes
-    through a single column, the others through joins that drop each input with probability `local_drop`.
+    through a single column, the others through joins that drop each input with probability `local_drop`: every batch
+    draws its subnetwork anew (section 3.1).
     """
 
     def __init__(
@@ -135,9 +136,9 @@ class FractalNet(nn.Module):
         if stem_channels:
             self.pools[-1] = nn.Identity()
         self.fc = nn.Linear(channels, num_classes)
-        for parameter in self.parameters():  # Xavier (section 4.1), which in the authors' Caffe is U(-a, a) with ...
-            if parameter.ndim > 1:
-                bound = (3 / parameter[0].numel()) ** 0.5  # ... a = sqrt(3/fan-in)
+        for parameter in self.parameters():
+            if parameter.ndim > 1:  # Xavier (section 4.1); in the authors' Caffe that is U(-a, a), a = sqrt(3/fan-in)
+                bound = (3 / parameter[0].numel()) ** 0.5
                 nn.init.uniform_(parameter, -bound, bound)
         nn.init.zeros_(self.fc.bias)
 
