@@ -170,7 +170,7 @@ CARDS = (
         "squeeze ratio of 0.25 instead of 0.125.",
         "Dropout of 0.2 instead of 0.5.",
         "No ReLU behind conv10, with which one class of four stays at zero for good when AdamW learns 16 images.",
-        "Weights after He, N(0, 2/fan-in), conv10 too: on digits it learns at rates from 1e-3 to 9e-3 (AdamW); from the "
-        "paper's initialisation it stays at chance at 9e-3.",
+        "Weights after He, N(0, 2/fan-in), conv10 too: on digits it learns at rates from 1e-3 to 9e-3 (AdamW); from "
+        "the paper's initialisation it stays at chance at 9e-3.",
     )),
 )
