@@ -49,6 +49,15 @@ BLOCK_TYPES = (
     "swin_tiny_patch4_window7_224",
     "convnext_tiny",
 )
+NO_NOISE = {
+    "nin": {"linear_end": True},
+    "squeezenet1_0": {"relu_conv10": False},
+    "squeezenet1_0_complex_bypass": {"relu_conv10": False},
+    "fractalnet20_cifar": {"local_drop": 0.0, "global_drop": 0.0},
+}
+"""What keeps so few images and steps from being enough: a ReLU behind the maps of the classes, through which no gradient
+reaches a class that is at zero everywhere, and drop-path. Dropout is set to 0 in all networks."""
+
 LARGEST = 400_000_000  # parameters of a network that is built here: 1.6 GB
 
 
@@ -61,19 +70,20 @@ def build(name, size, **arguments):
 def test_travels(name, assert_travels):
     inputs = zoo.card(name).inputs
     net = build(name, inputs.size)
-    assert_travels(net, torch.randn(2, inputs.channels, inputs.size, inputs.size))
+    x = torch.randn(2, inputs.channels, inputs.size, inputs.size)
+    assert_travels(net, x, bf16=0.25)  # roundings grow through 154 layers which have learned nothing
 
 
 @pytest.mark.parametrize("name", BLOCK_TYPES)
 def test_learns_one_batch_by_heart(name, assert_learns):
-    """Full width and depth; images of about 96 px where the network takes them, no dropout: less would take hours."""
+    """Full width and depth; images of about 96 px where the network takes them."""
     inputs = zoo.card(name).inputs
     size = inputs.size if inputs.size < 96 else inputs.fit(96)
-    net = build(name, size, num_classes=4)
+    net = build(name, size, num_classes=4, **NO_NOISE.get(name, {}))
     for module in net.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-    assert_learns(net, inputs.channels, size, lr=3e-4, images=8)
+    assert_learns(net, inputs.channels, size, lr=3e-4, images=8, steps=200)
 
 
 @pytest.mark.parametrize("name", [name for name in zoo.list_models() if name not in BLOCK_TYPES])
