@@ -55,7 +55,7 @@ NO_NOISE = {
     "squeezenet1_0_complex_bypass": {"relu_conv10": False},
     "fractalnet20_cifar": {"local_drop": 0.0, "global_drop": 0.0},
 }
-"""What keeps so few images and steps from being enough: a ReLU behind the maps of the classes, through which no gradient
+"""What keeps few images and steps from being enough: a ReLU behind the maps of the classes, through which no gradient
 reaches a class that is at zero everywhere, and drop-path. Dropout is set to 0 in all networks."""
 
 LARGEST = 400_000_000  # parameters of a network that is built here: 1.6 GB
