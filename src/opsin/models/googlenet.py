@@ -1,8 +1,9 @@
 """GoogLeNet: going deeper with convolutions (Szegedy and others, 2014).
 
 An Inception module looks at its input in windows of 1x1, 3x3 and 5x5 and through a max pooling, all at once, and puts
-the answers side by side; 1x1 convolutions before the costly windows narrow what they see, so that 22 layers stay
-cheaper than AlexNet's eight. Two small classifiers on middle layers feed gradient into the depth while it trains.
+the answers side by side; 1x1 convolutions before the costly windows narrow what they see. So 22 layers make do with
+a ninth of AlexNet's parameters (a twelfth, the paper says) at twice its operations. Two small classifiers on middle
+layers feed gradient into the depth while it trains.
 """
 
 from functools import partial
@@ -17,20 +18,21 @@ from opsin.models.layers import ConvBNReLU, LocalResponseNorm
 Row = tuple[int, int, int, int, int, int]
 Stages = tuple[tuple[Row, ...], tuple[Row, ...], tuple[Row, ...]]
 
+# The modules of each stage, a row of table 1 each; its other rows stand beside the lines of GoogLeNet.__init__.
 # fmt: off
 TABLE_1: Stages = (
-    ((64, 96, 128, 16, 32, 32),       # 3a
-     (128, 128, 192, 32, 96, 64)),    # 3b
-    ((192, 96, 208, 16, 48, 64),      # 4a
-     (160, 112, 224, 24, 64, 64),     # 4b
-     (128, 128, 256, 24, 64, 64),     # 4c
-     (112, 144, 288, 32, 64, 64),     # 4d
-     (256, 160, 320, 32, 128, 128)),  # 4e
-    ((256, 160, 320, 32, 128, 128),   # 5a
-     (384, 192, 384, 48, 128, 128)),  # 5b
+    # #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj
+    ((64, 96, 128, 16, 32, 32),       # 3a: 28 x 28 x 256
+     (128, 128, 192, 32, 96, 64)),    # 3b: 28 x 28 x 480
+    ((192, 96, 208, 16, 48, 64),      # 4a: 14 x 14 x 512
+     (160, 112, 224, 24, 64, 64),     # 4b: 14 x 14 x 512
+     (128, 128, 256, 24, 64, 64),     # 4c: 14 x 14 x 512
+     (112, 144, 288, 32, 64, 64),     # 4d: 14 x 14 x 528
+     (256, 160, 320, 32, 128, 128)),  # 4e: 14 x 14 x 832
+    ((256, 160, 320, 32, 128, 128),   # 5a: 7 x 7 x 832
+     (384, 192, 384, 48, 128, 128)),  # 5b: 7 x 7 x 1024
 )
 # fmt: on
-"""The modules of each stage: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj."""
 
 
 def convolution(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, *, batch_norm: bool):
@@ -74,10 +76,10 @@ class AuxiliaryClassifier(nn.Module):
         super().__init__()
         width, hidden = aux
         self.slim = slim
-        self.conv = convolution(in_channels, width, 1, batch_norm=batch_norm)
-        self.fc1 = nn.Linear(width * 4 * 4, hidden)
+        self.conv = convolution(in_channels, width, 1, batch_norm=batch_norm)  # 4 x 4 x 128, behind the pooling
+        self.fc1 = nn.Linear(width * 4 * 4, hidden)  # 1024 units
         self.fc2 = nn.Linear(hidden, num_classes)
-        self.dropout = nn.Dropout(0.7)
+        self.dropout = nn.Dropout(0.7)  # in front of fc2; 70 % (section 5)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.slim and min(x.shape[2:]) >= 5:
@@ -91,9 +93,9 @@ class GoogLeNet(nn.Module):
 
     `stages` gives the modules of stages 3, 4 and 5, `stem` the widths of the convolutions before them: three are the
     paper's 7x7, 1x1 and 3x3; one is a 3x3 that keeps the image's size, for small images. The auxiliary classifiers
-    sit behind the first and the last but one module of stage 4. `batch_norm` stands in for biases and response
-    norms; `slim` makes the changes of TF-slim: 3x3 for 5x5, a 2x2 pooling before stage 5, 4x4 means in the
-    auxiliary classifiers.
+    sit behind the first and the last but one module of stage 4 (4a and 4d); that their losses count 0.3 each (section
+    5) is the recipe's `aux_weight`. `batch_norm` stands in for biases and response norms; `slim` makes the changes of
+    TF-slim: 3x3 for 5x5, a 2x2 pooling before stage 5, 4x4 means in the auxiliary classifiers.
     """
 
     def __init__(
@@ -112,33 +114,40 @@ class GoogLeNet(nn.Module):
         super().__init__()
         conv = partial(convolution, batch_norm=batch_norm)
         norm = nn.Identity() if batch_norm else LocalResponseNorm(n=5, k=1.0, alpha=1e-4 / 5)  # as in Caffe's release
-        if len(stem) == 3:
+        if len(stem) == 3:  # the rows of table 1 with their output at 224 px; the norms are figure 3's
             conv1, reduce, conv2 = stem
-            layers = [conv(in_chans, conv1, 7, 2), max_pool(), norm]  # N 64 H/4 W/4
-            layers += [conv(conv1, reduce, 1), conv(reduce, conv2, 3), norm, max_pool()]  # N 192 H/8 W/8
+            layers = [
+                conv(in_chans, conv1, 7, 2),  # convolution 7x7/2: 112 x 112 x 64
+                max_pool(),  # max pool 3x3/2: 56 x 56 x 64
+                norm,
+                conv(conv1, reduce, 1),  # #3x3 reduce of the next row: 56 x 56 x 64
+                conv(reduce, conv2, 3),  # convolution 3x3/1: 56 x 56 x 192
+                norm,
+                max_pool(),  # max pool 3x3/2: 28 x 28 x 192
+            ]
         else:
             layers = [conv(in_chans, stem[0], 3), max_pool(), norm]  # N C H/2 W/2
         self.stem = nn.Sequential(*layers)
 
         channels = stem[-1]
-        trunk: list[list[Inception]] = []
+        built: list[list[Inception]] = []
         for rows in stages:
-            trunk.append([])
+            built.append([])
             for row in rows:
-                trunk[-1].append(Inception(channels, row, large_kernel=3 if slim else 5, batch_norm=batch_norm))
-                channels = trunk[-1][-1].out_channels
-        stage3, stage4, stage5 = trunk
-        self.inception3 = nn.Sequential(*stage3)
-        self.pool3 = max_pool()
-        self.inception4 = nn.Sequential(*stage4)
-        self.pool4 = max_pool(2 if slim else 3)
-        self.inception5 = nn.Sequential(*stage5)
+                built[-1].append(Inception(channels, row, large_kernel=3 if slim else 5, batch_norm=batch_norm))
+                channels = built[-1][-1].out_channels
+        stage3, stage4, stage5 = built
+        self.inception3 = nn.Sequential(*stage3)  # 3a, 3b: 28 x 28 x 480
+        self.pool3 = max_pool()  # max pool 3x3/2: 14 x 14 x 480
+        self.inception4 = nn.Sequential(*stage4)  # 4a to 4e: 14 x 14 x 832
+        self.pool4 = max_pool(2 if slim else 3)  # max pool 3x3/2: 7 x 7 x 832
+        self.inception5 = nn.Sequential(*stage5)  # 5a, 5b: 7 x 7 x 1024; then avg pool 7x7/1: 1 x 1 x 1024 (forward)
 
         head = partial(AuxiliaryClassifier, aux=aux, num_classes=num_classes, slim=slim, batch_norm=batch_norm)
-        self.aux1 = head(stage4[0].out_channels) if aux_heads else None
-        self.aux2 = head(stage4[-2].out_channels) if aux_heads else None
-        self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(channels, num_classes)
+        self.aux1 = head(stage4[0].out_channels) if aux_heads else None  # on 4a
+        self.aux2 = head(stage4[-2].out_channels) if aux_heads else None  # on 4d
+        self.dropout = nn.Dropout(dropout)  # dropout (40%)
+        self.fc = nn.Linear(channels, num_classes)  # linear: 1 x 1 x 1000; the softmax is in the loss
         self.initialise()
 
     def initialise(self) -> None:
@@ -168,7 +177,7 @@ class GoogLeNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor, Tensor]:
         at_4a, at_4d, x = self.trunk(x)
-        logits = self.fc(self.dropout(x.mean(dim=(2, 3))))
+        logits = self.fc(self.dropout(x.mean(dim=(2, 3))))  # avg pool 7x7/1, at 224 px: N 1024
         if self.training and self.aux1 is not None and self.aux2 is not None:
             return logits, self.aux1(at_4a), self.aux2(at_4d)
         return logits

@@ -138,9 +138,10 @@ class ForkedBranch(nn.Module):
 
 
 class GridReduction(nn.Module):
-    """Halves the grid: convolutions of stride 2 beside a max pooling (Inception-v3, figure 10), without padding.
+    """Halves the grid by branches beside a max pooling of the input, which comes last.
 
-    `branches` are the convolutions of each, as `conv_branch` takes them; the pooled input comes last.
+    Inception-v3, figure 10; figures 7, 8, 12 and 18 of Inception-v4's paper. `branches` are the convolutions of each,
+    as `conv_branch` takes them: the last one has a stride of 2 and no padding, as the pooling 3x3 has.
     N C H W -> N C+C' (H-1)/2 (W-1)/2.
     """
 
@@ -175,7 +176,8 @@ class SmallInceptionStem(nn.Module):
 class InceptionV4Stem(nn.Module):
     """The stem of Inception-v4 and Inception-ResNet-v2, figure 3 of their paper. N C H W -> N 384 (H-19)/8 (W-19)/8.
 
-    Three times branches are joined: pooling beside a convolution, two depths, a convolution beside pooling.
+    Three times branches are joined: pooling beside a convolution, two depths, a convolution beside pooling. The figure
+    has the 7x1 before the 1x7 and no stride at the last convolution; both are as in the released Inception-v4.
     """
 
     def __init__(self, in_chans: int, width: float = 1.0):
@@ -194,7 +196,8 @@ class InceptionV4Stem(nn.Module):
         self.out_channels = 2 * w96 + w192
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv3(self.conv2(self.conv1(x)))  # N 64 147 147 (at 299 px)
+        x = self.conv1(x)  # N 32 149 149 (at 299 px)
+        x = self.conv3(self.conv2(x))  # N 64 147 147
         x = torch.cat((self.pool(x), self.conv4(x)), dim=1)  # N 160 73 73
         x = torch.cat((self.branch3x3(x), self.branch7x7(x)), dim=1)  # N 192 71 71
         return torch.cat((self.conv5(x), self.pool(x)), dim=1)  # N 384 35 35
