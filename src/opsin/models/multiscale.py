@@ -140,8 +140,9 @@ COLOUR = Inputs(channels=3, size=32, minimum=16, fixed=True)
 GREY = Inputs(channels=1, size=32, minimum=16, fixed=True)
 
 OPEN = (
-    "The paper does not print which maps meet in stage 2, only how many kernels it has, 8,640: 80 of stage 1's 108 "
-    "maps for each of ours, from the j-th on for map j. It does not print how the weights start either.",
+    "The paper does not print which maps meet in stage 2, only how many kernels it has: 8,640, from memory, for its "
+    "text was not at hand. Each of ours sees 80 of stage 1's 108 maps, map j those from the j-th on. Nor does it print "
+    "how the weights start.",
     "Pooling is the plain mean of 2x2, the Gaussian window is 9x9 and ends at the border, a hidden layer has tanh: "
     "the paper leaves these open.",
 )
