@@ -3,6 +3,9 @@
 Large filters are factorised: a 5x5 into two 3x3, a 7x7 into a 1x7 and a 7x1, which sees as much for less. The grid is
 halved by convolutions and a pooling side by side, so that no layer is a bottleneck, and a classifier with batch norm
 in the middle of the network regularises it while it trains.
+
+Section 6 (on arXiv) calls the network of table 1 Inception-v2. Inception-v3 is the same with all that table 3 adds
+line by line: RMSProp, label smoothing, three 3x3 for the first 7x7, and batch norm throughout the auxiliary head.
 """
 
 from functools import partial
@@ -17,16 +20,12 @@ from opsin.models.layers import ConvBNReLU, ForkedBranch, GridReduction, SmallIn
 
 
 def pool_branch(in_channels: int, channels: int, width: float) -> nn.Sequential:
-    """The mean of 3x3 (padding counts as zeros), then a 1x1 convolution."""
+    """The mean of 3x3, padding counted as zeros (as torchvision has it: the card's departures), then a 1x1."""
     return nn.Sequential(nn.AvgPool2d(3, stride=1, padding=1), *conv_branch(in_channels, (channels, 1), width=width))
 
 
 class Stem(nn.Module):
-    """The rows of table 1 above the Inception modules. N C H W -> N 192 (H-19)/8 (W-19)/8, 35 x 35 from 299 px.
-
-    As released: where table 1 has 3x3 convolutions to 80, to 192 (stride 2) and to 288 channels, a 1x1 to 80, a 3x3
-    to 192 and a max pooling.
-    """
+    """The rows of table 1 above the Inception modules, as released. N C H W -> N 192 (H-19)/8 (W-19)/8."""
 
     def __init__(self, in_chans: int, width: float):
         super().__init__()
@@ -40,7 +39,7 @@ class Stem(nn.Module):
         self.out_channels = w192
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv3(self.conv2(self.conv1(x)))  # N 64 147 147
+        x = self.conv3(self.conv2(self.conv1(x)))  # N 64 147 147 (at 299 px)
         x = self.conv5(self.conv4(self.pool(x)))  # N 192 71 71
         return self.pool(x)  # N 192 35 35
 
@@ -67,16 +66,16 @@ class Inception3x3(nn.Module):
 class Inception7x7(nn.Module):
     """Figure 6 with n = 7: 1x7 and 7x1 in place of 7x7 (released as Mixed_6b to 6e). N C H W -> N 768 H W.
 
-    `inner` are the channels between the convolutions of the factorised branches.
+    `inner` are the channels between the convolutions of the factorised branches. The longer one begins with 7x1, as
+    released; in the figure it begins with 1x7.
     """
 
     def __init__(self, in_channels: int, inner: int, width: float):
         super().__init__()
-        row, column = (1, 7), (7, 1)
         self.branch1x1 = conv_branch(in_channels, (192, 1), width=width)
-        self.branch7x7 = conv_branch(in_channels, (inner, 1), (inner, row), (192, column), width=width)
+        self.branch7x7 = conv_branch(in_channels, (inner, 1), (inner, (1, 7)), (192, (7, 1)), width=width)
         self.branch7x7_twice = conv_branch(
-            in_channels, (inner, 1), (inner, column), (inner, row), (inner, column), (192, row), width=width
+            in_channels, (inner, 1), (inner, (7, 1)), (inner, (1, 7)), (inner, (7, 1)), (192, (1, 7)), width=width
         )
         self.branch_pool = pool_branch(in_channels, 192, width)
         self.out_channels = 4 * scaled(192, width)
@@ -112,8 +111,8 @@ class AuxiliaryHead(nn.Module):
     def __init__(self, in_channels: int, num_classes: int, width: float):
         super().__init__()
         w128, w768 = scaled(128, width), scaled(768, width)
-        self.conv1 = ConvBNReLU(in_channels, w128, 1)
-        self.conv2 = ConvBNReLU(w128, w768, 5)
+        self.conv1 = ConvBNReLU(in_channels, w128, 1)  # 5 x 5 x 128, behind the pooling
+        self.conv2 = ConvBNReLU(w128, w768, 5)  # 1 x 1 x 768; both widths as released
         self.fc = nn.Linear(w768, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -122,23 +121,42 @@ class AuxiliaryHead(nn.Module):
         return self.fc(x)
 
 
+# Table 1                  its input        here, as released                             output, from 299 px
+# conv 3x3/2               299 x 299 x 3    stem.conv1 3x3/2                              149 x 149 x 32
+# conv 3x3/1               149 x 149 x 32   stem.conv2 3x3/1                              147 x 147 x 32
+# conv padded 3x3/1        147 x 147 x 32   stem.conv3 3x3/1, padded                      147 x 147 x 64
+# pool 3x3/2               147 x 147 x 64   stem.pool 3x3/2, the maximum                  73 x 73 x 64
+# conv 3x3/1               73 x 73 x 64     stem.conv4 1x1/1                              73 x 73 x 80
+# conv 3x3/2               71 x 71 x 80     stem.conv5 3x3/1                              71 x 71 x 192
+# conv 3x3/1               35 x 35 x 192    stem.pool 3x3/2, the maximum                  35 x 35 x 192
+# 3 x Inception, figure 5  35 x 35 x 288    inception35: 3 x Inception3x3                 35 x 35 x 256, 288, 288
+#                                           reduction17: figure 10, stride 2              17 x 17 x 768
+# 5 x Inception, figure 6  17 x 17 x 768    inception17: 4 x Inception7x7, aux behind     17 x 17 x 768
+#                                           reduction8: figure 10, stride 2               8 x 8 x 1280
+# 2 x Inception, figure 7  8 x 8 x 1280     inception8: 2 x InceptionExpanded             8 x 8 x 2048
+# pool 8x8                 8 x 8 x 2048     the mean of the grid, dropout                 2048
+# linear, logits           1 x 1 x 2048     fc                                            1000
+# softmax, classifier      1 x 1 x 1000     (in the loss)
+
+
 class InceptionV3(nn.Module):
     """The network of table 1. N C H W -> N num_classes; in training (logits, auxiliary logits).
 
-    One module of figure 5 for each of `pool_widths`, one of figure 6 for each of `inner_widths`, `expanded` of figure
-    7, and a grid reduction between them. `width` multiplies all channels.
+    `pool_widths` has a number for each module of figure 5: the channels behind its pooling. `inner_widths` has one for
+    each module of figure 6: the channels between its 1x7 and 7x1 convolutions. `expanded` is how many modules of
+    figure 7 there are. `width` multiplies all channels.
     """
 
     def __init__(
         self,
-        pool_widths: tuple[int, ...] = (32, 64, 64),
-        inner_widths: tuple[int, ...] = (128, 160, 160, 192),
-        expanded: int = 2,
+        pool_widths: tuple[int, ...] = (32, 64, 64),  # Mixed_5b to 5d of the released code, as all widths
+        inner_widths: tuple[int, ...] = (128, 160, 160, 192),  # Mixed_6b to 6e
+        expanded: int = 2,  # Mixed_7b, 7c
         *,
         width: float = 1.0,
         stem: Literal["imagenet", "small"] = "imagenet",
         aux_heads: bool = True,
-        dropout: float = 0.2,
+        dropout: float = 0.2,  # as released; not in the paper
         num_classes: int = 1000,
         in_chans: int = 3,
     ):
@@ -150,6 +168,7 @@ class InceptionV3(nn.Module):
             module = Inception3x3(channels, pool_width, width)
             self.inception35.append(module)
             channels = module.out_channels
+        # Both reductions: the last convolution of each branch, and the pooling beside them, have a stride of 2.
         self.reduction17 = GridReduction(channels, ((384, 3),), ((64, 1), (96, 3), (96, 3)), width=width)  # Mixed_6a
         channels = self.reduction17.out_channels
         self.inception17 = nn.Sequential()
@@ -231,7 +250,7 @@ CARDS = (
                   protocol=f"{NOT_BLACKLISTED}, 144 crops, 4 networks"),
     ), departures=(
         "The network that the authors released, to which the public weights belong. The paper leaves the widths inside "
-        "the modules to a file beside it, and its table 1 is not quite the released network:",
+        "the modules to a file beside it, and its tables and figures are not quite the released network:",
         "Stem: table 1 has 3x3 convolutions of 64 to 80, 80 to 192 (stride 2) and 192 to 288 channels, 1,011,271,680 "
         "MACs; released are a 1x1 of 64 to 80, a 3x3 of 80 to 192 and a max pooling, 724,152,320 MACs, and the "
         "Inception modules begin with 192 and 256 channels instead of 288.",
@@ -240,6 +259,10 @@ CARDS = (
         "Four modules of figure 6, where table 1 counts five (one more, as wide as the last, has 2,141,952 parameters "
         "and 617,914,368 MACs). The first grid reduction has no 1x1 before its single 3x3, and the second a 1x7 and a "
         "7x1 where figure 10 has a 3x3.",
+        "The longer branch of figure 6 is 1x7, 7x1, 1x7, 7x1; released is 7x1, 1x7, 7x1, 1x7, which changes no count.",
+        "The auxiliary head's 128 and 768 channels are the released network's.",
+        "The means of 3x3 count their padding as zeros, as torchvision and timm have it, whose weights are public; "
+        "TensorFlow, where the network was released, leaves the padding out.",
         "Dropout of 0.2 before the classifier, as released; the paper does not mention it.",
     ), aux_params=3_326_696,
        note="\"Less than 25 million parameters\", says the abstract. The paper counts 4.8 or 5 billion multiply-adds, "
