@@ -16,22 +16,40 @@ from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import ConvBNReLU, GridReduction, InceptionV4Stem, SmallInceptionStem, conv_branch, scaled
 
 Branches = tuple[tuple[tuple[int, int | tuple[int, int]], ...], ...]
-"""Of a module: each branch as its convolutions (channels, kernel) in order."""
+
+# Each branch of a module on a line, as its convolutions (channels, kernel) in order. What ends the modules A, B and C,
+# the linear 1x1 back to the grid's channels, ResidualInception adds; the max pooling of reductions GridReduction.
+# fmt: off
 
 V1: dict[str, Branches] = {
-    "A": (((32, 1),), ((32, 1), (32, 3)), ((32, 1), (32, 3), (32, 3))),  # figure 10
-    "reduction A": (((384, 3),), ((192, 1), (192, 3), (256, 3))),  # figure 7; n, k, l, m of table 1
-    "B": (((128, 1),), ((128, 1), (128, (1, 7)), (128, (7, 1)))),  # figure 11
-    "reduction B": (((256, 1), (384, 3)), ((256, 1), (256, 3)), ((256, 1), (256, 3), (256, 3))),  # figure 12
-    "C": (((192, 1),), ((192, 1), (192, (1, 3)), (192, (3, 1)))),  # figure 13
+    "A": (((32, 1),),                                             # figure 10
+          ((32, 1), (32, 3)),
+          ((32, 1), (32, 3), (32, 3))),                           # linear 1x1: 256
+    "reduction A": (((384, 3),),                                  # figure 7: n of table 1
+                    ((192, 1), (192, 3), (256, 3))),              # k, l, m of table 1
+    "B": (((128, 1),),                                            # figure 11
+          ((128, 1), (128, (1, 7)), (128, (7, 1)))),              # linear 1x1: 896 = 256 + 384 + 256
+    "reduction B": (((256, 1), (384, 3)),                         # figure 12
+                    ((256, 1), (256, 3)),
+                    ((256, 1), (256, 3), (256, 3))),
+    "C": (((192, 1),),                                            # figure 13
+          ((192, 1), (192, (1, 3)), (192, (3, 1)))),              # linear 1x1: 1792 = 896 + 384 + 256 + 256
 }
 V2: dict[str, Branches] = {
-    "A": (((32, 1),), ((32, 1), (32, 3)), ((32, 1), (48, 3), (64, 3))),  # figure 16
-    "reduction A": (((384, 3),), ((256, 1), (256, 3), (384, 3))),  # figure 7; n, k, l, m of table 1
-    "B": (((192, 1),), ((128, 1), (160, (1, 7)), (192, (7, 1)))),  # figure 17
-    "reduction B": (((256, 1), (384, 3)), ((256, 1), (288, 3)), ((256, 1), (288, 3), (320, 3))),  # figure 18
-    "C": (((192, 1),), ((192, 1), (224, (1, 3)), (256, (3, 1)))),  # figure 19
+    "A": (((32, 1),),                                             # figure 16
+          ((32, 1), (32, 3)),
+          ((32, 1), (48, 3), (64, 3))),                           # linear 1x1: 384
+    "reduction A": (((384, 3),),                                  # figure 7: n of table 1
+                    ((256, 1), (256, 3), (384, 3))),              # k, l, m of table 1
+    "B": (((192, 1),),                                            # figure 17
+          ((128, 1), (160, (1, 7)), (192, (7, 1)))),              # linear 1x1: 1152 = 3 * 384 (printed: 1154)
+    "reduction B": (((256, 1), (384, 3)),                         # figure 18
+                    ((256, 1), (288, 3)),
+                    ((256, 1), (288, 3), (320, 3))),
+    "C": (((192, 1),),                                            # figure 19
+          ((192, 1), (224, (1, 3)), (256, (3, 1)))),              # linear 1x1: 2144 = 1152 + 992 (printed: 2048)
 }
+# fmt: on
 
 
 class StemV1(nn.Module):
@@ -56,7 +74,10 @@ class StemV1(nn.Module):
 
 
 class StemSlim(nn.Module):
-    """The stem of the released network: that of Inception-v3 and an Inception module. N C H W -> N 320 H/8 W/8."""
+    """The stem of the network that the authors released in TF-slim (tensorflow/models, research/slim).
+
+    That of Inception-v3 and an Inception module. N C H W -> N 320 (H-19)/8 (W-19)/8.
+    """
 
     def __init__(self, in_chans: int, width: float):
         super().__init__()
@@ -81,13 +102,15 @@ class StemSlim(nn.Module):
         return torch.cat([branch(x) for branch in branches], dim=1)  # N 320 35 35
 
 
+# v1: figure 14; v2: figure 3; slim: of the network released in TF-slim; small: for images of 16 to 64 px
 STEMS = {"v1": StemV1, "v2": InceptionV4Stem, "slim": StemSlim, "small": SmallInceptionStem}
 
 
 class ResidualInception(nn.Module):
     """Branches, a linear 1x1 back to the input's channels, scaling, addition (figure 20). N C H W -> N C H W.
 
-    The 1x1 has a bias and no batch norm. With `relu` a ReLU follows the addition.
+    The 1x1 has a bias and no batch norm: so the released code; the figures say no more than that it is linear. With
+    `relu` a ReLU follows the addition.
     """
 
     def __init__(self, channels: int, branches: Branches, scale: float, width: float, relu: bool = True):
@@ -103,7 +126,7 @@ class ResidualInception(nn.Module):
 
 
 class InceptionResNet(nn.Module):
-    """The networks of figure 15. N C H W -> N num_classes.
+    """The networks of figure 15, whose output sizes stand beside the parts (v1; v2). N C H W -> N num_classes.
 
     `modules` are the branches of the modules and reductions, `depths` and `scales` the numbers of modules A, B, C and
     the factors of their residuals. `last`, of the released network alone: the channels of a 1x1 convolution behind the
@@ -115,7 +138,7 @@ class InceptionResNet(nn.Module):
         modules: dict[str, Branches],
         stem: Literal["v1", "v2", "slim", "small"],
         depths: tuple[int, int, int] = (5, 10, 5),
-        scales: tuple[float, float, float] = (0.17, 0.10, 0.20),
+        scales: tuple[float, float, float] = (0.17, 0.10, 0.20),  # as released; section 3.3: 0.1 to 0.3
         *,
         last: int | None = None,
         width: float = 1.0,
@@ -124,19 +147,19 @@ class InceptionResNet(nn.Module):
         in_chans: int = 3,
     ):
         super().__init__()
-        self.stem = STEMS[stem](in_chans, width)
+        self.stem = STEMS[stem](in_chans, width)  # 35 x 35 x 256; 384
         channels = self.stem.out_channels
-        self.inception_a = nn.Sequential(
+        self.inception_a = nn.Sequential(  # 5 x Inception-resnet-A: 35 x 35 x 256; 384
             *(ResidualInception(channels, modules["A"], scales[0], width) for _ in range(depths[0]))
         )
-        self.reduction_a = GridReduction(channels, *modules["reduction A"], width=width)
+        self.reduction_a = GridReduction(channels, *modules["reduction A"], width=width)  # 17 x 17 x 896; 1152
         channels = self.reduction_a.out_channels
-        self.inception_b = nn.Sequential(
+        self.inception_b = nn.Sequential(  # 10 x Inception-resnet-B: 17 x 17 x 896; 1152
             *(ResidualInception(channels, modules["B"], scales[1], width) for _ in range(depths[1]))
         )
-        self.reduction_b = GridReduction(channels, *modules["reduction B"], width=width)
+        self.reduction_b = GridReduction(channels, *modules["reduction B"], width=width)  # 8 x 8 x 1792; 2144
         channels = self.reduction_b.out_channels
-        self.inception_c = nn.Sequential(
+        self.inception_c = nn.Sequential(  # 5 x Inception-resnet-C: 8 x 8 x 1792; 2144
             *(ResidualInception(channels, modules["C"], scales[2], width) for _ in range(depths[2]))
         )
         self.conv_last = nn.Identity()
@@ -144,8 +167,8 @@ class InceptionResNet(nn.Module):
             self.inception_c[-1] = ResidualInception(channels, modules["C"], 1.0, width, relu=False)
             self.conv_last = ConvBNReLU(channels, scaled(last, width), 1)
             channels = scaled(last, width)
-        self.dropout = nn.Dropout(dropout)  # figure 15: keep 0.8
-        self.fc = nn.Linear(channels, num_classes)
+        self.dropout = nn.Dropout(dropout)  # behind the average pooling (in forward), keep 0.8: 1792; 2144
+        self.fc = nn.Linear(channels, num_classes)  # 1000; the softmax is in the loss
         self.initialise()
 
     def initialise(self) -> None:
@@ -188,9 +211,13 @@ SCALES = (
     "The residuals are scaled by 0.17, 0.10 and 0.20 in modules A, B and C, as in the network that the authors "
     "released; the paper says between 0.1 and 0.3."
 )
-ORDER = (
-    "Where 1x7 and 7x1 convolutions follow each other their order is that of the released network; no count depends "
-    "on it."
+V2_STEM = (
+    "In the stem the 1x7 convolution comes before the 7x1, as in the released Inception-v4, where figure 3 has the 7x1 "
+    "first; no count depends on it. Its last convolution has a stride of 2, which the figure does not print, but the "
+    "grid behind it asks for."
+)
+LINEAR_BIAS = (
+    "The linear 1x1 convolutions have biases and no batch norm, as in the released network; the paper does not say."
 )
 UNPRINTED = (
     "The paper prints neither parameters nor operations. About 1,700 blacklisted images were left out by mistake, it "
@@ -214,7 +241,7 @@ CARDS = (
                   checked=True),
         Published("table 4", top1_err=18.8, top5_err=4.3, protocol=f"{ALL_IMAGES}, 144 crops, single network",
                   checked=True),
-    ), departures=(SCALES, ORDER),
+    ), departures=(SCALES, LINEAR_BIAS),
        note=f"{UNPRINTED} The text has it at roughly the cost of Inception-v3, whose operations are 8 % fewer (5.71 "
             "against 6.21 billion)."),
     _imagenet("inception_resnet_v2", V2, "v2", 32_433_928, 9_257_953_632, published=(
@@ -226,7 +253,7 @@ CARDS = (
     ), departures=(
         "The linear 1x1 convolutions of modules B and C have 1152 and 2144 channels, as what they are added to: 384 + "
         "384 + 384 and 1152 + 384 + 288 + 320. Figures 17 and 19 say 1154 and 2048, with which no addition is "
-        "possible.", SCALES, ORDER,
+        "possible.", SCALES, V2_STEM, LINEAR_BIAS,
     ), note=f"{UNPRINTED} The text has it at the cost of Inception-v4, whose operations are 32 % more (12.25 against "
             "9.26 billion)."),
     _imagenet("inception_resnet_v2_slim", V2, "slim", 55_843_464, 13_155_794_016, depths=(10, 20, 10), last=1536,

@@ -13,11 +13,9 @@ from torch import Tensor, nn
 from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import ForkedBranch, GridReduction, InceptionV4Stem, SmallInceptionStem, conv_branch, scaled
 
-ROW, COLUMN = (1, 7), (7, 1)
-
 
 def pool_branch(in_channels: int, channels: int, width: float) -> nn.Sequential:
-    """The mean of the pixels in 3x3 (padding does not count), then a 1x1 convolution."""
+    """The mean of the pixels in 3x3 (padding does not count, as released), then a 1x1 convolution."""
     pool = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
     return nn.Sequential(pool, *conv_branch(in_channels, (channels, 1), width=width))
 
@@ -39,14 +37,14 @@ class InceptionA(nn.Module):
 
 
 class InceptionB(nn.Module):
-    """Figure 5, for the 17 x 17 grid. N in_channels H W -> N 1024 H W."""
+    """Figure 5, for the 17 x 17 grid, 1x7 and 7x1 in the released order. N in_channels H W -> N 1024 H W."""
 
     def __init__(self, in_channels: int, width: float):
         super().__init__()
         self.branch1x1 = conv_branch(in_channels, (384, 1), width=width)
-        self.branch7x7 = conv_branch(in_channels, (192, 1), (224, ROW), (256, COLUMN), width=width)
+        self.branch7x7 = conv_branch(in_channels, (192, 1), (224, (1, 7)), (256, (7, 1)), width=width)
         self.branch7x7_twice = conv_branch(
-            in_channels, (192, 1), (192, COLUMN), (224, ROW), (224, COLUMN), (256, ROW), width=width
+            in_channels, (192, 1), (192, (7, 1)), (224, (1, 7)), (224, (7, 1)), (256, (1, 7)), width=width
         )
         self.branch_pool = pool_branch(in_channels, 128, width)
         self.out_channels = sum(scaled(channels, width) for channels in (384, 256, 256, 128))
@@ -57,7 +55,7 @@ class InceptionB(nn.Module):
 
 
 class InceptionC(nn.Module):
-    """Figure 6, for the 8 x 8 grid. N in_channels H W -> N 1536 H W."""
+    """Figure 6, for the 8 x 8 grid, 3x1 before 1x3 as released. N in_channels H W -> N 1536 H W."""
 
     def __init__(self, in_channels: int, width: float):
         super().__init__()
@@ -73,7 +71,7 @@ class InceptionC(nn.Module):
 
 
 class InceptionV4(nn.Module):
-    """The network of figure 9. N C H W -> N num_classes.
+    """The network of figure 9, whose output sizes stand beside its parts. N C H W -> N num_classes.
 
     `depths` gives the modules A, B and C; `width` multiplies all channels. The small stem is for images of
     16 to 64 px.
@@ -90,33 +88,34 @@ class InceptionV4(nn.Module):
         in_chans: int = 3,
     ):
         super().__init__()
+        # Stem, figure 3: 35 x 35 x 384
         self.stem = InceptionV4Stem(in_chans, width) if stem == "imagenet" else SmallInceptionStem(in_chans, width)
         channels = self.stem.out_channels
-        self.inception_a = nn.Sequential()
+        self.inception_a = nn.Sequential()  # 4 x Inception-A: 35 x 35 x 384
         for _ in range(depths[0]):
             module = InceptionA(channels, width)
             self.inception_a.append(module)
             channels = module.out_channels
-        self.reduction_a = GridReduction(  # figure 7 with k, l, m, n of table 1: 192, 224, 256, 384
+        self.reduction_a = GridReduction(  # figure 7 with n; k, l, m of table 1: 17 x 17 x 1024
             channels, ((384, 3),), ((192, 1), (224, 3), (256, 3)), width=width
         )
         channels = self.reduction_a.out_channels
-        self.inception_b = nn.Sequential()
+        self.inception_b = nn.Sequential()  # 7 x Inception-B: 17 x 17 x 1024
         for _ in range(depths[1]):
             module = InceptionB(channels, width)
             self.inception_b.append(module)
             channels = module.out_channels
-        self.reduction_b = GridReduction(  # figure 8
-            channels, ((192, 1), (192, 3)), ((256, 1), (256, ROW), (320, COLUMN), (320, 3)), width=width
+        self.reduction_b = GridReduction(  # figure 8: 8 x 8 x 1536
+            channels, ((192, 1), (192, 3)), ((256, 1), (256, (1, 7)), (320, (7, 1)), (320, 3)), width=width
         )
         channels = self.reduction_b.out_channels
-        self.inception_c = nn.Sequential()
+        self.inception_c = nn.Sequential()  # 3 x Inception-C: 8 x 8 x 1536
         for _ in range(depths[2]):
             module = InceptionC(channels, width)
             self.inception_c.append(module)
             channels = module.out_channels
-        self.dropout = nn.Dropout(dropout)  # figure 9: keep 0.8
-        self.fc = nn.Linear(channels, num_classes)
+        self.dropout = nn.Dropout(dropout)  # behind the average pooling (in forward), keep 0.8: 1536
+        self.fc = nn.Linear(channels, num_classes)  # 1000; the softmax is in the loss
         self.initialise()
 
     def initialise(self) -> None:
@@ -165,9 +164,12 @@ CARDS = (
         Published("table 4", top1_err=17.7, top5_err=3.8, protocol=f"{ALL_IMAGES}, 144 crops, single network",
                   checked=True),
     ), departures=(
-        "Where 1x7 and 7x1 convolutions follow each other their order is that of the network which the authors "
-        "released, to which the public weights belong; no count depends on it. So is the pooling, whose means leave "
-        "the padding out.",
+        "Where convolutions of 1x7 and 7x1, or of 1x3 and 3x1, follow each other their order is that of the network "
+        "which the authors released, to which the public weights belong; no count depends on it. Figure 3 has the 7x1 "
+        "first, the longer branch of figure 5 begins with 1x7 and that of figure 6 with 1x3, and figure 5 prints two "
+        "1x7 in its shorter branch. So is the pooling, whose means leave the padding out.",
+        "The last convolution of the stem has a stride of 2, which figure 3 does not print, but the grid behind it "
+        "asks for.",
     ), note="The paper prints neither parameters nor operations. About 1,700 blacklisted images were left out by "
             "mistake, it says, and with them the single-crop errors would be some 0.3 % (top-1) and 0.15 % (top-5) "
             "higher."),
