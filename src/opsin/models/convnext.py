@@ -99,7 +99,11 @@ PAPER = Paper(
 IMAGENET = Inputs(channels=3, size=224, minimum=32)
 SMALL = Inputs(channels=3, size=32, minimum=16)
 ONE_CROP = "ImageNet validation, 1 crop of 224, trained on ImageNet-1K alone"
-FINE_TUNED = "ImageNet validation, 1 view of 384 px after fine-tuning at that size, trained on ImageNet-1K alone"
+OTHERS = (
+    "ImageNet validation, 1 view of 384 px after fine-tuning at that size, trained on ImageNet-1K alone",
+    "ImageNet validation, 1 crop of 224, pre-trained on ImageNet-22K",
+    "ImageNet validation, 1 view of 384 px after fine-tuning at that size, pre-trained on ImageNet-22K",
+)
 DROP_PATH = (
     "The paper's 300 epochs have a drop-path rate of {}; the constructor's is 0, since it slows a short training down."
 )
@@ -110,26 +114,31 @@ FOR_SMALL_IMAGES = (
 )
 
 
-def _convnext(name, depths, widths, params, macs, figures, drop_path, err_384=None):
-    """`figures`: parameters, MACs and error as printed in table 1; `err_384`: the error of its row at 384 px."""
+def _convnext(name, depths, widths, params, macs, figures, drop_path, errors):
+    """`figures`: parameters, MACs and error as printed in table 1; `errors`: of its rows of the other protocols."""
     build = partial(ConvNeXt, depths=depths, widths=widths)
-    published = [Published("table 1", *figures, protocol=ONE_CROP)]
-    if err_384 is not None:
-        published.append(Published("table 1", top1_err=err_384, protocol=FINE_TUNED))
+    published = (
+        Published("table 1", *figures, protocol=ONE_CROP, checked=True),
+        *(
+            Published("table 1", top1_err=error, protocol=protocol, checked=True)
+            for error, protocol in zip(errors, OTHERS, strict=True)
+            if error is not None
+        ),
+    )
     departures = (DROP_PATH.format(drop_path),)
-    return Card(name, "ConvNeXt", PAPER, IMAGENET, build, params, macs, 1000, tuple(published), departures)
+    return Card(name, "ConvNeXt", PAPER, IMAGENET, build, params, macs, 1000, published, departures)
 
 
 # fmt: off
 CARDS = (
     _convnext("convnext_tiny", (3, 3, 9, 3), (96, 192, 384, 768), 28_589_128, 4_455_531_264,
-              ("29M", "4.5G", 17.9), drop_path=0.1),
+              ("29M", "4.5G", 17.9), drop_path=0.1, errors=(None, 17.1, 15.9)),
     _convnext("convnext_small", (3, 3, 27, 3), (96, 192, 384, 768), 50_223_688, 8_683_712_256,
-              ("50M", "8.7G", 16.9), drop_path=0.4),
+              ("50M", "8.7G", 16.9), drop_path=0.4, errors=(None, 15.4, 14.2)),
     _convnext("convnext_base", (3, 3, 27, 3), (128, 256, 512, 1024), 88_591_464, 15_354_729_472,
-              ("89M", "15.4G", 16.2), drop_path=0.5, err_384=14.9),
+              ("89M", "15.4G", 16.2), drop_path=0.5, errors=(14.9, 14.2, 13.2)),
     _convnext("convnext_large", (3, 3, 27, 3), (192, 384, 768, 1536), 197_767_336, 34_361_433_600,
-              ("198M", "34.4G", 15.7), drop_path=0.5, err_384=14.5),
+              ("198M", "34.4G", 15.7), drop_path=0.5, errors=(14.5, 13.4, 12.5)),
     Card("convnext_32", "ConvNeXt", PAPER, SMALL,
          partial(ConvNeXt, depths=(1, 1, 3, 1), widths=(32, 64, 128, 256), patch_size=2, layer_scale=0.1),
          1_177_642, 15_209_984, 10,

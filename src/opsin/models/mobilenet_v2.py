@@ -138,7 +138,7 @@ FOR_SMALL_IMAGES = (
 
 def _imagenet(name, width, params, macs, paper, repository, note=WITHOUT_NORMS):
     """`paper` and `repository`: parameters, MACs and errors as printed there; table 4 of the paper has two widths."""
-    published = [Published("table 4", *paper, protocol=ONE_CROP)] if paper else []
+    published = [Published("table 4", *paper, protocol=ONE_CROP, checked=True)] if paper else []
     published.append(Published(REPOSITORY, *repository, protocol=ONE_CROP, checked=True))
     build = partial(MobileNetV2, width=width)
     return Card(name, "MobileNetV2", PAPER, IMAGENET, build, params, macs, 1000, tuple(published), note=note)

@@ -140,7 +140,7 @@ IMAGENET = Inputs(channels=3, size=224, minimum=32)
 CIFAR = Inputs(channels=3, size=32, minimum=8)
 TEN_CROP = "ImageNet validation, 10 crops, single network"
 ONE_CROP = "ImageNet validation, 1 crop of 224, single network"
-MULTI_SCALE = "ImageNet validation, fully convolutional at several scales, single network"
+MULTI_SCALE = "ImageNet validation, fully convolutional at 5 scales, single network"
 CIFAR_TEST = "CIFAR-10 test, single network"
 REPOSITORY = "the authors' repository, table of 1-crop errors"
 
@@ -187,41 +187,44 @@ OPTION_B = "Projection shortcuts where shapes change (option B)"
 # fmt: off
 CARDS = (
     _imagenet("plain18", BasicBlock, (2, 2, 2, 2), 11_515_688, 1_794_805_760, shortcut="none", published=(
-        Published("table 1", macs="1.8G"),
-        Published("table 2", top1_err=27.94, protocol=TEN_CROP),
+        Published("table 1", macs="1.8G", checked=True),
+        Published("table 2", top1_err=27.94, protocol=TEN_CROP, checked=True),
     )),
     _imagenet("plain34", BasicBlock, (3, 4, 6, 3), 21_623_848, 3_644_493_824, shortcut="none", published=(
-        Published("table 1", macs="3.6G"),
-        Published("table 2", top1_err=28.54, protocol=TEN_CROP),
+        Published("table 1", macs="3.6G", checked=True),
+        Published("table 3", top1_err=28.54, top5_err=10.02, protocol=TEN_CROP, checked=True),
     )),
     _imagenet("resnet18", BasicBlock, (2, 2, 2, 2), 11_689_512, 1_814_073_344, published=(
-        Published("table 1", macs="1.8G"),
-        Published("table 2", top1_err=27.88, protocol=TEN_CROP),
+        Published("table 1", macs="1.8G", checked=True),
+        Published("table 2", top1_err=27.88, protocol=TEN_CROP, checked=True),
     ), note=f"{OPTION_B}; the error of table 2 is that of option A, which has 173,824 parameters fewer."),
     _imagenet("resnet34", BasicBlock, (3, 4, 6, 3), 21_797_672, 3_663_761_408, published=(
-        Published("table 1", macs="3.6G"),
-        Published("table 3, option B", top1_err=24.52, top5_err=7.46, protocol=TEN_CROP),
-        Published("table 3, option A", top1_err=25.03, top5_err=7.76, protocol=TEN_CROP),
-        Published("table 3, option C", top1_err=24.19, top5_err=7.40, protocol=TEN_CROP),
-        Published("table 4, option B", top1_err=21.84, top5_err=5.71, protocol=MULTI_SCALE),
+        Published("table 1", macs="3.6G", checked=True),
+        Published("table 3, option B", top1_err=24.52, top5_err=7.46, protocol=TEN_CROP, checked=True),
+        Published("table 3, option A", top1_err=25.03, top5_err=7.76, protocol=TEN_CROP, checked=True),
+        Published("table 3, option C", top1_err=24.19, top5_err=7.40, protocol=TEN_CROP, checked=True),
+        Published("table 4, option B", top1_err=21.84, top5_err=5.71, protocol=MULTI_SCALE, checked=True),
+        Published("table 4, option C", top1_err=21.53, top5_err=5.60, protocol=MULTI_SCALE, checked=True),
     ), note=f"{OPTION_B}."),
     _imagenet("resnet50", Bottleneck, (3, 4, 6, 3), 25_557_032, 3_857_973_248, published=(
-        Published("table 1", macs="3.8G"),
-        Published("table 3", top1_err=22.85, top5_err=6.71, protocol=TEN_CROP),
-        Published("table 4", top1_err=20.74, top5_err=5.25, protocol=MULTI_SCALE),
-        Published(REPOSITORY, top1_err=24.7, top5_err=7.8, protocol=ONE_CROP),
+        Published("table 1", macs="3.8G", checked=True),
+        Published("table 3", top1_err=22.85, top5_err=6.71, protocol=TEN_CROP, checked=True),
+        Published("table 4", top1_err=20.74, top5_err=5.25, protocol=MULTI_SCALE, checked=True),
+        Published(REPOSITORY, top1_err=24.7, top5_err=7.8, protocol=ONE_CROP, checked=True),
     )),
     _imagenet("resnet101", Bottleneck, (3, 4, 23, 3), 44_549_160, 7_570_194_432, published=(
-        Published("table 1", macs="7.6G"),
-        Published("table 3", top1_err=21.75, top5_err=6.05, protocol=TEN_CROP),
-        Published("table 4", top1_err=19.87, top5_err=4.60, protocol=MULTI_SCALE),
-        Published(REPOSITORY, top1_err=23.6, top5_err=7.1, protocol=ONE_CROP),
+        Published("table 1", macs="7.6G", checked=True),
+        Published("table 3", top1_err=21.75, top5_err=6.05, protocol=TEN_CROP, checked=True),
+        Published("table 4", top1_err=19.87, top5_err=4.60, protocol=MULTI_SCALE, checked=True),
+        Published(REPOSITORY, top1_err=23.6, top5_err=7.1, protocol=ONE_CROP, checked=True),
     )),
     _imagenet("resnet152", Bottleneck, (3, 8, 36, 3), 60_192_808, 11_282_415_616, published=(
-        Published("table 1", macs="11.3G"),
-        Published("table 3", top1_err=21.43, top5_err=5.71, protocol=TEN_CROP),
-        Published("table 4", top1_err=19.38, top5_err=4.49, protocol=MULTI_SCALE),
-        Published(REPOSITORY, top1_err=23.0, top5_err=6.7, protocol=ONE_CROP),
+        Published("table 1", macs="11.3G", checked=True),
+        Published("table 3", top1_err=21.43, top5_err=5.71, protocol=TEN_CROP, checked=True),
+        Published("table 4", top1_err=19.38, top5_err=4.49, protocol=MULTI_SCALE, checked=True),
+        Published(REPOSITORY, top1_err=23.0, top5_err=6.7, protocol=ONE_CROP, checked=True),
+        Published("table 5", top5_err=3.57, checked=True,
+                  protocol="ImageNet test, 6 networks of several depths, two of them of 152 layers"),
     )),
     _imagenet("resnet50_v1_5", BOTTLENECK_V1_5, (3, 4, 6, 3), 25_557_032, 4_089_184_256, departures=V1_5),
     _imagenet("resnet101_v1_5", BOTTLENECK_V1_5, (3, 4, 23, 3), 44_549_160, 7_801_405_440, departures=V1_5),
@@ -231,22 +234,23 @@ CARDS = (
     _cifar("plain44_cifar", 44, 658_586, 97_174_144, shortcut="none", note=CURVE),
     _cifar("plain56_cifar", 56, 853_018, 125_485_696, shortcut="none", note=CURVE),
     _cifar("resnet20_cifar", 20, 269_722, 40_551_040, published=(
-        Published("table 6", params="0.27M", top1_err=8.75, protocol=CIFAR_TEST),
+        Published("table 6", params="0.27M", top1_err=8.75, protocol=CIFAR_TEST, checked=True),
     )),
     _cifar("resnet32_cifar", 32, 464_154, 68_862_592, published=(
-        Published("table 6", params="0.46M", top1_err=7.51, protocol=CIFAR_TEST),
+        Published("table 6", params="0.46M", top1_err=7.51, protocol=CIFAR_TEST, checked=True),
     )),
     _cifar("resnet44_cifar", 44, 658_586, 97_174_144, published=(
-        Published("table 6", params="0.66M", top1_err=7.17, protocol=CIFAR_TEST),
+        Published("table 6", params="0.66M", top1_err=7.17, protocol=CIFAR_TEST, checked=True),
     )),
     _cifar("resnet56_cifar", 56, 853_018, 125_485_696, published=(
-        Published("table 6", params="0.85M", top1_err=6.97, protocol=CIFAR_TEST),
+        Published("table 6", params="0.85M", top1_err=6.97, protocol=CIFAR_TEST, checked=True),
     )),
     _cifar("resnet110_cifar", 110, 1_727_962, 252_887_680, published=(
-        Published("table 6", params="1.7M", top1_err=6.43, protocol=f"{CIFAR_TEST}, best of 5 runs (6.61 ± 0.16)"),
+        Published("table 6", params="1.7M", top1_err=6.43, protocol=f"{CIFAR_TEST}, best of 5 runs (6.61 ± 0.16)",
+                  checked=True),
     )),
     _cifar("resnet1202_cifar", 1202, 19_421_274, 2_829_238_912, published=(
-        Published("table 6", params="19.4M", top1_err=7.93, protocol=CIFAR_TEST),
+        Published("table 6", params="19.4M", top1_err=7.93, protocol=CIFAR_TEST, checked=True),
     )),
     _bottleneck_cifar("resnet164_cifar", 164, 1_704_154, 247_646_720, (
         Published("table 3", top1_err=5.93, protocol=f"{CIFAR_TEST}, median of 5 runs", checked=True),

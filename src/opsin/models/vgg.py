@@ -73,8 +73,9 @@ PAPER = Paper(
 )
 IMAGENET = Inputs(channels=3, size=224, minimum=32, multiple=32, fixed=True)
 SMALL = Inputs(channels=3, size=32, minimum=16, multiple=16, fixed=True)
-SINGLE_SCALE = "ImageNet validation, whole image at one scale, fully convolutional, single network"
-MULTI_SCALE = "ImageNet validation, whole image at several scales, fully convolutional, single network"
+CROPS = "ImageNet {}, 50 crops of 224 at each of 3 scales, {}"
+CROPS_AND_DENSE = "ImageNet {}, 50 crops of 224 and the whole image at each of 3 scales, {}"
+ONE, TWO = "single network", "columns D and E together"
 
 A = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 B = ((64, 64), (128, 128), (256, 256), (512, 512), (512, 512))
@@ -86,6 +87,12 @@ def _imagenet(name, widths, params, macs, published=(), batch_norm=False):
     build = partial(VGG, widths=widths, batch_norm=batch_norm)
     departures = (INITIALISATION, WITH_BATCH_NORM) if batch_norm else (INITIALISATION,)
     return Card(name, "VGG", PAPER, IMAGENET, build, params, macs, 1000, published, departures)
+
+
+def _dense(place, trained, tested, top1_err, top5_err):
+    """A row of tables 3 and 4: shorter sides of the images in training and in the test, in pixels."""
+    protocol = f"ImageNet validation, whole image of {tested} px and its mirror image, trained at {trained} px, {ONE}"
+    return Published(place, top1_err=top1_err, top5_err=top5_err, protocol=protocol, checked=True)
 
 
 INITIALISATION = (
@@ -108,24 +115,46 @@ SMALL_BUILD = partial(VGG, widths=((32,), (64,), (128, 128), (128, 128)), hidden
 # fmt: off
 CARDS = (
     _imagenet("vgg11", A, 132_863_336, 7_609_090_048, published=(
-        Published("table 2, column A", params="133M"),
-        Published("table 3, column A, 256 px", top1_err=29.6, top5_err=10.4, protocol=SINGLE_SCALE),
+        Published("table 2, column A", params="133M", checked=True),
+        _dense("table 3, column A", "256", "256", 29.6, 10.4),
     )),
     _imagenet("vgg13", B, 133_047_848, 11_308_466_176, published=(
-        Published("table 2, column B", params="133M"),
-        Published("table 3, column B, 256 px", top1_err=28.7, top5_err=9.9, protocol=SINGLE_SCALE),
+        Published("table 2, column B", params="133M", checked=True),
+        _dense("table 3, column B", "256", "256", 28.7, 9.9),
+        _dense("table 4, column B", "256", "224, 256, 288", 28.2, 9.6),
     )),
     _imagenet("vgg16", D, 138_357_544, 15_470_264_320, published=(
-        Published("table 2, column D", params="138M"),
-        Published("table 3, column D, 256 px", top1_err=27.0, top5_err=8.8, protocol=SINGLE_SCALE),
-        Published("table 3, column D, 384 px", top1_err=25.6, top5_err=8.1, protocol=SINGLE_SCALE),
-        Published("table 4, column D", top1_err=24.8, top5_err=7.5, protocol=MULTI_SCALE),
+        Published("table 2, column D", params="138M", checked=True),
+        _dense("table 3, column D", "256", "256", 27.0, 8.8),
+        _dense("table 3, column D", "384", "384", 26.8, 8.7),
+        _dense("table 3, column D", "256 to 512", "384", 25.6, 8.1),
+        _dense("table 4, column D", "256", "224, 256, 288", 26.6, 8.6),
+        _dense("table 4, column D", "384", "352, 384, 416", 26.5, 8.6),
+        _dense("table 4, column D", "256 to 512", "256, 384, 512", 24.8, 7.5),
+        Published("table 5, column D", top1_err=24.6, top5_err=7.5, checked=True,
+                  protocol=CROPS.format("validation", ONE)),
+        Published("table 5, column D", top1_err=24.4, top5_err=7.2, checked=True,
+                  protocol=CROPS_AND_DENSE.format("validation", ONE)),
     )),
     _imagenet("vgg19", E, 143_667_240, 19_632_062_464, published=(
-        Published("table 2, column E", params="144M"),
-        Published("table 3, column E, 256 px", top1_err=27.3, top5_err=9.0, protocol=SINGLE_SCALE),
-        Published("table 3, column E, 384 px", top1_err=25.5, top5_err=8.0, protocol=SINGLE_SCALE),
-        Published("table 4, column E", top1_err=24.8, top5_err=7.5, protocol=MULTI_SCALE),
+        Published("table 2, column E", params="144M", checked=True),
+        _dense("table 3, column E", "256", "256", 27.3, 9.0),
+        _dense("table 3, column E", "384", "384", 26.9, 8.7),
+        _dense("table 3, column E", "256 to 512", "384", 25.5, 8.0),
+        _dense("table 4, column E", "256", "224, 256, 288", 26.9, 8.7),
+        _dense("table 4, column E", "384", "352, 384, 416", 26.7, 8.6),
+        _dense("table 4, column E", "256 to 512", "256, 384, 512", 24.8, 7.5),
+        Published("table 5, column E", top1_err=24.6, top5_err=7.4, checked=True,
+                  protocol=CROPS.format("validation", ONE)),
+        Published("table 5, column E", top1_err=24.4, top5_err=7.1, checked=True,
+                  protocol=CROPS_AND_DENSE.format("validation", ONE)),
+        Published("section 4.2", top5_err=7.3, protocol=f"ImageNet test, whole image at 3 scales, {ONE}", checked=True),
+        Published("table 7", top5_err=7.0, protocol=CROPS_AND_DENSE.format("test", ONE), checked=True),
+        Published("table 6", top1_err=24.0, top5_err=7.1, checked=True,
+                  protocol=f"ImageNet validation, whole image at 3 scales, {TWO}"),
+        Published("table 6", top1_err=23.7, top5_err=6.8, checked=True,
+                  protocol=CROPS_AND_DENSE.format("validation", TWO)),
+        Published("table 6", top5_err=6.8, protocol=CROPS_AND_DENSE.format("test", TWO), checked=True),
     )),
     _imagenet("vgg11_bn", A, 132_868_840, 7_609_090_048, batch_norm=True),
     _imagenet("vgg13_bn", B, 133_053_736, 11_308_466_176, batch_norm=True),

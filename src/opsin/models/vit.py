@@ -152,33 +152,37 @@ SMALL_BUILD = partial(ViT, dim=64, depth=4, heads=4, patch_size=4, position_devi
 # fmt: off
 CARDS = (
     _vit("vit_tiny_patch16_224", 192, 12, 3, 5_717_416, 1_253_683_200, paper=DEIT, published=(
-        Published("DeiT, table 5", top1_err=27.8, protocol=ONE_CROP),
+        Published("DeiT, table 5", params="5M", top1_err=27.8, protocol=ONE_CROP, checked=True),
         Published(REPOSITORY, params="5M", top1_err=27.8, top5_err=8.9, protocol=ONE_CROP, checked=True),
     ), departures=VIT_INITIALISATION),
     _vit("vit_small_patch16_224", 384, 12, 6, 22_050_664, 4_598_882_304, paper=DEIT, published=(
-        Published("DeiT, table 5", params="22M", top1_err=20.2, protocol=ONE_CROP),
+        Published("DeiT, table 5", params="22M", top1_err=20.2, protocol=ONE_CROP, checked=True),
         Published(REPOSITORY, params="22M", top1_err=20.1, top5_err=5.0, protocol=ONE_CROP, checked=True),
         Published("Swin (2021), table 1a", params="22M", macs="4.6G", top1_err=20.2, protocol=ONE_CROP, checked=True),
     ), departures=VIT_INITIALISATION),
     _vit("vit_base_patch16_224", 768, 12, 12, 86_567_656, 17_563_828_224, published=(
-        Published("table 1", params="86M"),
+        Published("table 1", params="86M", checked=True),
+        Published("DeiT, table 5", params="86M", top1_err=18.2, protocol=ONE_CROP, checked=True),
         Published(REPOSITORY, params="86M", top1_err=18.2, top5_err=4.4, protocol=ONE_CROP, checked=True),
         Published("Swin (2021), table 1a", params="86M", macs="17.5G", top1_err=18.2, protocol=ONE_CROP, checked=True),
     ), departures=ONE_LAYER_HEAD),
     _vit("vit_large_patch16_224", 1024, 24, 16, 304_326_632, 61_554_712_576, published=(
-        Published("table 1", params="307M"),
-    ), departures=ONE_LAYER_HEAD, note=f"{LARGE} Its errors are printed at 384 px: vit_large_patch16_384."),
+        Published("table 1", params="307M", checked=True),
+        Published("ConvNeXt (2022), table 2", params="304M", macs="61.6G", top1_err=17.4, checked=True,
+                  protocol=f"{ONE_CROP}, with the recipe of MAE (2021)"),
+    ), departures=ONE_LAYER_HEAD, note=f"{LARGE} The paper has its errors at 384 px: vit_large_patch16_384."),
     _vit("vit_base_patch16_384", 768, 12, 12, 86_859_496, 55_484_350_464, inputs=IMAGENET_384, published=(
-        Published("table 1", params="86M"),
+        Published("table 1", params="86M", checked=True),
         Published("table 5", top1_err=22.09, protocol=f"{FINE_TUNED} ImageNet alone", checked=True),
         Published("table 5", top1_err=16.03, protocol=f"{FINE_TUNED} ImageNet-21k", checked=True),
         Published("table 5", top1_err=15.85, protocol=f"{FINE_TUNED} JFT-300M", checked=True),
+        Published("DeiT, table 5", params="86M", top1_err=16.9, protocol=DEIT_FINE_TUNED, checked=True),
         Published(REPOSITORY, params="86M", top1_err=17.1, top5_err=3.8, protocol=DEIT_FINE_TUNED, checked=True),
         Published("Swin (2021), table 1a", params="86M", macs="55.4G", top1_err=22.1,
                   protocol=f"{FINE_TUNED} ImageNet alone", checked=True),
     ), note=SWIN_TOKENS),
     _vit("vit_large_patch16_384", 1024, 24, 16, 304_715_752, 191_066_300_416, inputs=IMAGENET_384, published=(
-        Published("table 1", params="307M"),
+        Published("table 1", params="307M", checked=True),
         Published("table 5", top1_err=23.47, protocol=f"{FINE_TUNED} ImageNet alone", checked=True),
         Published("table 5", top1_err=14.85, protocol=f"{FINE_TUNED} ImageNet-21k", checked=True),
         Published("table 5", top1_err=12.88, protocol=f"{FINE_TUNED} JFT-300M", checked=True),
