@@ -104,7 +104,7 @@ def test_six_scales_of_table_5(image, unpooled, output):
 def test_windows_of_a_larger_image_are_computed_together():
     """At the coarse stride: where filters are not padded, each place is the network at its own window."""
     torch.manual_seed(0)
-    layers = ((6, 5, 1, 2), (8, 5, 1, 2))
+    layers = ((6, 5, 1, 2, 0), (8, 5, 1, 2, 0))
     net = OverFeat(layers, window=3, hidden=(12, 12), init="he", num_classes=4).eval()
     assert (net.seen, net.step) == (24, 4)
     x = torch.randn(1, 3, 32, 36)
@@ -148,7 +148,7 @@ def test_sizes_from_one_window_up(size):
 
 @torch.no_grad()
 def test_boxes_move_with_their_windows():
-    net = OverFeat(((8, 5, 1, 2), (8, 5, 1, 2)), window=3, hidden=(16, 16), head="boxes", num_classes=3).eval()
+    net = OverFeat(((8, 5, 1, 2, 0), (8, 5, 1, 2, 0)), window=3, hidden=(16, 16), head="boxes", num_classes=3).eval()
     edges = torch.zeros(1, 12, 2, 4)
     edges[:, 0::4], edges[:, 1::4], edges[:, 2::4], edges[:, 3::4] = 0.25, 0.5, 0.75, 1.0
     boxes = net.in_image(edges, 28, 36)

@@ -14,32 +14,34 @@ from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
 
-Layers = tuple[tuple[int, int, int, int], ...]
+Layers = tuple[tuple[int, int, int, int, int], ...]
 
-TABLE_1: Layers = (
-    (96, 11, 4, 2),
-    (256, 5, 1, 2),
-    (512, 3, 1, 1),
-    (1024, 3, 1, 1),
-    (1024, 3, 1, 2),
+# Columns: channels, filter size, stride, pooling (size and stride in one; 1: none), zero padding on each side.
+# Beside each row: the side of the maps behind its convolution, and behind its pooling.
+TABLE_1: Layers = (  # the fast network, at 231 px
+    (96, 11, 4, 2, 0),  # 56, 28
+    (256, 5, 1, 2, 0),  # 24, 12
+    (512, 3, 1, 1, 1),  # 12
+    (1024, 3, 1, 1, 1),  # 12
+    (1024, 3, 1, 2, 1),  # 12, 6
+    # fully connected on 6x6: 3072, 4096, classes (`window` and `hidden` of the network)
 )
-"""The fast network's convolutions: channels, filter size, stride, and size of the pooling behind them (1: none)."""
-
-TABLE_3: Layers = (
-    (96, 7, 2, 3),
-    (256, 7, 1, 2),
-    (512, 3, 1, 1),
-    (512, 3, 1, 1),
-    (1024, 3, 1, 1),
-    (1024, 3, 1, 3),
+TABLE_3: Layers = (  # the accurate network, at 221 px
+    (96, 7, 2, 3, 0),  # 108, 36
+    (256, 7, 1, 2, 0),  # 30, 15
+    (512, 3, 1, 1, 1),  # 15
+    (512, 3, 1, 1, 1),  # 15
+    (1024, 3, 1, 1, 1),  # 15
+    (1024, 3, 1, 3, 1),  # 15, 5
+    # fully connected on 5x5: 4096, 4096, classes
 )
-"""The accurate network's."""
 
 
 class SlidingHead(nn.Module):
     """Three fully connected layers, applied as convolutions; the first sees window x window places.
 
-    N in_channels H W -> N outputs H-window+1 W-window+1. With `spread` its places are that far apart.
+    N in_channels H W -> N outputs H-window+1 W-window+1. `spread` is for maps whose neighbours come from different
+    offsets of a pooling of that size: a window then takes every spread-th place, those of one offset (a dilation).
     """
 
     def __init__(self, in_channels: int, window: int, hidden: tuple[int, int], outputs: int, dropout: float):
@@ -81,21 +83,21 @@ class OverFeat(nn.Module):
         self.num_classes = num_classes
         self.head = head
         convolutions, channels = [], in_chans
-        for width, kernel, stride, _ in layers:
-            padding = 1 if kernel == 3 else 0  # as the authors' released networks; the larger filters have none
+        for width, kernel, stride, _, padding in layers:
             convolutions.append(nn.Conv2d(channels, width, kernel, stride, padding))
             channels = width
         self.convolutions = nn.ModuleList(convolutions)
-        self.pools = [pool for *_, pool in layers]
+        self.pools = [pool for _, _, _, pool, _ in layers]
         outputs = {"classes": num_classes, "boxes": 4 * num_classes, "shared_box": 4}[head]
         connected = SlidingHead(channels, window, hidden, outputs, dropout)
         if head == "classes":
             self.classifier = connected
         else:
             self.regressor = connected
-        self.seen, self.step = window, 1  # px that one place of the output sees, and from one to the next
-        for _, kernel, stride, pool in reversed(layers):
-            self.seen = (self.seen * pool - 1) * stride + kernel - (2 if kernel == 3 else 0)
+        # back from the output to the image: px of the image that makes one window, and from a window to the next
+        self.seen, self.step = window, 1
+        for _, kernel, stride, pool, padding in reversed(layers):
+            self.seen = (self.seen * pool - 1) * stride + kernel - 2 * padding
             self.step *= stride * pool
         for parameter in self.parameters():
             if parameter.ndim == 1:
@@ -106,15 +108,15 @@ class OverFeat(nn.Module):
                 nn.init.kaiming_normal_(parameter, nonlinearity="relu")
 
     def unpooled_features(self, x: Tensor) -> Tensor:
-        """The last convolution's maps before their pooling, where section 3.3 starts. N 1024 12 12 (at 231 px)."""
+        """The last convolution's maps before their pooling, where section 3.3 starts. N 1024 12 12 (or 15 15)."""
         for i, convolution in enumerate(self.convolutions):
             if i > 0 and self.pools[i - 1] > 1:
                 x = F.max_pool2d(x, self.pools[i - 1])
-            x = F.relu(convolution(x))  # fast, at 231 px: N 96 56 56, N 256 24 24, N 512 12 12, N 1024 12 12 twice
+            x = F.relu(convolution(x))
         return x
 
     def forward_features(self, x: Tensor) -> Tensor:
-        return F.max_pool2d(self.unpooled_features(x), self.pools[-1])  # N 1024 6 6
+        return F.max_pool2d(self.unpooled_features(x), self.pools[-1])  # N 1024 6 6 (or 5 5)
 
     def dense(self, x: Tensor, fine: bool = False) -> Tensor:
         """The head at every window of an image, logits or edges: N C H W -> N C' H' W' (figure 5).
@@ -159,10 +161,10 @@ VALIDATION = "ImageNet validation"
 ONE, SEVEN = "single network", "7 networks"
 
 LAYERS_32: Layers = (
-    (16, 5, 1, 2),
-    (32, 3, 1, 1),
-    (48, 3, 1, 1),
-    (64, 3, 1, 2),
+    (16, 5, 1, 2, 0),
+    (32, 3, 1, 1, 1),
+    (48, 3, 1, 1, 1),
+    (64, 3, 1, 2, 1),
 )
 COARSE = (
     "The maximum over the windows is taken of the logits, at the first offset of the last pooling alone (the paper's "
