@@ -1,7 +1,7 @@
 """SqueezeNet: AlexNet's accuracy with a fiftieth of its parameters (Iandola, Han, Moskewicz, Ashraf and others, 2016).
 
 Three strategies make a network small (section 3.1): 1x1 filters take the place of most 3x3 ones, the 3x3 filters that
-stay see few channels, and the image is divided late. A Fire module does the first two: a squeeze layer of 1x1 filters
+stay see few channels, and downsampling comes late. A Fire module does the first two: a squeeze layer of 1x1 filters
 narrows the channels, an expand layer widens them again, half with 1x1 and half with 3x3 filters. No layer is fully
 connected. Bypasses around the modules (section 6) carry past the squeeze layers what these would lose.
 """
@@ -17,8 +17,19 @@ from opsin.cards import Card, Inputs, Paper, Published
 
 Bypass = Literal["none", "simple", "complex"]
 
-TABLE_1 = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
-"""s1x1, and e1x1 = e3x3, of fire2 to fire9."""
+# Columns: squeeze (the table's s1x1), expand (its e1x1, and as many e3x3). Sides of the maps are the table's (227 px).
+TABLE_1 = (
+    # conv1: 96 filters of 7x7, stride 2 -> 111; maxpool1: 3x3, stride 2 -> 55
+    (16, 64),  # fire2, 55
+    (16, 64),  # fire3
+    (32, 128),  # fire4; maxpool4: 3x3, stride 2 -> 27
+    (32, 128),  # fire5, 27
+    (48, 192),  # fire6
+    (48, 192),  # fire7
+    (64, 256),  # fire8; maxpool8: 3x3, stride 2 -> 13
+    (64, 256),  # fire9, 13
+    # conv10: 1000 filters of 1x1 -> 13; avgpool10: 13x13 -> 1
+)
 
 
 def make_bypass(option: Bypass, in_channels: int, out_channels: int) -> nn.Module | None:
@@ -49,10 +60,11 @@ class Fire(nn.Module):
 class SqueezeNet(nn.Module):
     """The network of table 1 and figure 2. N C H W -> N num_classes.
 
-    `stem` gives channels, side, stride and padding of the filters of conv1; `fires` squeeze and expand channels of the
-    modules, which are numbered from 2 as in the paper; `pools` the layers behind which 3x3 max poolings halve the
-    image. Their last windows may reach over the border, as in Caffe (ceil_mode). A ReLU behind conv10 is in the
-    authors' files, not in the paper's text: no logit is negative, and no gradient reaches a class at zero everywhere.
+    `stem` gives channels, side, stride and padding of the filters of conv1 (the authors' files have no padding, which
+    the table's 111 px confirm); `fires` squeeze and expand channels of the modules, numbered from 2 as in the paper;
+    `pools` the layers behind which 3x3 max poolings halve the image. Their last windows may reach over the border, as
+    in Caffe (ceil_mode). A ReLU behind conv10 is in the authors' files, not in the paper's text: no logit is negative,
+    and no gradient reaches a class at zero everywhere.
     """
 
     def __init__(
@@ -69,8 +81,8 @@ class SqueezeNet(nn.Module):
         in_chans: int = 3,
     ):
         super().__init__()
-        channels = stem[0]
-        self.conv1 = nn.Conv2d(in_chans, *stem)
+        channels, kernel_size, stride, padding = stem
+        self.conv1 = nn.Conv2d(in_chans, channels, kernel_size, stride, padding)
         modules = []
         for squeeze, expand in fires:
             modules.append(Fire(channels, squeeze, expand, bypass))
@@ -78,7 +90,7 @@ class SqueezeNet(nn.Module):
         self.fires = nn.ModuleList(modules)
         self.pools = pools
         self.pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)  # 50 % behind fire9 (section 3.3)
         self.conv10 = nn.Conv2d(channels, num_classes, 1)
         self.relu_conv10 = nn.ReLU() if relu_conv10 else nn.Identity()
         self.initialise(init)
@@ -111,7 +123,7 @@ class SqueezeNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.dropout(self.forward_features(x))
-        return self.relu_conv10(self.conv10(x)).mean(dim=(2, 3))  # N num_classes
+        return self.relu_conv10(self.conv10(x)).mean(dim=(2, 3))  # avgpool10: N num_classes
 
 
 PAPER = Paper(
