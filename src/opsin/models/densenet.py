@@ -14,6 +14,22 @@ from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
 
+# Columns: depth of the network, layers of its four dense blocks. All rows of the table, with sides at 224 px:
+#   convolution 7x7, stride 2        112
+#   max pooling 3x3, stride 2         56
+#   dense block 1, transition 1       56, 28 (1x1 convolution, 2x2 mean)
+#   dense block 2, transition 2       28, 14
+#   dense block 3, transition 3       14, 7
+#   dense block 4                      7
+#   global mean, classifier            1
+TABLE_1 = {
+    121: (6, 12, 24, 16),
+    169: (6, 12, 32, 32),
+    201: (6, 12, 48, 32),
+    # 264: (6, 12, 64, 48) is not built
+    161: (6, 12, 36, 24),  # of the paper's earlier versions; growth rate 48, the others 32
+}
+
 
 class DenseLayer(nn.Module):
     """H of equation 2: BN, ReLU, 3x3 convolution to k maps, joined to the input. N C H W -> N C+k H W.
@@ -41,7 +57,10 @@ class DenseLayer(nn.Module):
 
 
 class Transition(nn.Module):
-    """Between two blocks: BN, ReLU, 1x1 convolution, 2x2 mean. N in_channels H W -> N out_channels H/2 W/2."""
+    """Between two blocks, here at the head of the second: BN, ReLU, 1x1 convolution, 2x2 mean (section 3).
+
+    N in_channels H W -> N out_channels H/2 W/2.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, dropout: float):
         super().__init__()
@@ -77,6 +96,7 @@ class DenseNet(nn.Module):
         super().__init__()
         if stem == "imagenet":
             channels = 2 * growth_rate
+            # in the authors' code a norm follows the first convolution; everywhere else it comes first (table 1's note)
             self.stem = nn.Sequential(
                 nn.Conv2d(in_chans, channels, 7, stride=2, padding=3, bias=False),
                 nn.BatchNorm2d(channels),
@@ -98,7 +118,7 @@ class DenseNet(nn.Module):
                 channels += growth_rate
             stages.append(nn.Sequential(*layers))
         self.stages = nn.Sequential(*stages)
-        self.bn = nn.BatchNorm2d(channels)
+        self.bn = nn.BatchNorm2d(channels)  # and a ReLU behind the last block: the authors' code
         self.classifier = nn.Linear(channels, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -139,20 +159,22 @@ WIDE = "the authors' repository, table of Wide-DenseNet"
 K_48 = "Its growth rate is 48. The last version of the paper (2018) has DenseNet-264 with k = 32 in its place."
 
 
-def _imagenet(name, depths, params, macs, one_crop, ten_crop, released, *, k=32, place="table 3", note=""):
+def _imagenet(depth, params, macs, one_crop, ten_crop, released, *, k=32, place="table 3", note=""):
     """`one_crop` and `ten_crop`: top-1 and top-5 error of table 3; `released`: of the authors' trained network."""
     published = (
         Published(place, None, None, *one_crop, protocol=ONE_CROP, checked=place == "table 3"),
         Published(place, None, None, *ten_crop, protocol=TEN_CROP, checked=place == "table 3"),
         Published(REPOSITORY, top1_err=released, protocol=ONE_CROP, checked=True),
     )
-    build = partial(DenseNet, depths=depths, growth_rate=k)
+    build = partial(DenseNet, depths=TABLE_1[depth], growth_rate=k)
+    name = f"densenet{depth}"
     return Card(name, "DenseNet", PAPER, IMAGENET, build, params, macs, 1000, published, note=note)
 
 
-def _cifar(depth, k, params, macs, size=None, errors=(), published=(), *, bc, note=""):
-    """L = `depth` layers in three blocks (section 3). `errors`: C10, C10+, C100, C100+ and SVHN of table 2."""
-    layers = (depth - 4) // (6 if bc else 3)
+def _cifar(depth, *, k, bc, params, macs, size=None, errors=(), published=(), note=""):
+    """L = `depth`, three blocks (section 3). `errors`: C10, C10+, C100, C100+ and SVHN of table 2."""
+    convolutions = (depth - 4) // 3  # of each block; the other 4 are the stem, two transitions and the classifier
+    layers = convolutions // 2 if bc else convolutions
     build = partial(
         DenseNet, depths=(layers,) * 3, growth_rate=k, bottleneck=bc, compression=0.5 if bc else 1.0, stem="cifar"
     )
@@ -172,23 +194,29 @@ SMALL_BUILD = partial(DenseNet, depths=(2, 3, 3), growth_rate=8, stem="cifar")
 
 # fmt: off
 CARDS = (
-    _imagenet("densenet121", (6, 12, 24, 16), 7_978_856, 2_834_161_664, (25.02, 7.71), (23.61, 6.66), 25.0),
-    _imagenet("densenet161", (6, 12, 36, 24), 28_681_000, 7_727_907_072, (22.33, 6.15), (20.85, 5.30), 22.2,
+    _imagenet(121, 7_978_856, 2_834_161_664, (25.02, 7.71), (23.61, 6.66), 25.0),
+    _imagenet(161, 28_681_000, 7_727_907_072, (22.33, 6.15), (20.85, 5.30), 22.2,
               k=48, place="table 3 of the earlier versions", note=K_48),
-    _imagenet("densenet169", (6, 12, 32, 32), 14_149_480, 3_359_843_328, (23.80, 6.85), (22.08, 5.92), 23.6),
-    _imagenet("densenet201", (6, 12, 48, 32), 20_013_928, 4_291_365_888, (22.58, 6.34), (21.46, 5.54), 22.5),
-    _cifar(40, 12, 1_019_722, 264_812_928, "1.0M", (7.00, 5.24, 27.55, 24.42, 1.79), bc=False),
-    _cifar(100, 12, 6_979_642, 1_769_516_448, "7.0M", (5.77, 4.10, 23.79, 20.20, 1.67), bc=False),
-    _cifar(100, 24, 27_249_082, 6_889_347_744, "27.2M", (5.83, 3.74, 23.42, 19.25, 1.59), bc=False),
-    _cifar(100, 12, 769_162, 287_929_692, "0.8M", (5.92, 4.51, 24.15, 22.27, 1.76), bc=True),
-    _cifar(250, 24, 15_324_406, 5_418_785_724, "15.3M", (5.19, 3.62, 19.64, 17.60, 1.74), bc=True),
-    _cifar(190, 40, 25_624_430, 9_301_945_740, "25.6M", (None, 3.46, None, 17.18, None), bc=True),
-    _cifar(40, 12, 176_122, 72_365_352, bc=True, note=NO_TABLE),
-    _cifar(40, 24, 690_346, 288_131_664, bc=True, note=NO_TABLE),
-    _cifar(40, 36, 1_542_682, 647_298_936, published=(
+    _imagenet(169, 14_149_480, 3_359_843_328, (23.80, 6.85), (22.08, 5.92), 23.6),
+    _imagenet(201, 20_013_928, 4_291_365_888, (22.58, 6.34), (21.46, 5.54), 22.5),
+    _cifar(40, k=12, bc=False, params=1_019_722, macs=264_812_928,
+           size="1.0M", errors=(7.00, 5.24, 27.55, 24.42, 1.79)),
+    _cifar(100, k=12, bc=False, params=6_979_642, macs=1_769_516_448,
+           size="7.0M", errors=(5.77, 4.10, 23.79, 20.20, 1.67)),
+    _cifar(100, k=24, bc=False, params=27_249_082, macs=6_889_347_744,
+           size="27.2M", errors=(5.83, 3.74, 23.42, 19.25, 1.59)),
+    _cifar(100, k=12, bc=True, params=769_162, macs=287_929_692,
+           size="0.8M", errors=(5.92, 4.51, 24.15, 22.27, 1.76)),
+    _cifar(250, k=24, bc=True, params=15_324_406, macs=5_418_785_724,
+           size="15.3M", errors=(5.19, 3.62, 19.64, 17.60, 1.74)),
+    _cifar(190, k=40, bc=True, params=25_624_430, macs=9_301_945_740,
+           size="25.6M", errors=(None, 3.46, None, 17.18, None)),
+    _cifar(40, k=12, bc=True, params=176_122, macs=72_365_352, note=NO_TABLE),
+    _cifar(40, k=24, bc=True, params=690_346, macs=288_131_664, note=NO_TABLE),
+    _cifar(40, k=36, bc=True, params=1_542_682, macs=647_298_936, published=(
         Published(WIDE, params="1.5M", top1_err=4.58, protocol=f"CIFAR-10 test, {SHIFTS}", checked=True),
         Published(WIDE, params="1.5M", top1_err=22.30, protocol=f"CIFAR-100 test, {SHIFTS}", checked=True),
-    ), bc=True),
+    )),
     Card("densenet_32", "DenseNet", PAPER, CIFAR, SMALL_BUILD, 28_034, 10_174_904, 10, departures=(
         "For images of 16 to 64 px and little time: blocks of 2, 3 and 3 layers with bottlenecks (20 layers in all) "
         "and a growth rate of 8. The smallest DenseNet-BC of the paper has 16 layers in each block and a growth rate "
