@@ -3,7 +3,7 @@
 An Inception module looks across channels with 1x1 convolutions and across the image with 3x3 ones, a few channels at a
 time. Xception, "extreme Inception", goes to the end of that road: one 3x3 filter for every channel, and a 1x1 for all
 that happens between channels, with nothing non-linear between the two. The network is a stack of such separable
-convolutions with residual connections around every two or three.
+convolutions in 14 modules of two or three layers; all but the first and the last have residual connections (section 3).
 """
 
 from functools import partial
@@ -15,7 +15,10 @@ from opsin.cards import Card, Inputs, Paper, Published
 
 
 class SeparableConv(nn.Module):
-    """Depthwise 3x3, pointwise 1x1, batch norm; no activation between (section 4.7). N C H W -> N C' H W."""
+    """Depthwise 3x3, pointwise 1x1, no activation between (section 4.7); batch norm behind (caption of figure 5).
+
+    N C H W -> N C' H W.
+    """
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
@@ -31,7 +34,8 @@ class Module(nn.Module):
     """One module of figure 5 with its residual connection: separable convolutions, a ReLU before each.
 
     `widths` are their channels. With `halve`, a 3x3 max pooling of stride 2 ends the branch and a 1x1 convolution of
-    stride 2 is the connection; else it is the identity. N in_channels H W -> N widths[-1] H W (or H/2 W/2).
+    stride 2 is the connection; else it is the identity. `relu_first` is off behind the stem, which ends in a ReLU.
+    N in_channels H W -> N widths[-1] H W (or H/2 W/2).
     """
 
     def __init__(self, in_channels: int, widths: tuple[int, ...], *, halve: bool, relu_first: bool = True):
@@ -58,16 +62,17 @@ class Module(nn.Module):
 class Xception(nn.Module):
     """The network of figure 5. N C H W -> N num_classes.
 
-    `stem` gives the channels of the two convolutions, `entry` those of the modules that halve the image, `middle` the
-    number of modules after them, `exit` the channels of the last module and of the two convolutions behind it.
+    `stem` gives the channels of the two convolutions, `entry_flow` those of the modules that halve the image,
+    `middle_flow` the number of modules after them, `exit_flow` the channels of the last module with a connection and
+    of the two convolutions behind it. Figure 5's optional fully connected layers are left out, as in table 3's count.
     """
 
     def __init__(
         self,
         stem: tuple[int, int] = (32, 64),
-        entry: tuple[int, ...] = (128, 256, 728),
-        middle: int = 8,
-        exit: tuple[int, int, int] = (1024, 1536, 2048),
+        entry_flow: tuple[int, ...] = (128, 256, 728),
+        middle_flow: int = 8,
+        exit_flow: tuple[int, int, int] = (1024, 1536, 2048),
         *,
         stem_stride: int = 2,
         dropout: float = 0.5,
@@ -75,30 +80,34 @@ class Xception(nn.Module):
         in_chans: int = 3,
     ):
         super().__init__()
-        self.conv1 = nn.Conv2d(in_chans, stem[0], 3, stem_stride, bias=False)
+        # entry flow; the first two convolutions without padding, as the author's code has them; sides at 299 px
+        self.conv1 = nn.Conv2d(in_chans, stem[0], 3, stem_stride, bias=False)  # 32, 3x3, stride 2 -> 149
         self.bn1 = nn.BatchNorm2d(stem[0])
-        self.conv2 = nn.Conv2d(stem[0], stem[1], 3, bias=False)
+        self.conv2 = nn.Conv2d(stem[0], stem[1], 3, bias=False)  # 64, 3x3 -> 147
         self.bn2 = nn.BatchNorm2d(stem[1])
         modules = []
         channels = stem[1]
-        for width in entry:
+        for width in entry_flow:  # twice 128 -> 74, twice 256 -> 37, twice 728 -> 19
             modules.append(Module(channels, (width, width), halve=True, relu_first=bool(modules)))
             channels = width
         self.entry = nn.Sequential(*modules)
-        self.middle = nn.Sequential(*(Module(channels, (channels,) * 3, halve=False) for _ in range(middle)))
-        self.exit = Module(channels, (channels, exit[0]), halve=True)
-        self.conv3 = SeparableConv(exit[0], exit[1])
-        self.conv4 = SeparableConv(exit[1], exit[2])
-        self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(exit[2], num_classes)
+        # middle flow: eight times three of 728, 19
+        self.middle = nn.Sequential(*(Module(channels, (channels,) * 3, halve=False) for _ in range(middle_flow)))
+        # exit flow
+        last, third, fourth = exit_flow
+        self.exit = Module(channels, (channels, last), halve=True)  # 728 and 1024 -> 10
+        self.conv3 = SeparableConv(last, third)  # 1536, 10
+        self.conv4 = SeparableConv(third, fourth)  # 2048, 10; the mean -> 1
+        self.dropout = nn.Dropout(dropout)  # 0.5 (section 4.3)
+        self.fc = nn.Linear(fourth, num_classes)
         for parameter in self.parameters():
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)  # the author's code (Keras' default); the paper names none
         nn.init.zeros_(self.fc.bias)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(x)))  # N 32 149 149 (at 299 px)
-        x = F.relu(self.bn2(self.conv2(x)))  # N 64 147 147
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = F.relu(self.bn2(self.conv2(x)))  # N 64 147 147 (at 299 px)
         x = self.entry(x)  # N 728 19 19
         x = self.middle(x)
         x = self.exit(x)  # N 1024 10 10
@@ -132,7 +141,7 @@ CARDS = (
         Published("table 3", params="22,855,952", checked=True),
     ), note=PADDING),
     Card("xception_32", "Xception", PAPER, SMALL,
-         partial(Xception, stem=(8, 16), entry=(32, 64), middle=2, exit=(96, 128, 192), stem_stride=1),
+         partial(Xception, stem=(8, 16), entry_flow=(32, 64), middle_flow=2, exit_flow=(96, 128, 192), stem_stride=1),
          101_826, 6_868_832, 10, departures=(
         "The first convolution has stride 1 and the entry flow two modules instead of three: the image is divided by "
         "8 in all, not by 32.",
