@@ -13,18 +13,21 @@ from opsin.cards import Card, Inputs, Paper, Published
 
 Settings = tuple[tuple[int, int], ...]
 
+# Columns: channels of a depthwise separable convolution (two rows of the table), stride of its depthwise part. Beside
+# each row: the side of its maps, at 224 px.
 TABLE_1: Settings = (
-    (64, 1),
-    (128, 2),
-    (128, 1),
-    (256, 2),
-    (256, 1),
-    (512, 2),
-    *((512, 1),) * 5,
-    (1024, 2),
-    (1024, 1),  # printed as s2, though 7x7 maps come in and go out
+    # Conv/s2 3x3, 32 channels -> 112: the stem
+    (64, 1),  # 112
+    (128, 2),  # 56
+    (128, 1),  # 56
+    (256, 2),  # 28
+    (256, 1),  # 28
+    (512, 2),  # 14
+    *((512, 1),) * 5,  # 14
+    (1024, 2),  # 7
+    (1024, 1),  # 7; printed as s2, though 7x7 maps come in and go out
+    # Avg Pool 7x7 -> 1; FC 1024 -> 1000: `forward`
 )
-"""Output channels of a depthwise separable convolution (two rows of the table), stride of its depthwise part."""
 
 
 class DepthwiseSeparable(nn.Module):
