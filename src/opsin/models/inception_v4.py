@@ -167,7 +167,8 @@ CARDS = (
         "Where convolutions of 1x7 and 7x1, or of 1x3 and 3x1, follow each other their order is that of the network "
         "which the authors released, to which the public weights belong; no count depends on it. Figure 3 has the 7x1 "
         "first, the longer branch of figure 5 begins with 1x7 and that of figure 6 with 1x3, and figure 5 prints two "
-        "1x7 in its shorter branch. So is the pooling, whose means leave the padding out.",
+        "1x7 in its shorter branch.",
+        "The means of 3x3 leave the padding out, as in the released network; the paper does not say.",
         "The last convolution of the stem has a stride of 2, which figure 3 does not print, but the grid behind it "
         "asks for.",
     ), note="The paper prints neither parameters nor operations. About 1,700 blacklisted images were left out by "
