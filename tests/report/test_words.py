@@ -123,6 +123,9 @@ def test_times():
         ("mobilenet_v2_100", "MobileNetV2", "MobileNetV2"),
         ("vit_tiny_patch16_224", "ViT", "ViT"),
         ("plain20_cifar", "ResNet", "plain20"),
+        ("se_resnet50", "SENet", "SENet"),
+        ("multiscale_32", "Multi-scale ConvNet", "Multi-scale ConvNet"),
+        ("alexnet_owt_32", "AlexNet-2014", "AlexNet-2014"),
     ],
 )
 def test_a_network_alone_has_its_familys_name(model, family, name):

@@ -40,6 +40,7 @@ LATENCY = Axis(
 )
 YEAR = Axis("year", "Year of publication", "Year of publication", False, "format(datum.value, 'd')")
 TIPS = ("Network", "Model", "Test accuracy", "Parameters", "MACs", "Latency")  # what the pointer shows
+_MANY = 14  # above so many networks, a narrow chart names the pick, the front and what lies below alone
 _TOUCH = 26.0  # px across, at least, where a bubble answers to the pointer
 
 
@@ -204,14 +205,18 @@ def _front_boxes(scene: Scene) -> list[Box]:
 
 def _add_labels(scene: Scene) -> None:
     layout = scene.layout
-    anchors = [
-        Anchor(px, py, p["radius"], p["name"], rank=2 if p["pick"] else int(p["under"]))
+    crowded = len(scene.points) > _MANY and layout.width < 500
+    front = {(p["x"], p["y"]) for p in scene.front}
+    named = [
+        (p, px, py)
         for p, (px, py) in zip(scene.points, _pixels(scene), strict=True)
+        if not crowded or p["pick"] or p["under"] or (p["x"], p["y"]) in front
     ]
+    anchors = [Anchor(px, py, p["radius"], p["name"], rank=2 if p["pick"] else int(p["under"])) for p, px, py in named]
     texts = [_box_of(scene, t, layout.small) for t in scene.texts]
     frame = Box(0, -4, layout.width + layout.right - 4, layout.height - 2)
     labels = place(anchors, frame, layout.text, [*_bars(scene), *_front_boxes(scene), *texts])
-    for anchor, point, label in zip(anchors, scene.points, labels, strict=True):
+    for anchor, (point, *_), label in zip(anchors, named, labels, strict=True):
         if label is None:
             continue
         scene.text(label.text, label.box.left, label.y, "pick" if point["pick"] else "label")

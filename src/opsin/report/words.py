@@ -176,7 +176,8 @@ def _parts(model: str, family: str) -> list[str]:
         if bare(model[:end]) == bare(family):
             head, *rest = model[end:].split("_")
             return [f"{family}-{head}" if head else family, *rest]
-    return model.split("_")
+    first, *rest = model.split("_")
+    return [family if bare(first) and bare(family).startswith(bare(first)) else first, *rest]
 
 
 def display_names(models: Sequence[tuple[str, str]]) -> dict[str, str]:
