@@ -246,8 +246,13 @@ CARDS = (
                   protocol=f"{NOT_BLACKLISTED}, 12 crops, single network"),
         Published("table 4", top1_err=18.77, top5_err=4.20,
                   protocol=f"{NOT_BLACKLISTED}, 144 crops, single network"),
-        Published("table 5", top1_err=17.2, top5_err=3.58,
-                  protocol=f"{NOT_BLACKLISTED}, 144 crops, 4 networks"),
+        Published("abstract", top1_err=17.3, top5_err=3.5, protocol="ImageNet validation, many crops, 4 networks",
+                  checked=True),
+        Published("abstract", top5_err=3.6, protocol="ImageNet test, many crops, 4 networks", checked=True),
+        Published("table 5", top1_err=17.2, protocol=f"{NOT_BLACKLISTED}, 144 crops, 4 networks"),
+        Published("table 5, its caption", top5_err=3.46, protocol=f"{NOT_BLACKLISTED}, 144 crops, 4 networks",
+                  checked=True),
+        Published("table 5", top5_err=3.58, protocol="ImageNet test, 144 crops, 4 networks"),
     ), departures=(
         "The network that the authors released, to which the public weights belong. The paper leaves the widths inside "
         "the modules to a file beside it, and its tables and figures are not quite the released network:",
@@ -268,7 +273,8 @@ CARDS = (
        note="\"Less than 25 million parameters\", says the abstract. The paper counts 4.8 or 5 billion multiply-adds, "
             "the released network has 5.71: 19 % more than table 3 says. The stem of table 1 does not explain it, as "
             "it would need 6.05 billion (5,713,216,096 + 287,119,360 for its convolutions + 45,158,400 for the wider "
-            "inputs of the first two modules)."),
+            "inputs of the first two modules). On all 50,000 images of the validation the errors are 0.2 % (top-1) and "
+            "0.1 % (top-5) higher, says the text."),
     Card("inception_v3_32", "Inception-v3", PAPER, SMALL, EIGHTH, 151_986, 4_895_072, 10, departures=(
         "For images of 16 to 64 px: of the stem the first three convolutions and the pooling, the convolutions with "
         "padding and the first at a stride of 1, as section 9 takes images of low resolution. The "

@@ -74,7 +74,7 @@ PAPER = Paper(
 CARDS = (
     Card("lenet1989", "LeNet-1989", PAPER, Inputs(channels=1, size=16, minimum=16, multiple=4, fixed=True), LeNet1989,
          9_760, 63_660, 10, published=(
-        Published("section 3", params="9,760", macs="64,660 connections"),
+        Published("section 3.3", params="9,760", macs="64,660 connections"),
         Published("section 5", top1_err=5.0, protocol="zip codes of the US mail, 2,007 test digits, single network"),
     ), departures=(
         "Which 8 of the 12 maps of H1 a map of H2 sees is not published: here three groups of four maps each leave out "

@@ -138,6 +138,10 @@ CARDS = (
     Card("nin_cifar", "NiN", PAPER, CIFAR, CIFAR_BUILD, 966_986, 222_486_528, 10, published=(
         Published("table 1", top1_err=10.41, protocol="CIFAR-10 test, no augmentation, single network"),
         Published("table 1", top1_err=8.81, protocol="CIFAR-10 test, shifts and flips in training, single network"),
+        Published("the first author's files for Caffe", top1_err=10.4, checked=True,
+                  protocol="CIFAR-10 test, no augmentation, single network; printed as accuracy"),
+        Published("table 2", top1_err=35.68, protocol="CIFAR-100 test (100 classes), no augmentation, single network"),
+        Published("table 3", top1_err=2.35, protocol="SVHN test, no augmentation, single network"),
     ), departures=(AVERAGE_POOL,), note=LAST_RELU),
     Card("nin", "NiN", PAPER, IMAGENET, IMAGENET_BUILD, 7_595_176, 1_100_188_800, 1000, published=(
         Published("Caffe model zoo", top1_err=40.64, protocol="ImageNet validation, 1 crop of 224, single network"),

@@ -165,6 +165,8 @@ CARDS = (
     Card("squeezenet1_0_simple_bypass", "SqueezeNet", PAPER, V1_0, partial(SqueezeNet, bypass="simple"),
          1_248_424, 818_924_576, published=(
         Published("table 3", top1_err=39.6, top5_err=17.5, protocol=ONE_CROP),
+        Published("Han's repository of SqueezeNet-Residual", top1_err=39.62, top5_err=17.50, protocol=ONE_CROP,
+                  checked=True),
     ), note=f"{NUMBERING} (section 6). It has no parameters."),
     Card("squeezenet1_0_complex_bypass", "SqueezeNet", PAPER, V1_0, partial(SqueezeNet, bypass="complex"),
          1_589_672, 1_165_298_720, published=(
