@@ -253,6 +253,12 @@ CARDS = (
         Published("table 5, its caption", top5_err=3.46, protocol=f"{NOT_BLACKLISTED}, 144 crops, 4 networks",
                   checked=True),
         Published("table 5", top5_err=3.58, protocol="ImageNet test, 144 crops, 4 networks"),
+        Published("Inception-v4's paper, table 3", top1_err=19.8, top5_err=4.6, checked=True,
+                  protocol="ImageNet validation, all 50,000 images, 12 crops, single network"),
+        Published("Inception-v4's paper, table 4", top1_err=18.9, top5_err=4.3, checked=True,
+                  protocol="ImageNet validation, all 50,000 images, 144 crops, single network"),
+        Published("Inception-v4's paper, table 5", top1_err=17.3, top5_err=3.6, checked=True,
+                  protocol="ImageNet validation, all 50,000 images, 144 crops, 4 networks"),
     ), departures=(
         "The network that the authors released, to which the public weights belong. The paper leaves the widths inside "
         "the modules to a file beside it, and its tables and figures are not quite the released network:",
