@@ -11,7 +11,12 @@ from opsin.cost.count import count_model
 from opsin.models.layers import DropPath
 from opsin.models.swin import Block, PatchMerging, Swin, join, partition, relative_positions, shift_mask
 
-SIZES = {"tiny": (96, (2, 2, 6, 2)), "small": (96, (2, 2, 18, 2)), "base": (128, (2, 2, 18, 2))}
+SIZES = {
+    "tiny": (96, (2, 2, 6, 2)),
+    "small": (96, (2, 2, 18, 2)),
+    "base": (128, (2, 2, 18, 2)),
+    "large": (192, (2, 2, 18, 2)),
+}
 NAMES = [f"swin_{size}_patch4_window7_224" for size in SIZES]
 
 
