@@ -172,4 +172,4 @@ def test_travels(name, assert_travels):
     for parameter in net.parameters():
         if not parameter.any():
             nn.init.normal_(parameter, std=0.1)  # a head of zeros would say nothing
-    assert_travels(net, torch.randn(2, 3, size, size))
+    assert_travels(net, torch.randn(16, 3, size, size))
