@@ -67,9 +67,10 @@ def test_logits_equal_timm_at_384_px(assert_same_logits):
     assert_same_logits(lambda: timm.create_model("vit_base_patch16_384"), "vit_base_patch16_384", size=384)
 
 
-def test_large_at_384_px_has_the_tensors_of_timm():
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_384", "vit_small_patch16_384", "vit_large_patch16_384"])
+def test_others_at_384_px_have_the_tensors_of_timm(name):
     with torch.device("meta"):
-        theirs, ours = timm.create_model("vit_large_patch16_384"), zoo.create_model("vit_large_patch16_384")
+        theirs, ours = timm.create_model(name), zoo.create_model(name)
         shapes = [[p.squeeze().shape for p in net.parameters()] for net in (theirs, ours)]
         assert shapes[0] == shapes[1]
         assert ours(torch.zeros(2, 3, 384, 384)).shape == (2, 1000)

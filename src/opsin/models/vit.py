@@ -128,7 +128,7 @@ DEIT_FINE_TUNED = "ImageNet validation, 1 view of 384 px after fine-tuning at th
 REPOSITORY = "DeiT, the authors' repository, table of models"
 
 
-def _vit(name, dim, depth, heads, params, macs, published, paper=PAPER, inputs=IMAGENET, departures=(), note=""):
+def _vit(name, dim, depth, heads, params, macs, published=(), paper=PAPER, inputs=IMAGENET, departures=(), note=""):
     build = partial(ViT, dim=dim, depth=depth, heads=heads)
     return Card(name, "ViT", paper, inputs, build, params, macs, 1000, published, departures, note)
 
@@ -142,6 +142,7 @@ ONE_LAYER_HEAD = (
 )
 LARGE = "The printed 307M fits patches of 32 px (306.5M), not of 16."
 SWIN_TOKENS = "The operations that Swin's table prints fit the 576 patches without the class token."
+LATER = "DeiT's paper has this width at 224 px; public weights for 384 px are of Steiner and others (2021, 2106.10270)."
 FOR_SMALL_IMAGES = (
     "Patches of 4 px, 64 dimensions, 4 layers and 4 heads of 16, for images of 16 to 64 px.",
     "Position embeddings start with a deviation of 1 instead of 0.02, as large as the patches' own: a few hundred "
@@ -171,6 +172,10 @@ CARDS = (
         Published("ConvNeXt (2022), table 2", params="304M", macs="61.6G", top1_err=17.4, checked=True,
                   protocol=f"{ONE_CROP}, with the recipe of MAE (2021)"),
     ), departures=ONE_LAYER_HEAD, note=f"{LARGE} The paper has its errors at 384 px: vit_large_patch16_384."),
+    _vit("vit_tiny_patch16_384", 192, 12, 3, 5_790_376, 4_682_219_520, paper=DEIT, inputs=IMAGENET_384,
+         departures=VIT_INITIALISATION, note=LATER),
+    _vit("vit_small_patch16_384", 384, 12, 6, 22_196_584, 15_490_351_104, paper=DEIT, inputs=IMAGENET_384,
+         departures=VIT_INITIALISATION, note=LATER),
     _vit("vit_base_patch16_384", 768, 12, 12, 86_859_496, 55_484_350_464, inputs=IMAGENET_384, published=(
         Published("table 1", params="86M", checked=True),
         Published("table 5", top1_err=22.09, protocol=f"{FINE_TUNED} ImageNet alone", checked=True),
