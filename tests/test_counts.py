@@ -23,12 +23,45 @@ def test_counts_are_those_of_the_card_and_torch_counts_the_same_operations(name)
     assert flops.get_total_flops() == 2 * counted.executed
 
 
+DIFFER = {
+    "lenet1989": {"64,660 connections"},  # biases among them
+    "lenet5": {"340,908 connections"},  # biases and sub-sampling among them
+    "alexnet": {"60 million"},
+    "overfeat_fast": {"2810M"},
+    "overfeat_accurate": {"5369M"},
+    "googlenet": {"1.5 billion", "6,797.7K", "1502M"},
+    "bn_inception": {"13.6·10^6"},
+    "inception_v3": {"25 million", "5 billion", "4.8G"},
+    "resnet1001_cifar": {"10.2M"},
+    "squeezenet1_0": {"1.72 GFLOPS"},  # two for a product and its sum
+    "squeezenet1_1": {"0.72 GFLOPS"},
+    "preact_resnet1001_cifar": {"10.2M"},
+    "fractalnet20_cifar": {"38.6M"},
+    "fractalnet40_cifar": {"22.9M"},
+    "enet": {"3.83 GFLOPs"},
+    "mobilenet_v1_100": {"418M", "290M", "186M"},  # images of 192, 160 and 128 px
+    "mobilenet_v1_075": {"317M"},
+    "se_resnet101": {"7.60G"},
+    "se_resnet152": {"11.32G"},
+    "se_resnext50_32x4d": {"4.25G"},
+    "mobilenet_v2_140": {"6.9M", "6.06M", "585M"},
+    "mobilenet_v2_100": {"3.4M", "3.47M"},
+    "mobilenet_v2_075": {"2.61M"},
+    "mobilenet_v2_050": {"1.95M"},
+    "mobilenet_v2_035": {"1.66M"},
+    "vit_large_patch16_224": {"307M"},
+    "vit_large_patch16_384": {"307M", "190.7G"},
+}
+"""Printed figures which our counts do not reproduce; the cards' notes say why, or that nobody knows."""
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_printed_figures_agree_or_the_card_says_why(name):
     card = zoo.card(name)
-    for row in card.published:
-        for figure, exact in ((row.params, card.params), (row.macs, card.macs)):
-            assert figure is None or agrees(figure, exact) or card.note or card.departures, (figure, exact)
+    pairs = [pair for row in card.published for pair in ((row.params, card.params), (row.macs, card.macs))]
+    differ = {figure for figure, exact in pairs if figure is not None and not agrees(figure, exact)}
+    assert differ == DIFFER.get(name, set())
+    assert card.note or not differ
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -75,6 +75,29 @@ def test_counts_below_one_are_refused(argument):
     one_line(error)
 
 
+@pytest.mark.parametrize("argument", ["num_classes", "in_chans", "input_size"])
+@pytest.mark.parametrize("value", ["5", 2.5, (64, 64)])
+def test_what_is_no_whole_number_is_refused(argument, value):
+    with pytest.raises(OpsinError, match=f"{argument} of resnet18 must be a whole number, not ") as error:
+        on_meta("resnet18", **{argument: value})
+    one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "choice", "meant"),
+    [
+        ("inception_v3", "stem", "smal", "small"),
+        ("squeezenet1_0", "bypass", "complexe", "complex"),
+        ("resnet18", "shortcut", "C", "A, B, none"),
+        ("inception_resnet_v2", "stem", "v3", "v2, v1"),
+    ],
+)
+def test_choices_are_checked_as_names_are(name, argument, choice, meant):
+    with pytest.raises(OpsinError, match=f"unknown {argument} of {name} '{choice}'") as error:
+        on_meta(name, **{argument: choice})
+    assert meant in one_line(error)
+
+
 @pytest.mark.parametrize("wrong", [None, 3.0, torch.zeros(3, 32, 32), torch.zeros(2, 32)])
 def test_what_is_no_batch_of_images_is_refused(wrong):
     with pytest.raises(OpsinError, match="takes a batch of images") as error:

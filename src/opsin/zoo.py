@@ -2,7 +2,8 @@
 
 import fnmatch
 import inspect
-from typing import Any
+import operator
+from typing import Any, Literal, get_args, get_origin
 
 from torch import Tensor, nn
 
@@ -114,6 +115,15 @@ def describe(x: object) -> str:
     return f"shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
 
 
+def check_whole(name: str, what: str, value: Any) -> None:
+    try:
+        least = operator.index(value) >= 1
+    except TypeError:
+        raise OpsinError(f"{what} of {name} must be a whole number, not {value!r}") from None
+    if not least:
+        raise OpsinError(f"{what} of {name} must be at least 1, not {value}")
+
+
 def create_model(
     name: str, *, num_classes: int | None = None, in_chans: int | None = None, **arguments: Any
 ) -> nn.Module:
@@ -131,26 +141,33 @@ def create_model(
         auxiliary heads gives a tuple, its logits and those of each head. What networks that do not classify put out
         stands on their card (`task`).
 
+    A network that is built on the `meta` device shows shapes and counts. Some hold tables outside their state_dict,
+    so build them anew on a real device before weights are loaded.
+
     Raises:
-        OpsinError: an unknown name or argument (the nearest ones are named), or a size that the card does not admit.
+        OpsinError: an unknown name, argument or choice (the nearest ones are named), or a size that the card does not
+            admit.
     """
     entry = card(name)
     inputs = entry.inputs
     size = arguments.pop("input_size", None)
+    for what, value in (("num_classes", num_classes), ("in_chans", in_chans), ("input_size", size)):
+        if value is not None:
+            check_whole(name, what, value)
     if size is not None:
         inputs.check(name, size)
     if inputs.fixed:
         size = size or inputs.size
         arguments["input_size"] = size
-    known = [p for p in inspect.signature(entry.build).parameters if p not in ("num_classes", "in_chans")]
-    for argument in arguments:
+    known = inspect.signature(entry.build).parameters
+    for argument, value in arguments.items():
         if argument not in known:
             raise unknown(f"argument of {name}", argument, known)
+        choices = get_args(known[argument].annotation) if get_origin(known[argument].annotation) is Literal else ()
+        if choices and value not in choices:
+            raise unknown(f"{argument} of {name}", str(value), choices)
     num_classes = entry.num_classes if num_classes is None else num_classes
     in_chans = inputs.channels if in_chans is None else in_chans
-    for what, value in (("num_classes", num_classes), ("in_chans", in_chans)):
-        if value < 1:
-            raise OpsinError(f"{what} of {name} must be at least 1, not {value}")
     net = entry.build(num_classes=num_classes, in_chans=in_chans, **arguments)
     net.register_forward_pre_hook(InputCheck(entry, in_chans, size if inputs.fixed else None))
     return net

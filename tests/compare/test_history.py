@@ -7,6 +7,7 @@ from opsin.compare.comparison import run_comparison
 from opsin.compare.lineup import LINEUPS, choose
 from opsin.compare.request import Request
 from opsin.errors import OpsinError
+from opsin.report.page import write_page
 
 
 def test_what_does_not_classify_is_refused_in_one_line():
@@ -24,5 +25,5 @@ def test_every_family_passes_through_the_main_job(tmp_path):
     assert len({row["family"] for row in rows.values()}) == len(zoo.FAMILIES) >= 25
     learned = [name for name, row in rows.items() if row["top1_mean"] > 0.3]  # chance is 0.1
     assert len(learned) >= 20, {name: row["top1_mean"] for name, row in rows.items()}
-    page = (done.folder / "report.html").read_text()
+    page = write_page(done.folder).read_text(encoding="utf-8")
     assert all(name in page for name in rows)

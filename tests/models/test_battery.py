@@ -65,6 +65,9 @@ def test_any_number_of_classes_and_channels_at_the_minimum(name):
     assert net.training
     x = images(2, inputs.minimum)
     with torch.no_grad():
+        outputs = net(x)
+        for logits in outputs if isinstance(outputs, tuple) else [outputs]:
+            assert logits.shape == output_shape(name, 2, 7, inputs.minimum)
         assert net.eval()(x).shape == output_shape(name, 2, 7, inputs.minimum)
         assert net.forward_features(x).shape[0] == 2
 
@@ -78,6 +81,7 @@ def test_inputs(name):
     card, inputs = zoo.card(name), zoo.card(name).inputs
     net, channels = on_meta(name), inputs.channels
     below = inputs.minimum - inputs.multiple
+    between = inputs.minimum + inputs.multiple // 2
     with pytest.raises(
         OpsinError, match=f"{name} .* got {channels + 1}: create it with in_chans={channels + 1}"
     ) as error:
@@ -86,6 +90,10 @@ def test_inputs(name):
     with pytest.raises(OpsinError, match=f"{name} cannot take {below}") as error:
         on_meta(name, input_size=below) if inputs.fixed else net(images(channels, below))
     one_line(error)
+    if inputs.multiple > 1:
+        with pytest.raises(OpsinError, match=f"{name} cannot take {between} .*: it takes multiples of") as error:
+            on_meta(name, input_size=between) if inputs.fixed else net(images(channels, between))
+        one_line(error)
     with torch.no_grad():
         outputs = net(images(channels, inputs.size))
         assert isinstance(outputs, tuple) == bool(card.aux_params)
@@ -94,6 +102,9 @@ def test_inputs(name):
         for size in {inputs.fit(inputs.minimum + 1), inputs.fit(3 * inputs.minimum - 1)}:
             net = on_meta(name, input_size=size) if inputs.fixed else net
             assert net.eval()(images(channels, size)).shape == output_shape(name, 2, card.num_classes, size)
+        if not inputs.fixed:
+            height, width = inputs.fit(inputs.minimum), inputs.fit(2 * inputs.minimum - 1)
+            assert net(torch.zeros(1, channels, height, width, device="meta")).shape[:2] == (1, card.num_classes)
 
 
 @pytest.mark.parametrize("name", FIXED)

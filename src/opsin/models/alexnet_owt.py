@@ -102,7 +102,8 @@ SMALL = Inputs(channels=3, size=32, minimum=16, fixed=True)
 # fmt: off
 CARDS = (
     Card("alexnet_owt", "AlexNet-2014", PAPER, IMAGENET, AlexNetOWT, 61_100_840, 714_188_480, published=(
-        Published("table 2", top1_err=42.33, protocol="ImageNet validation, 1 graphics card, batches of 128"),
+        Published("table 2", top1_err=42.33,
+                  protocol="ImageNet validation, 1 graphics card, batches of 128; the paper does not name the crops"),
     ), departures=(
         "conv4 has 256 maps, as in the author's released configuration and in all public weights. The footnote on the "
         "widths has 384, which makes 61,838,248 parameters and 838,788,800 MACs: widths=(64, 192, 384, 384, 256).",

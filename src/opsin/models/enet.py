@@ -143,6 +143,7 @@ class ENet(nn.Module):
         super().__init__()
         first, second, third = widths
         first = max(first, in_chans + 1)  # the initial block keeps a map of its own beside the image's channels
+        second = max(second, first)
         self.initial = InitialBlock(in_chans, first, stem_stride)
         self.down1 = Downsampling(first, second, dropout[0])
         self.section1 = nn.Sequential(*(Bottleneck(second, "regular", nn.PReLU, dropout[0]) for _ in range(depth)))
@@ -204,9 +205,9 @@ SUN = "SUN RGB-D test, single network: global average 59.5, class average 32.6, 
 
 THE_CODE = (
     "Written after its authors' code, where it says more than the paper: biases in the middle of each bottleneck, in "
-    "the initial block and in the last layer, 705 in all with 12 classes, and ReLU in the decoder.",
-    "Dropout scales what it keeps while training; the authors' scales everything in evaluation.",
+    "the initial block and in the last layer, {} in all with 12 classes{}."
 )
+DROPOUT = "Dropout scales what it keeps while training; the authors' scales everything in evaluation."
 ENCODER = (
     "Segmentation's encoder as a classifier of images: the 1x1 convolution with which the authors train it on label "
     "maps of an eighth of the side (1,548 of the parameters), its answers averaged over the map.",
@@ -230,9 +231,9 @@ CARDS = (
         Published("table 4", protocol=CITYSCAPES),
         Published("table 5", protocol=CAMVID),
         Published("table 6", protocol=SUN),
-    ), departures=THE_CODE, note=TOTALS, task="segment"),
+    ), departures=(THE_CODE.format(705, ", and ReLU in the decoder"), DROPOUT), note=TOTALS, task="segment"),
     Card("enet_encoder", "ENet", PAPER, STREET, partial(ENet, decoder=False), 339_704, 1_631_518_720, 12,
-         departures=THE_CODE + ENCODER),
+         departures=(THE_CODE.format(649, ""), DROPOUT, *ENCODER)),
     Card("enet_encoder_32", "ENet", PAPER, SMALL,
          partial(ENet, widths=(8, 32, 96), depth=1, section=("regular", 2, "asymmetric", 4), repeats=1, stem_stride=1,
                  decoder=False),

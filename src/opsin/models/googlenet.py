@@ -68,8 +68,8 @@ class Inception(nn.Module):
 class AuxiliaryClassifier(nn.Module):
     """The network on the side (section 5), its widths in `aux`: 128 and 1024. N C H W -> N num_classes.
 
-    The paper's 5x5 average pooling of stride 3 leaves 4x4 of the 14x14 pixels that an image of 224 px has here;
-    images of other sizes are brought to 4x4 by their means, at once where 5x5 does not fit or with `slim`.
+    The paper's 5x5 average pooling of stride 3 leaves 4x4 of the 14x14 pixels that an image of 224 px has here. What
+    is left of larger images is brought to 4x4 by means, and so are smaller maps at once, and all maps with `slim`.
     """
 
     def __init__(self, in_channels: int, aux: tuple[int, int], num_classes: int, *, slim: bool, batch_norm: bool):
@@ -82,7 +82,7 @@ class AuxiliaryClassifier(nn.Module):
         self.dropout = nn.Dropout(0.7)  # in front of fc2; 70 % (section 5)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.slim and min(x.shape[2:]) >= 5:
+        if not self.slim and min(x.shape[2:]) >= 14:
             x = F.avg_pool2d(x, 5, stride=3)  # N 512 4 4, N 528 4 4
         x = self.conv(F.adaptive_avg_pool2d(x, 4)).flatten(1)  # N 2048
         return self.fc2(self.dropout(F.relu(self.fc1(x))))
@@ -200,11 +200,11 @@ FOUR_SCALES = "4 scales"
 INITIALISATION = (
     "The paper names no initial weights. Caffe's release draws them with a variance of 1 / fan-in and sets biases to "
     "0.2; ours have twice that variance (He and others, 2015) and biases of 0, from which AdamW learns 8 random images "
-    "by heart in 20 steps instead of 90."
+    "by heart in fewer steps, and narrow copies too."
 )
 ANY_SIZE = (
-    "The last pooling takes the mean of the whole map, and the auxiliary classifiers bring theirs to 4x4, so that "
-    "images of other sizes than 224 px can be taken; at 224 px both are the paper's."
+    "The last pooling takes the mean of the whole map, and the auxiliary classifiers bring theirs to 4x4 by means, so "
+    "that images of other sizes than 224 px can be taken; at 224 px both are the paper's."
 )
 RESPONSE_NORM = (
     "The constants of local response normalization, of which the paper's figure 3 has the name alone, are those of "
@@ -221,8 +221,7 @@ FOR_SMALL_IMAGES = (
     "auxiliary classifiers of 16 maps and 64 units instead of 128 and 1,024. 10 classes.",
     INITIALISATION,
     RESPONSE_NORM,
-    "The auxiliary classifiers average to 4x4 at once where their map has fewer than 5 pixels a side, as from images "
-    "of 16 px.",
+    "The auxiliary classifiers average their maps, of fewer than 14 px, to 4x4 at once.",
 )
 
 # fmt: off

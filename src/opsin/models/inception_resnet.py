@@ -276,6 +276,6 @@ CARDS = (
         "For images of 16 to 64 px: of the stem the first three convolutions and a pooling, the convolutions with "
         "padding and the first at a stride of 1. The grids are 15, 7 and 3 px wide for images of 32 px.",
         "Two modules each of figures 16, 17 and 19 instead of 5, 10 and 5, and an eighth of the channels.",
-        SCALES,
+        SCALES, LINEAR_BIAS,
     )),
 )

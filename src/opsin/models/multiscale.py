@@ -18,8 +18,12 @@ RGB_TO_YUV = ((0.299, 0.587, 0.114), (-0.147, -0.289, 0.436), (0.615, -0.515, -0
 
 
 def colour_table(width: int, in_chans: int) -> list[list[int]]:
-    """Stage 1: each map sees one channel. In colour U and V get 4 of 108 maps each, Y the others (100 of 108)."""
-    others = [channel for channel in range(1, in_chans) for _ in range(max(1, width // 27))]
+    """Stage 1: each map sees one channel. In colour U and V get 4 of 108 maps each, Y the others (100 of 108).
+
+    With more channels these share half of the maps at most; what is beyond the last map is not seen.
+    """
+    each = max(1, min(width // 27, width // (2 * in_chans)))
+    others = [channel for channel in range(1, in_chans) for _ in range(each)][: width - 1]
     return [[0]] * (width - len(others)) + [[channel] for channel in others]
 
 
@@ -140,9 +144,9 @@ COLOUR = Inputs(channels=3, size=32, minimum=16, fixed=True)
 GREY = Inputs(channels=1, size=32, minimum=16, fixed=True)
 
 OPEN = (
-    "The paper does not print which maps meet in stage 2, only how many kernels it has: 8,640, from memory, for its "
-    "text was not at hand. Each of ours sees 80 of stage 1's 108 maps, map j those from the j-th on. Nor does it print "
-    "how the weights start.",
+    "The paper does not print which maps meet in stage 2, only how many kernels it has: 8,640, from memory. "
+    "Each of ours sees 80 of stage 1's 108 maps, map j those from the j-th on. Nor does it print how the weights "
+    "start.",
     "Pooling is the plain mean of 2x2, the Gaussian window is 9x9 and ends at the border, a hidden layer has tanh: "
     "the paper leaves these open.",
 )

@@ -173,7 +173,7 @@ COARSE = (
 RELU = "A plain ReLU, as the paper has it; the authors' released networks put 1e-6 where it puts 0."
 CONNECTIONS = (
     "The counts are those of the authors' released weights, but the operations are 0.3 % under the paper's "
-    "connections ({} against {}), of which the biases explain a tenth. From the paper's N(0, 0.01) hardly any signal "
+    "connections ({} against {}), of which the biases explain {} %. From the paper's N(0, 0.01) hardly any signal "
     'is left in networks that are much narrower; init="he" goes by the fan-in.'
 )
 PER_CLASS = (
@@ -213,7 +213,7 @@ CARDS = (
         Published("table 2", top1_err=38.12, top5_err=16.27, protocol=f"{VALIDATION}, 6 scales, fine stride, {ONE}"),
         Published("table 2", top1_err=35.10, top5_err=13.86, protocol=f"{VALIDATION}, 4 scales, fine stride, {SEVEN}"),
         Published("figure 4", top5_err=14.2, protocol=f"ImageNet 2013 test, {SEVEN}", checked=True),
-    ), ("2,801M", "2,810M")),
+    ), ("2,801M", "2,810M", 10)),
     _classes("overfeat_accurate", ACCURATE, 144_656_488, 5_355_446_784, (
         Published("table 4", params="144M", macs="5369M"),
         Published("table 2", top1_err=35.60, top5_err=14.71, protocol=f"{VALIDATION}, 10 crops, {ONE}"),
@@ -221,7 +221,7 @@ CARDS = (
         Published("table 2", top1_err=33.96, top5_err=13.24, protocol=f"{VALIDATION}, 4 scales, fine stride, {SEVEN}"),
         Published("figure 4", top5_err=13.6, checked=True,
                   protocol="ImageNet 2013 test, bigger networks than in the competition"),
-    ), ("5,355M", "5,369M"), layers=TABLE_3, window=5, hidden=(4096, 4096)),
+    ), ("5,355M", "5,369M", 15), layers=TABLE_3, window=5, hidden=(4096, 4096)),
     _boxes("overfeat_fast_boxes", FAST, 175_281_952, 2_830_764_032),
     _boxes("overfeat_accurate_boxes", ACCURATE, 132_073_504, 5_342_863_872, layers=TABLE_3, window=5),
     Card("overfeat_32", "OverFeat", PAPER, SMALL,

@@ -2,7 +2,8 @@
 
 A block that goes at the end of a residual branch, before the addition: it squeezes each channel to its mean over the
 image, lets a small network of two layers look at all these means, and multiplies every channel by the number between 0
-and 1 that comes out. What a channel counts thus depends on the whole image, for 0.3 % more operations in ResNet-50.
+and 1 that comes out. What a channel counts thus depends on the whole image. In ResNet-50 it costs 10 % more parameters
+and 0.07 % more products (0.3 % more operations as the paper counts them).
 """
 
 from collections.abc import Callable

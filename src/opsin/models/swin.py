@@ -247,5 +247,5 @@ CARDS = (
     ), trained="The 30 epochs of fine-tuning in the authors' repository", note="Table 1b has it for images of 384 px."),
     Card("swin_32", "Swin", PAPER, SMALL,
          partial(Swin, dim=32, depths=(2, 2), window_size=2, head_dim=16, deviation=0.1),
-         136_342, 3_424_896, 10, departures=FOR_SMALL_IMAGES),
+         136_342, 3_424_896, 10, departures=(*FOR_SMALL_IMAGES, MERGING)),
 )
