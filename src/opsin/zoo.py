@@ -115,13 +115,13 @@ def describe(x: object) -> str:
     return f"shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
 
 
-def check_whole(name: str, what: str, value: Any) -> None:
+def check_whole(name: str, what: str, value: Any, least: int | None) -> None:
     try:
-        least = operator.index(value) >= 1
+        operator.index(value)
     except TypeError:
         raise OpsinError(f"{what} of {name} must be a whole number, not {value!r}") from None
-    if not least:
-        raise OpsinError(f"{what} of {name} must be at least 1, not {value}")
+    if least is not None and value < least:
+        raise OpsinError(f"{what} of {name} must be at least {least}, not {value}")
 
 
 def create_model(
@@ -151,9 +151,9 @@ def create_model(
     entry = card(name)
     inputs = entry.inputs
     size = arguments.pop("input_size", None)
-    for what, value in (("num_classes", num_classes), ("in_chans", in_chans), ("input_size", size)):
+    for what, value, least in (("num_classes", num_classes, 1), ("in_chans", in_chans, 1), ("input_size", size, None)):
         if value is not None:
-            check_whole(name, what, value)
+            check_whole(name, what, value, least)
     if size is not None:
         inputs.check(name, size)
     if inputs.fixed:

@@ -112,6 +112,7 @@ def assert_travels():
         net.train()(x)
         expected = net.eval()(x)
         assert torch.equal(copy.deepcopy(net)(x), expected)
+        torch.compiler.reset()  # what other tests have compiled counts towards a limit
         torch.testing.assert_close(torch.export.export(net, (x,)).module()(x), expected)
         torch.testing.assert_close(torch.compile(net, fullgraph=True, backend="eager")(x), expected)
         half = copy.deepcopy(net).bfloat16()(x.bfloat16())
@@ -119,7 +120,7 @@ def assert_travels():
         assert half.isfinite().all()
         assert bf16 is None or (half - expected).norm() <= bf16 * expected.norm()
         with torch.enable_grad():
-            outputs = torch.compile(net.train(), fullgraph=True, backend="aot_eager")(x)
+            outputs = torch.compile(net.train(), fullgraph=True, backend="eager")(x)
             torch.autograd.backward([logits.sum() for logits in tree_leaves(outputs)])
         assert all(parameter.grad is not None for parameter in net.parameters())
 

@@ -60,8 +60,8 @@ LINEUPS: dict[str, tuple[str, ...]] = {
 """small: ten networks for images of 16 to 64 px, 1989 to 2022. history: the small one of every family, oldest first.
 large: the papers' own, for photos.
 
-Where a paper's own network does not learn at the rates of today's recipe, its variant that does takes its place: so with
-alexnet and nin_cifar, which need lower ones (docs/log.md)."""
+Where a paper's own network does not learn at the rates of today's recipe, its variant that does takes its place:
+alexnet and nin_cifar need lower ones (docs/log.md)."""
 
 
 def choose(models: Sequence[str] | None, lineup: str | None, input_size: int) -> tuple[str, ...]:
