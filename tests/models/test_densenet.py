@@ -167,8 +167,3 @@ def test_logits_equal_torchvision(name, assert_same_logits):
 def test_logits_equal_pytorchcv(name, assert_same_logits):
     theirs = name.removeprefix("densenet_bc").removesuffix("_cifar")
     assert_same_logits(partial(get_model, f"densenet{theirs}_bc_cifar10"), name, size=32)
-
-
-def test_small_variant_learns_one_batch_by_heart(assert_learns):
-    torch.manual_seed(0)
-    assert_learns(zoo.create_model("densenet_32", num_classes=4), channels=3, size=16)

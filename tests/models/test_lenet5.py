@@ -153,10 +153,3 @@ def test_codes_are_stored_with_the_weights_and_not_trained():
     net(torch.randn(2, 1, 32, 32)).sum().backward()
     assert net.output.codes.grad is None
     assert all(p.grad is not None for p in net.parameters())
-
-
-def test_learns_a_batch_by_heart_and_travels(assert_learns, assert_travels):
-    torch.manual_seed(0)
-    net = LeNet5(num_classes=4)
-    assert_learns(net, 1, 32, lr=3e-3)
-    assert_travels(net, torch.randn(2, 1, 32, 32))

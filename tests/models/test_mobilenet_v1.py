@@ -108,18 +108,3 @@ def with_relu(name):
 
 def test_logits_equal_timm(assert_same_logits):
     assert_same_logits(partial(with_relu, "mobilenetv1_100"), "mobilenet_v1_100", size=160)
-
-
-def test_small_network_learns_by_heart(assert_learns):
-    torch.manual_seed(0)
-    assert_learns(zoo.create_model("mobilenet_v1_32", num_classes=4), channels=3, size=16, lr=3e-3)
-
-
-def test_narrow_network_learns_by_heart(assert_learns):
-    torch.manual_seed(0)
-    assert_learns(zoo.create_model("mobilenet_v1_025", num_classes=4), channels=3, size=32, lr=3e-3)
-
-
-def test_small_network_travels(assert_travels):
-    torch.manual_seed(0)
-    assert_travels(zoo.create_model("mobilenet_v1_32"), torch.randn(2, 3, 17, 17))

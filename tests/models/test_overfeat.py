@@ -222,10 +222,9 @@ def test_boxes_learn_a_batch_by_heart():
     assert loss < 0.005  # guessing the mean leaves 0.08
 
 
-def test_narrow_copy_and_small_variant_learn_a_batch_by_heart(assert_learns):
+def test_narrow_copy_learns_a_batch_by_heart(assert_learns):
     torch.manual_seed(0)
     assert_learns(zoo.create_model("overfeat_fast", num_classes=4, **NARROW), 3, 231)
-    assert_learns(zoo.create_model("overfeat_32", num_classes=4, dropout=0.0), 3, 16)
 
 
 @pytest.mark.parametrize("head", ["classes", "boxes", "shared_box"])

@@ -211,9 +211,3 @@ def test_logits_equal_pytorchcv_on_cifar(name, assert_same_logits):
 
 def test_logits_equal_timm(assert_same_logits):
     assert_same_logits(partial(timm.create_model, "resnetv2_50"), "preact_resnet50_v1_5", projections_last)
-
-
-@pytest.mark.parametrize("name", ["preact_resnet20_cifar", "preact_resnet_32"])
-def test_learns_one_batch_by_heart(name, assert_learns):
-    torch.manual_seed(0)
-    assert_learns(zoo.create_model(name, num_classes=4), channels=3, size=16)

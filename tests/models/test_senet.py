@@ -193,8 +193,3 @@ def test_logits_equal_timm(build, theirs, name, assert_same_logits):
 def test_small_networks_learn_by_heart(name, arguments, assert_learns):
     torch.manual_seed(0)
     assert_learns(zoo.create_model(name, num_classes=4, **arguments), channels=3, size=32, lr=3e-3)
-
-
-def test_small_network_travels(assert_travels):
-    torch.manual_seed(0)
-    assert_travels(zoo.create_model("se_resnet_32"), torch.randn(2, 3, 17, 17))

@@ -199,13 +199,3 @@ def test_drop_path_grows_linearly_over_the_blocks():
         net = zoo.create_model("swin_tiny_patch4_window7_224", drop_path=0.22)
     rates = [module.rate for module in net.modules() if isinstance(module, DropPath)]
     assert rates == pytest.approx([0.02 * i for i in range(12)])
-
-
-def test_learns_one_batch_by_heart(assert_learns):
-    torch.manual_seed(0)
-    assert_learns(zoo.create_model("swin_32", num_classes=4, input_size=16), channels=3, size=16)
-
-
-def test_travels(assert_travels):
-    torch.manual_seed(0)
-    assert_travels(zoo.create_model("swin_32", input_size=16), torch.randn(2, 3, 16, 16))

@@ -99,13 +99,3 @@ def test_logits_equal_pytorchcv(assert_same_logits):
 
 def test_logits_equal_timm(assert_same_logits):
     assert_same_logits(partial(timm.create_model, "legacy_xception"), "xception", size=150)
-
-
-def test_small_network_learns_by_heart(assert_learns):
-    torch.manual_seed(0)
-    assert_learns(zoo.create_model("xception_32", num_classes=4), channels=3, size=16, lr=3e-3)
-
-
-def test_small_network_travels(assert_travels):
-    torch.manual_seed(0)
-    assert_travels(zoo.create_model("xception_32"), torch.randn(2, 3, 17, 17))
