@@ -1,8 +1,11 @@
+import os
 import sys
 
 import pytest
 
 from opsin.cli.main import main
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: `pytest -n 2` has a process for each core
 
 
 @pytest.fixture
