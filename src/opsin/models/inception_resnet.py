@@ -13,7 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
-from opsin.models.layers import ConvBNReLU, GridReduction, InceptionV4Stem, SmallInceptionStem, conv_branch, scaled
+from opsin.models.layers import (
+    ConvBNReLU,
+    GridReduction,
+    InceptionV4Stem,
+    SmallInceptionStem,
+    conv_branch,
+    scaled,
+    truncated_he_,
+)
 
 Branches = tuple[tuple[tuple[int, int | tuple[int, int]], ...], ...]
 
@@ -178,8 +186,7 @@ class InceptionResNet(nn.Module):
         """
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                std = (2.6 / module.weight[0].numel()) ** 0.5  # cutting off takes the factor 1.3 away again
-                nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
+                truncated_he_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         nn.init.xavier_uniform_(self.fc.weight)

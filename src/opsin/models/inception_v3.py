@@ -16,7 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
-from opsin.models.layers import ConvBNReLU, ForkedBranch, GridReduction, SmallInceptionStem, conv_branch, scaled
+from opsin.models.layers import (
+    ConvBNReLU,
+    ForkedBranch,
+    GridReduction,
+    SmallInceptionStem,
+    conv_branch,
+    scaled,
+    truncated_he_,
+)
 
 
 def pool_branch(in_channels: int, channels: int, width: float) -> nn.Sequential:
@@ -194,8 +202,7 @@ class InceptionV3(nn.Module):
         """The paper names no initial weights; the authors' released code draws N(0, 2/fan-in), cut off at two sigma."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
-                std = (2.6 / module.weight[0].numel()) ** 0.5  # cutting off takes the factor 1.3 away again
-                nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
+                truncated_he_(module.weight)
         nn.init.zeros_(self.fc.bias)
         if self.aux is not None:
             nn.init.trunc_normal_(self.aux.conv2.conv.weight, std=0.01, a=-0.02, b=0.02)

@@ -11,7 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
-from opsin.models.layers import ForkedBranch, GridReduction, InceptionV4Stem, SmallInceptionStem, conv_branch, scaled
+from opsin.models.layers import (
+    ForkedBranch,
+    GridReduction,
+    InceptionV4Stem,
+    SmallInceptionStem,
+    conv_branch,
+    scaled,
+    truncated_he_,
+)
 
 
 def pool_branch(in_channels: int, channels: int, width: float) -> nn.Sequential:
@@ -125,8 +133,7 @@ class InceptionV4(nn.Module):
         """
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                std = (2.6 / module.weight[0].numel()) ** 0.5  # cutting off takes the factor 1.3 away again
-                nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
+                truncated_he_(module.weight)
         nn.init.xavier_uniform_(self.fc.weight)
         nn.init.zeros_(self.fc.bias)
 

@@ -63,6 +63,12 @@ def lecun_uniform_(layer: nn.Conv2d | nn.Linear | TableConv2d) -> None:
         layer.bias.uniform_(-2.4, 2.4).div_(fan_in)
 
 
+def truncated_he_(weight: Tensor) -> None:
+    """N(0, 2/fan-in), cut off at two sigma: how the Inception authors' released code draws its weights [O, I, ...]."""
+    std = (2.6 / weight[0].numel()) ** 0.5  # cutting off takes the factor 1.3 away again
+    nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
+
+
 class ConvBNReLU(nn.Module):
     """Convolution, batch norm, ReLU: the unit of the Inception networks since batch norm. N C H W -> N C' H' W'.
 
