@@ -12,11 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
-from opsin.models.layers import LocalResponseNorm
-
-PIXEL_DEVIATION = 57.6
-"""Of ImageNet's pixels, 0 to 255. The paper takes their mean off and no more; our images are divided by their deviation
-besides, so conv1 starts as many times larger, and what follows it sees what the paper's does."""
+from opsin.models.layers import PIXEL_DEVIATION, LocalResponseNorm
 
 
 class AlexNet(nn.Module):

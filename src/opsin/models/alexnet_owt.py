@@ -12,11 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
-from opsin.models.layers import LocalResponseNorm
-
-PIXEL_DEVIATION = 57.6
-"""Of ImageNet's pixels, 0 to 255, for which the released weights are. Our images have deviation 1, so conv1 starts as
-many times larger."""
+from opsin.models.layers import PIXEL_DEVIATION, LocalResponseNorm
 
 
 class AlexNetOWT(nn.Module):
@@ -63,7 +59,10 @@ class AlexNetOWT(nn.Module):
         self.initialise(init)
 
     def initialise(self, init: Literal["released", "he"]) -> None:
-        """As the author's released configuration has it, or He's N(0, 2/fan-in) with biases of zero."""
+        """As the author's released configuration has it, or He's N(0, 2/fan-in) with biases of zero.
+
+        For the released one, conv1 is scaled to images of deviation 1 (see PIXEL_DEVIATION).
+        """
         biases = {"conv2": 1.0, "conv4": 1.0, "conv5": 1.0, "fc6": 1.0, "fc7": 1.0, "fc8": -7.0}
         for name, parameter in self.named_parameters():
             layer = name.partition(".")[0]

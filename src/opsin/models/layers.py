@@ -7,6 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+PIXEL_DEVIATION = 57.6
+"""Of ImageNet's pixels, 0 to 255. Some papers take off the mean alone; our images are divided by their deviation, too,
+so a first layer drawn for the former starts as many times larger, and what follows it sees what the paper's does."""
+
 
 class ScaledTanh(nn.Module):
     """1.7159 tanh(2x/3), the squashing function of LeCun's group: ±1 maps to ±1, where it is still steep."""
