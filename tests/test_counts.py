@@ -72,7 +72,7 @@ def test_a_printed_error_says_how_it_was_measured(name):
 
 def test_a_network_is_counted_at_any_size():
     """A convolution's products grow with the image's area, and a linear layer's do not."""
-    square, wide = count_model("resnet18", input_size=64), None
+    square = count_model("resnet18", input_size=64)
     with torch.device("meta"):
         wide = count(zoo.create_model("resnet18"), 3, (64, 128))
     linear = square.by_layer["fc"]

@@ -17,6 +17,7 @@ NAMES = zoo.list_models()
 FIXED = [name for name in NAMES if zoo.card(name).inputs.fixed]
 DEEP = [name for name in NAMES if "1001" in name or "1202" in name]  # shapes of a thousand layers take seconds
 ALL = [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in NAMES]
+ROUGH = {"inception_v3_32": 0.15, "inception_v4_32": 0.15}  # deep, with few pixels for the statistics of batch norm
 SMALL = [*LINEUPS["history"], "plain20_cifar"]
 
 
@@ -183,4 +184,14 @@ def test_travels(name, assert_travels):
     for parameter in net.parameters():
         if not parameter.any():
             nn.init.normal_(parameter, std=0.1)  # a head of zeros would say nothing
-    assert_travels(net, torch.randn(16, 3, size, size))
+    assert_travels(net, torch.randn(16, 3, size, size), bf16=ROUGH.get(name, 0.1))
+
+
+@pytest.mark.parametrize("channels", [1, 5, 40])
+@pytest.mark.parametrize("name", SMALL)
+def test_many_channels(name, channels):
+    """Where a table or a shortcut goes by the image's channels, as in multiscale_32 and enet_encoder_32."""
+    size = zoo.card(name).inputs.fit(16)
+    with torch.no_grad():
+        logits = on_meta(name, in_chans=channels, input_size=size).eval()(images(channels, size))
+    assert logits.shape == output_shape(name, 2, zoo.card(name).num_classes, size)

@@ -201,3 +201,16 @@ def test_engine_trains_the_auxiliary_classifiers_too():
     assert history
     for name, parameter in net.named_parameters():
         assert not torch.equal(parameter, before[name]), name
+
+
+@pytest.mark.parametrize(("name", "size"), [("googlenet_32", 32), ("googlenet", 96), ("googlenet", 224)])
+def test_auxiliary_classifiers_see_sixteen_places(name, size):
+    """Whatever the image's size, the 4x4 that they see are different means, no copies."""
+    torch.manual_seed(0)
+    net = zoo.create_model(name, num_classes=4)
+    seen = []
+    net.aux1.conv.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    with torch.no_grad():
+        net(torch.randn(1, 3, size, size))
+    assert seen[0].shape[2:] == (4, 4)
+    assert max(len(channel.unique()) for channel in seen[0][0]) == 16
