@@ -92,6 +92,11 @@ PAPER = Paper(
     venue="NIPS 2012",
     url="https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks",
 )
+BROUGHT = (
+    "LeNet's kind of network made large enough for ImageNet, where it won by more than ten points: rectified units "
+    "learn fast, dropout keeps sixty million weights from overfitting, and two graphics cards train them within a "
+    "week."
+)
 IMAGENET = Inputs(channels=3, size=227, minimum=67, fixed=True)
 SMALL = Inputs(channels=3, size=32, minimum=16, fixed=True)
 QUARTER = partial(AlexNet, widths=(24, 64, 96, 96, 64), hidden=512, stem="small", init="he")

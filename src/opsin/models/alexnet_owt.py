@@ -95,6 +95,10 @@ PAPER = Paper(
     venue="arXiv",
     url="https://arxiv.org/abs/1404.5997",
 )
+BROUGHT = (
+    "Convolutions are shared out among graphics cards by images and fully connected layers by units, so that training "
+    "gains from up to eight of them. On the way AlexNet gets a single tower, the one that libraries call AlexNet."
+)
 IMAGENET = Inputs(channels=3, size=224, minimum=63, fixed=True)
 SMALL = Inputs(channels=3, size=32, minimum=16, fixed=True)
 

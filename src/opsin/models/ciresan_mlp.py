@@ -41,6 +41,10 @@ PAPER = Paper(
     venue="Neural Computation 22(12)",
     url="https://arxiv.org/abs/1003.0358",
 )
+BROUGHT = (
+    "No new layer and no pre-training: plain perceptrons of up to twelve million weights, digits deformed anew for "
+    "every epoch, and a graphics card that makes so much training affordable."
+)
 INPUTS = Inputs(channels=1, size=29, minimum=8, fixed=True)
 BEST_VALIDATION = "MNIST test, single network, at the epoch with the best validation error"
 BEST_TEST = "MNIST test, single network, at the epoch with the best test error"

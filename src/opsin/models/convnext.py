@@ -96,6 +96,10 @@ PAPER = Paper(
     venue="CVPR 2022",
     url="https://arxiv.org/abs/2201.03545",
 )
+BROUGHT = (
+    "No new layer: a ResNet modernised step by step after the transformers of its day, in its training and in its "
+    "design, until plain convolutions equal Swin at the same cost."
+)
 IMAGENET = Inputs(channels=3, size=224, minimum=32)
 SMALL = Inputs(channels=3, size=32, minimum=16)
 ONE_CROP = "ImageNet validation, 1 crop of 224, trained on ImageNet-1K alone"

@@ -141,6 +141,10 @@ PAPER = Paper(
     venue="CVPR 2017",
     url="https://arxiv.org/abs/1608.06993",
 )
+BROUGHT = (
+    "Each layer of a block sees the maps of all layers before it, joined and not added, and contributes a few of its "
+    "own. Features are used again instead of learned again, so fewer parameters do."
+)
 IMAGENET = Inputs(channels=3, size=224, minimum=32)
 CIFAR = Inputs(channels=3, size=32, minimum=8)
 ONE_CROP = "ImageNet validation, 1 crop of 224, single network"

@@ -196,6 +196,11 @@ PAPER = Paper(
     venue="arXiv",
     url="https://arxiv.org/abs/1606.02147",
 )
+BROUGHT = (
+    "A class for every pixel in real time on small devices: the image shrinks at once, a large encoder meets a small "
+    "decoder, and convolutions are dilated or asymmetric. The bottlenecks are ResNet's, the unpooling by remembered "
+    "places SegNet's."
+)
 STREET = Inputs(channels=3, size=512, minimum=16, multiple=8)
 SMALL = Inputs(channels=3, size=32, minimum=16)
 

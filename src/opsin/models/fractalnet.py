@@ -180,6 +180,10 @@ PAPER = Paper(
     venue="ICLR 2017",
     url="https://arxiv.org/abs/1605.07648",
 )
+BROUGHT = (
+    "Very deep networks without residuals: one rule of expansion, applied to itself, gives short and long paths side "
+    "by side, and drop-path teaches each of them to work alone."
+)
 IMAGENET = Inputs(channels=3, size=224, minimum=32)
 CIFAR = Inputs(channels=3, size=32, minimum=32)
 SMALL = Inputs(channels=3, size=32, minimum=8)

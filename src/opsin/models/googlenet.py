@@ -190,6 +190,10 @@ PAPER = Paper(
     venue="CVPR 2015",
     url="https://arxiv.org/abs/1409.4842",
 )
+BROUGHT = (
+    "Windows of 1x1, 3x3 and 5x5 side by side in one module, made affordable by the 1x1 convolutions of Network In "
+    "Network in front of them. Classifiers on middle layers help the gradient through 22 layers."
+)
 IMAGENET = Inputs(channels=3, size=224, minimum=32)
 SMALL = Inputs(channels=3, size=32, minimum=16)
 ONE_NETWORK = "ImageNet validation, {} of 224 at {}, single network"

@@ -210,6 +210,10 @@ PAPER = Paper(
     venue="AAAI 2017",
     url="https://arxiv.org/abs/1602.07261",
 )
+BROUGHT = (
+    "ResNet's shortcut around Inception modules, which makes them train much faster at the same cost; and the remedy "
+    "for very wide ones that die early, residuals scaled down before they are added."
+)
 IMAGENET = Inputs(channels=3, size=299, minimum=75)
 SMALL = Inputs(channels=3, size=32, minimum=15)
 ONE_CROP = "ImageNet validation without its blacklisted images, 1 crop, single network"

@@ -236,6 +236,10 @@ PAPER = Paper(
     venue="CVPR 2016",
     url="https://arxiv.org/abs/1512.00567",
 )
+BROUGHT = (
+    "Large filters are factorised into small ones and into pairs of 1xn and nx1, grids are halved without a "
+    "bottleneck, and labels are smoothed: rules for making an Inception network larger without waste."
+)
 IMAGENET = Inputs(channels=3, size=299, minimum=75)
 SMALL = Inputs(channels=3, size=32, minimum=15)
 NOT_BLACKLISTED = "the 48,238 images of ImageNet validation that are not blacklisted"

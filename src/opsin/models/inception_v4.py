@@ -154,6 +154,10 @@ PAPER = Paper(
     venue="AAAI 2017",
     url="https://arxiv.org/abs/1602.07261",
 )
+BROUGHT = (
+    "Inception without what old limits of memory had forced on it: modules of one kind for each size of grid, more of "
+    "them, and a stem that joins branches. It shows that so deep a network also trains without shortcuts."
+)
 IMAGENET = Inputs(channels=3, size=299, minimum=75)
 SMALL = Inputs(channels=3, size=32, minimum=15)
 ONE_CROP = "ImageNet validation without its blacklisted images, 1 crop, single network"

@@ -69,6 +69,11 @@ PAPER = Paper(
     venue="Neural Computation 1(4)",
     url="https://doi.org/10.1162/neco.1989.1.4.541",
 )
+BROUGHT = (
+    "The first convolutional network that learns all its layers by backpropagation from real images, digits off "
+    "envelopes. Local fields and maps of one feature are older (the neocognitron, 1980); here the kernels are learned "
+    "too."
+)
 
 # fmt: off
 CARDS = (

@@ -113,6 +113,11 @@ PAPER = Paper(
     venue="Proceedings of the IEEE 86(11)",
     url="https://doi.org/10.1109/5.726791",
 )
+BROUGHT = (
+    "Sub-sampling that is itself trained, a table of which maps see which, and outputs that compare with a picture of "
+    "each class; around it, graph transformers that train a whole reader of cheques from end to end. The MNIST digits "
+    "come from this paper."
+)
 PAGE = "the first author's page of MNIST"
 
 # fmt: off

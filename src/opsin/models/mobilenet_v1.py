@@ -106,6 +106,10 @@ PAPER = Paper(
     venue="arXiv 2017",
     url="https://arxiv.org/abs/1704.04861",
 )
+BROUGHT = (
+    "A whole network of depthwise separable convolutions, small enough for phones, and two numbers that fit it to a "
+    "budget: a multiplier of its width and the size of its images."
+)
 IMAGENET = Inputs(channels=3, size=224, minimum=32)
 SMALL = Inputs(channels=3, size=32, minimum=8)
 PROTOCOL = "ImageNet, single network, printed as accuracy; the paper does not say how images are cropped"

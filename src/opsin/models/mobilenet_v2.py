@@ -113,6 +113,10 @@ PAPER = Paper(
     venue="CVPR 2018",
     url="https://arxiv.org/abs/1801.04381",
 )
+BROUGHT = (
+    "Inverted residuals: the shortcut joins the narrow ends of a block, the wide middle is filtered channel by "
+    "channel, and no activation follows the narrowing, where it would destroy what few channels hold."
+)
 IMAGENET = Inputs(channels=3, size=224, minimum=32)
 SMALL = Inputs(channels=3, size=32, minimum=16)
 ONE_CROP = "ImageNet validation, 1 crop of 224, single network"

@@ -140,6 +140,10 @@ PAPER = Paper(
     venue="IJCNN 2011",
     url="http://yann.lecun.com/exdb/publis/pdf/sermanet-ijcnn-11.pdf",
 )
+BROUGHT = (
+    "The classifier sees the maps of both stages and not of the last alone, so that it has details beside the shape "
+    "of the whole. On traffic signs it passed the accuracy of a person, 99.17 % against 98.81 %."
+)
 COLOUR = Inputs(channels=3, size=32, minimum=16, fixed=True)
 GREY = Inputs(channels=1, size=32, minimum=16, fixed=True)
 

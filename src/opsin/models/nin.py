@@ -95,6 +95,10 @@ PAPER = Paper(
     venue="ICLR 2014",
     url="https://arxiv.org/abs/1312.4400",
 )
+BROUGHT = (
+    "A small perceptron on every pixel, which is a pair of 1x1 convolutions, and the mean of a map as the score of "
+    "its class in place of fully connected layers. Most networks since have taken over both."
+)
 CIFAR = Inputs(channels=3, size=32, minimum=8)
 IMAGENET = Inputs(channels=3, size=224, minimum=64)
 SMALL = Inputs(channels=3, size=32, minimum=8)

@@ -154,6 +154,10 @@ PAPER = Paper(
     venue="ICLR 2014",
     url="https://arxiv.org/abs/1312.6229",
 )
+BROUGHT = (
+    "One network slides over images of several sizes as a convolution, computes once what neighbouring windows share, "
+    "and both names what it sees and draws a box around it. It won the localization task of ImageNet 2013."
+)
 FAST = Inputs(channels=3, size=231, minimum=231)
 ACCURATE = Inputs(channels=3, size=221, minimum=221)
 SMALL = Inputs(channels=3, size=32, minimum=16)

@@ -154,6 +154,10 @@ PAPER = Paper(
     venue="ECCV 2016",
     url="https://arxiv.org/abs/1603.05027",
 )
+BROUGHT = (
+    "Batch norm and ReLU stand before each convolution, inside the branch, so that nothing is left on the path of the "
+    "shortcuts and a signal passes unchanged from any block to any other. 1001 layers then learn as readily as 110."
+)
 IMAGENET = Inputs(channels=3, size=224, minimum=32)
 CIFAR = Inputs(channels=3, size=32, minimum=8)
 STRIDE_IN_3X3 = partial(Bottleneck, stride_in_3x3=True)

@@ -136,6 +136,10 @@ IDENTITY_MAPPINGS = Paper(
     venue="ECCV 2016",
     url="https://arxiv.org/abs/1603.05027",
 )
+BROUGHT = (
+    "The shortcut: layers learn what to add to their input, and depth no longer hurts. Up to 152 layers win ImageNet "
+    "2015, where plain networks of 34 are already worse than those of 18."
+)
 IMAGENET = Inputs(channels=3, size=224, minimum=32)
 CIFAR = Inputs(channels=3, size=32, minimum=8)
 TEN_CROP = "ImageNet validation, 10 crops, single network"

@@ -166,6 +166,10 @@ PAPER = Paper(
     venue="CVPR 2018",
     url="https://arxiv.org/abs/1709.01507",
 )
+BROUGHT = (
+    "A small block for any network: it looks at the mean of every channel over the image and rescales each channel by "
+    "what it sees, for hardly any operations. It won the last ImageNet challenge, in 2017."
+)
 IMAGENET = Inputs(channels=3, size=224, minimum=32)
 SMALL = Inputs(channels=3, size=32, minimum=8)
 ONE_CROP = "ImageNet validation, 1 crop of 224, single network"

@@ -133,6 +133,10 @@ PAPER = Paper(
     venue="arXiv",
     url="https://arxiv.org/abs/1602.07360",
 )
+BROUGHT = (
+    "AlexNet's accuracy with fifty times fewer parameters: Fire modules squeeze the channels with 1x1 convolutions "
+    "before the few 3x3 ones that are left, and downsampling comes late."
+)
 V1_0 = Inputs(channels=3, size=224, minimum=21)
 V1_1 = Inputs(channels=3, size=224, minimum=17)
 SMALL = Inputs(channels=3, size=32, minimum=8)

@@ -203,6 +203,10 @@ PAPER = Paper(
     venue="ICCV 2021",
     url="https://arxiv.org/abs/2103.14030",
 )
+BROUGHT = (
+    "Attention within small windows, shifted in every second block, so that the work grows with the image's area and "
+    "not with its square. Merged patches give the pyramid of maps that detection and segmentation need."
+)
 IMAGENET = Inputs(channels=3, size=224, minimum=32, multiple=32, fixed=True)
 SMALL = Inputs(channels=3, size=32, minimum=16, multiple=8, fixed=True)
 ONE_CROP = "ImageNet validation, 1 crop of 224, trained on ImageNet-1K alone"

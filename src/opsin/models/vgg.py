@@ -71,6 +71,10 @@ PAPER = Paper(
     venue="ICLR 2015",
     url="https://arxiv.org/abs/1409.1556",
 )
+BROUGHT = (
+    "Depth and nothing else: 11 to 19 layers of 3x3 convolutions alone. Two in a row see what one 5x5 sees, three "
+    "what one 7x7 sees, with fewer weights and more non-linearities."
+)
 IMAGENET = Inputs(channels=3, size=224, minimum=32, multiple=32, fixed=True)
 SMALL = Inputs(channels=3, size=32, minimum=16, multiple=16, fixed=True)
 CROPS = "ImageNet {}, 50 crops of 224 at each of 3 scales, {}"

@@ -119,6 +119,11 @@ DEIT = Paper(
     venue="ICML 2021",
     url="https://arxiv.org/abs/2012.12877",
 )
+BROUGHT = (
+    "A standard transformer on patches of the image, with hardly a word about images in its design: after "
+    "pre-training on very many of them it equals the best convolutional networks. DeiT then trains its small sizes on "
+    "ImageNet alone."
+)
 IMAGENET = Inputs(channels=3, size=224, minimum=32, multiple=16, fixed=True)
 IMAGENET_384 = Inputs(channels=3, size=384, minimum=32, multiple=16, fixed=True)
 SMALL = Inputs(channels=3, size=32, minimum=16, multiple=4, fixed=True)

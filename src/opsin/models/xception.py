@@ -126,6 +126,10 @@ PAPER = Paper(
     venue="CVPR 2017",
     url="https://arxiv.org/abs/1610.02357",
 )
+BROUGHT = (
+    "Inception at the end of its road: one filter for every channel, 1x1 convolutions for all that happens between "
+    "channels, nothing else, and ResNet's shortcuts. With Inception-v3's number of parameters it is more accurate."
+)
 IMAGENET = Inputs(channels=3, size=299, minimum=32)
 SMALL = Inputs(channels=3, size=32, minimum=12)
 ONE_CROP = "ImageNet validation (the images that are not blacklisted), 1 crop, single network, printed as accuracy"
