@@ -16,7 +16,7 @@ def test_counts_are_those_of_the_card_and_torch_counts_the_same_operations(name)
     """torch's own counter has no notion of connections that a table leaves out: it sees what is executed."""
     card = zoo.card(name)
     with torch.device("meta"):
-        net = zoo.create_model(name)
+        net = zoo.build_model(name)
     with FlopCounterMode(display=False) as flops:
         counted = count(net, card.inputs.channels, card.inputs.size)
     assert (counted.params, counted.aux_params, counted.macs) == (card.params, card.aux_params, card.macs)
@@ -74,7 +74,7 @@ def test_a_network_is_counted_at_any_size():
     """A convolution's products grow with the image's area, and a linear layer's do not."""
     square = count_model("resnet18", input_size=64)
     with torch.device("meta"):
-        wide = count(zoo.create_model("resnet18"), 3, (64, 128))
+        wide = count(zoo.build_model("resnet18"), 3, (64, 128))
     linear = square.by_layer["fc"]
     assert wide.macs - linear == 2 * (square.macs - linear)
     assert wide.params == square.params

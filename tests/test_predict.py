@@ -20,7 +20,7 @@ ARGUMENTS = {"num_classes": 3, "in_chans": 3, "input_size": 32}
 @pytest.fixture
 def folder(tmp_path):
     torch.manual_seed(0)
-    net = zoo.create_model("resnet20_cifar", **ARGUMENTS)
+    net = zoo.build_model("resnet20_cifar", **ARGUMENTS)
     preprocess = Preprocess(size=32, channels=3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.2))
     Bundle(net, "resnet20_cifar", ARGUMENTS, CLASSES, preprocess, {}, {}).write(tmp_path / "bundle")
     rng = np.random.default_rng(0)

@@ -13,7 +13,7 @@ NAMES = zoo.list_models()
 
 def on_meta(name, **arguments):
     with torch.device("meta"):
-        return zoo.create_model(name, **arguments)
+        return zoo.build_model(name, **arguments)
 
 
 def one_line(error: pytest.ExceptionInfo[OpsinError]) -> str:
@@ -49,7 +49,7 @@ def test_patterns():
     ("typo", "meant"), [("resnet5O", "resnet50"), ("vgg_16", "vgg16"), ("convnext-tiny", "convnext_tiny")]
 )
 def test_unknown_names_give_the_nearest(typo, meant):
-    for look_up in (zoo.card, zoo.create_model):
+    for look_up in (zoo.card, zoo.build_model):
         with pytest.raises(OpsinError, match="did you mean") as error:
             look_up(typo)
         assert meant in one_line(error)
@@ -57,7 +57,7 @@ def test_unknown_names_give_the_nearest(typo, meant):
 
 def test_a_name_like_no_other_gives_some_that_are_known():
     with pytest.raises(OpsinError, match="known: ") as error:
-        zoo.create_model("!")
+        zoo.build_model("!")
     assert len(one_line(error)) < 400
 
 
@@ -101,7 +101,7 @@ def test_choices_are_checked_as_names_are(name, argument, choice, meant):
 @pytest.mark.parametrize("wrong", [None, 3.0, torch.zeros(3, 32, 32), torch.zeros(2, 32)])
 def test_what_is_no_batch_of_images_is_refused(wrong):
     with pytest.raises(OpsinError, match="takes a batch of images") as error:
-        zoo.create_model("resnet20_cifar")(wrong)
+        zoo.build_model("resnet20_cifar")(wrong)
     one_line(error)
 
 

@@ -24,7 +24,7 @@ _PUBLIC = {
     "Request": "opsin.compare.request",
     "card": "opsin.zoo",
     "count_model": "opsin.cost.count",
-    "create_model": "opsin.zoo",
+    "create_model": "opsin.weights.create",
     "list_models": "opsin.zoo",
     "run_comparison": "opsin.compare.comparison",
 }
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from opsin.engine.recipe import Recipe as Recipe
     from opsin.errors import OpsinError as OpsinError
     from opsin.zoo import card as card
-    from opsin.zoo import create_model as create_model
+    from opsin.weights.create import create_model as create_model
     from opsin.zoo import list_models as list_models
 
 

@@ -62,7 +62,7 @@ class Bundle:
         if manifest.get("kind") != "opsin bundle":
             raise OpsinError(f"{folder} is no bundle: its manifest.json says kind {manifest.get('kind')!r}")
         try:
-            net = zoo.create_model(manifest["model"], **manifest["arguments"])
+            net = zoo.build_model(manifest["model"], **manifest["arguments"])
             net.load_state_dict(load_file(folder / "model.safetensors"))
             return cls(
                 net.eval(),

@@ -3,6 +3,7 @@
 import fnmatch
 import inspect
 import operator
+from functools import partial
 from typing import Any, Literal, get_args, get_origin
 
 from torch import Tensor, nn
@@ -38,6 +39,7 @@ from opsin.models import (
     vit,
     xception,
 )
+from opsin.models.network import Network
 
 FAMILIES = (
     lenet1989,
@@ -124,10 +126,10 @@ def check_whole(name: str, what: str, value: Any, least: int | None) -> None:
         raise OpsinError(f"{what} of {name} must be at least {least}, not {value}")
 
 
-def create_model(
-    name: str, *, num_classes: int | None = None, in_chans: int | None = None, **arguments: Any
-) -> nn.Module:
+def build_model(name: str, *, num_classes: int | None = None, in_chans: int | None = None, **arguments: Any) -> Network:
     """Builds a network, in training mode, with the initialisation of its paper.
+
+    `opsin.create_model` is the same with public weights, too.
 
     Args:
         name: one of `list_models()`.
@@ -168,6 +170,7 @@ def create_model(
             raise unknown(f"{argument} of {name}", str(value), choices)
     num_classes = entry.num_classes if num_classes is None else num_classes
     in_chans = inputs.channels if in_chans is None else in_chans
-    net = entry.build(num_classes=num_classes, in_chans=in_chans, **arguments)
+    net: Network = entry.build(num_classes=num_classes, in_chans=in_chans, **arguments)
+    net.constructor = partial(build_model, name, **arguments | {"num_classes": num_classes, "in_chans": in_chans})
     net.register_forward_pre_hook(InputCheck(entry, in_chans, size if inputs.fixed else None))
     return net

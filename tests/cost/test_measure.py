@@ -26,8 +26,8 @@ def allocated_peak(net, images, labels):
 def test_memory_is_what_the_allocator_saw(name):
     size, batch = 16, 32
     with torch.device("meta"):
-        counted = training_memory(zoo.create_model(name, num_classes=10, in_chans=1, input_size=size), 1, size, batch)
-    net = zoo.create_model(name, num_classes=10, in_chans=1, input_size=size)
+        counted = training_memory(zoo.build_model(name, num_classes=10, in_chans=1, input_size=size), 1, size, batch)
+    net = zoo.build_model(name, num_classes=10, in_chans=1, input_size=size)
     images, labels = torch.zeros(batch, 1, size, size), torch.zeros(batch, dtype=torch.long)
     parameters = sum(p.nbytes for p in net.parameters())
     state = 3 * parameters + sum(b.nbytes for b in net.buffers()) + images.nbytes + labels.nbytes
@@ -35,7 +35,7 @@ def test_memory_is_what_the_allocator_saw(name):
 
 
 def test_latency_is_measured_in_evaluation_and_leaves_the_threads_alone():
-    net = zoo.create_model("lenet1989")
+    net = zoo.build_model("lenet1989")
     threads = torch.get_num_threads()
     found = latency(net, 1, 16, torch.device("cpu"), seconds=0.05)
     assert 0 < found.p50 <= found.p95

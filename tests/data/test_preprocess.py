@@ -178,3 +178,22 @@ def test_values_that_make_no_sense(change, word):
 )
 def test_enlargement_in_words(sizes, fit, words):
     assert Preprocess(16, 1, fit=fit).enlargement(sizes) == words
+
+
+@pytest.mark.parametrize("size", [(500, 375), (375, 501), (256, 256), (224, 224), (97, 333)])
+@pytest.mark.parametrize(("resize", "crop"), [(256, 224), (232, 224), (235, 224), (342, 299)])
+def test_crop_of_a_resized_image_is_torchvisions(size, resize, crop):
+    from torchvision.transforms import v2
+
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    ours = Preprocess(size=crop, channels=3, resize=resize, interpolation="bilinear").pixels(image)
+    theirs = v2.Compose([v2.Resize(resize), v2.CenterCrop(crop)])(image)
+    apart = np.abs(ours.astype(int) - np.asarray(theirs).transpose(2, 0, 1))
+    assert apart.max() <= 2  # grey levels: Pillow rounds between its two passes
+    assert apart.mean() < 0.02
+
+
+def test_a_crop_can_be_for_another_size():
+    assert Preprocess(size=224, channels=3, resize=256).at(112).resize == 128
+    with pytest.raises(OpsinError, match="cannot crop 224 px from 200"):
+        Preprocess(size=224, channels=3, resize=200)

@@ -58,7 +58,7 @@ def assert_same_logits():
         build: Callable[[], nn.Module], name: str, reorder=lambda tensors: tensors, size: int = 224, **arguments
     ) -> None:
         torch.manual_seed(0)
-        theirs, ours = empty(build), empty(lambda: zoo.create_model(name, **arguments))
+        theirs, ours = empty(build), empty(lambda: zoo.build_model(name, **arguments))
         randomise(theirs)
         copy_in_order(reorder(tensors(theirs)), tensors(ours))
         x = torch.randn(1, 3, size, size)

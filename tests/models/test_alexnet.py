@@ -52,18 +52,18 @@ def test_other_sizes_of_the_paper_network(size, conv1):
 @pytest.mark.parametrize(("name", "minimum"), [("alexnet", 67), ("alexnet_32", 16)])
 def test_minimum_runs_and_what_is_below_is_refused_in_a_line(name, minimum):
     narrow = NARROW if name == "alexnet" else {}
-    net = zoo.create_model(name, input_size=minimum, num_classes=5, in_chans=1, **narrow)
+    net = zoo.build_model(name, input_size=minimum, num_classes=5, in_chans=1, **narrow)
     x = torch.randn(2, 1, minimum, minimum)
     assert net.forward_features(x).shape[2:] == (1, 1)
     assert net(x).shape == (2, 5)
     with pytest.raises(OpsinError, match=f"any size from {minimum} px"):
-        zoo.create_model(name, input_size=minimum - 1)
+        zoo.build_model(name, input_size=minimum - 1)
 
 
 def test_maps_have_the_sizes_of_figure_2():
     shapes = []
     with torch.device("meta"):
-        net = zoo.create_model("alexnet")
+        net = zoo.build_model("alexnet")
         for layer in net.modules():
             if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.Linear):
                 layer.register_forward_hook(lambda module, args, out: shapes.append(tuple(out.shape[1:])))
@@ -76,7 +76,7 @@ def test_maps_have_the_sizes_of_figure_2():
 
 
 def test_two_groups_meet_in_conv3_only():
-    net = zoo.create_model("alexnet", input_size=67, num_classes=4, **NARROW)
+    net = zoo.build_model("alexnet", input_size=67, num_classes=4, **NARROW)
     assert [getattr(net, f"conv{i}").groups for i in range(1, 6)] == [1, 2, 1, 2, 2]
     x = torch.randn(1, 8, 7, 7, requires_grad=True)
     net.conv2(x)[:, :8].sum().backward()  # the first half of conv2 sees the first half of conv1
@@ -86,7 +86,7 @@ def test_two_groups_meet_in_conv3_only():
 
 def test_response_norm_comes_after_relu_and_before_pooling():
     """Section 3.5; the formula is PyTorch's with alpha times 5, and conv3 to conv5 have none."""
-    net = zoo.create_model("alexnet", input_size=67, num_classes=4, **NARROW).eval()
+    net = zoo.build_model("alexnet", input_size=67, num_classes=4, **NARROW).eval()
     norm = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
     x = 50 * torch.randn(2, 3, 67, 67)
     with torch.no_grad():
@@ -101,7 +101,7 @@ def test_response_norm_comes_after_relu_and_before_pooling():
 
 
 def test_initialisation_is_the_papers():
-    net = zoo.create_model("alexnet", input_size=67, widths=(32, 64, 64, 64, 64), hidden=128)
+    net = zoo.build_model("alexnet", input_size=67, widths=(32, 64, 64, 64, 64), hidden=128)
     for name in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"):
         layer = getattr(net, name)
         # conv1 sees images of deviation 1, where the paper's has 57.6
@@ -111,14 +111,14 @@ def test_initialisation_is_the_papers():
 
 
 def test_initialisation_of_the_small_variant_goes_by_the_fan_in():
-    net = zoo.create_model("alexnet_32")
+    net = zoo.build_model("alexnet_32")
     for layer in (net.conv2, net.conv4, net.fc6, net.fc7):
         assert layer.weight.std().item() == pytest.approx((2 / layer.weight[0].numel()) ** 0.5, rel=0.05)
         assert not layer.bias.any()
 
 
 def test_dropout_stands_before_fc7_and_fc8():
-    net = zoo.create_model("alexnet_32", in_chans=1, input_size=16)
+    net = zoo.build_model("alexnet_32", in_chans=1, input_size=16)
     net.dropout.p = 1.0
     x = torch.randn(3, 1, 16, 16)
     assert torch.equal(net(x), net.fc8.bias.expand(3, -1))  # trained: nothing passes
@@ -126,19 +126,19 @@ def test_dropout_stands_before_fc7_and_fc8():
 
 
 def test_small_variant_takes_colour_images_of_32_px_forward_and_backward():
-    net = zoo.create_model("alexnet_32")
+    net = zoo.build_model("alexnet_32")
     F.cross_entropy(net(torch.randn(2, 3, 32, 32)), torch.tensor([0, 9])).backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in net.parameters())
 
 
 def test_narrow_copy_learns_a_batch_by_heart(assert_learns):
     torch.manual_seed(0)
-    net = zoo.create_model("alexnet", input_size=67, num_classes=4, init="he", dropout=0.0, **NARROW)
+    net = zoo.build_model("alexnet", input_size=67, num_classes=4, init="he", dropout=0.0, **NARROW)
     assert_learns(net, 3, 67)
 
 
 def test_paper_width_and_initialisation_learn_a_batch_by_heart(assert_learns):
     """What stays at chance where conv1 starts from N(0, 0.01) on images of deviation 1. (Fewer hidden units: time.)"""
     torch.manual_seed(0)
-    net = zoo.create_model("alexnet", input_size=67, num_classes=4, dropout=0.0, hidden=1024)
+    net = zoo.build_model("alexnet", input_size=67, num_classes=4, dropout=0.0, hidden=1024)
     assert_learns(net, 3, 67, lr=1e-4, images=8)

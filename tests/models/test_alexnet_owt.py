@@ -63,7 +63,7 @@ def test_maps_have_the_sizes_of_the_two_towers():
     for name in ("alexnet", "alexnet_owt"):
         shapes = []
         with torch.device("meta"):
-            net = zoo.create_model(name)
+            net = zoo.build_model(name)
             for layer in net.modules():
                 if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
                     layer.register_forward_hook(lambda module, args, out, s=shapes: s.append(out.shape[2:]))
@@ -80,7 +80,7 @@ def test_logits_equal_torchvision(assert_same_logits):
 def test_response_norm_is_that_of_2012():
     """Behind the ReLU and before the pooling, in conv1 and conv2 alone; PyTorch divides alpha by 5."""
     torch.manual_seed(0)
-    net = zoo.create_model("alexnet_owt", response_norm=True, init="he", num_classes=4, **NARROW).eval()
+    net = zoo.build_model("alexnet_owt", response_norm=True, init="he", num_classes=4, **NARROW).eval()
     norm = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
     x = 20 * torch.randn(2, 3, 63, 63)
     with torch.no_grad():
@@ -92,7 +92,7 @@ def test_response_norm_is_that_of_2012():
 
 
 def test_dropout_stands_before_fc6_and_fc7():
-    net = zoo.create_model("alexnet_owt_32", input_size=16)
+    net = zoo.build_model("alexnet_owt_32", input_size=16)
     net.dropout.p = 1.0
     x = torch.randn(3, 3, 16, 16)
     hidden = F.relu(net.fc7.bias).expand(3, -1)
@@ -101,7 +101,7 @@ def test_dropout_stands_before_fc6_and_fc7():
 
 
 def test_initialisation_is_that_of_the_released_configuration():
-    net = zoo.create_model("alexnet_owt", widths=(32, 64, 64, 64, 64), hidden=128, input_size=63)
+    net = zoo.build_model("alexnet_owt", widths=(32, 64, 64, 64, 64), hidden=128, input_size=63)
     expected = {"conv1": 0.0, "conv2": 1.0, "conv3": 0.0, "conv4": 1.0, "conv5": 1.0, "fc6": 1.0, "fc7": 1.0, "fc8": -7}
     for name, bias in expected.items():
         layer = getattr(net, name)
@@ -112,11 +112,11 @@ def test_initialisation_is_that_of_the_released_configuration():
 
 def test_small_variant_takes_colour_images_of_32_px_forward_and_backward():
     torch.manual_seed(0)
-    net = zoo.create_model("alexnet_owt_32")
+    net = zoo.build_model("alexnet_owt_32")
     F.cross_entropy(net(torch.randn(8, 3, 32, 32)), torch.arange(8)).backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in net.parameters())
 
 
 def test_narrow_copy_learns_a_batch_by_heart(assert_learns):
     torch.manual_seed(0)
-    assert_learns(zoo.create_model("alexnet_owt", num_classes=4, init="he", dropout=0.0, **NARROW), 3, 63, lr=3e-3)
+    assert_learns(zoo.build_model("alexnet_owt", num_classes=4, init="he", dropout=0.0, **NARROW), 3, 63, lr=3e-3)

@@ -23,7 +23,7 @@ SMALL = [*LINEUPS["history"], "plain20_cifar"]
 
 def on_meta(name, **arguments):
     with torch.device("meta"):
-        return zoo.create_model(name, **arguments)
+        return zoo.build_model(name, **arguments)
 
 
 def images(channels, size, device="meta", batch=2):
@@ -124,7 +124,7 @@ def test_gradients_at_the_smallest_grey_images_and_at_colour_ones(name):
     inputs = zoo.card(name).inputs
     for channels, size in ((1, inputs.minimum), (3, inputs.fit(32))):
         torch.manual_seed(0)
-        net = zoo.create_model(name, in_chans=channels, input_size=size)
+        net = zoo.build_model(name, in_chans=channels, input_size=size)
         outputs = net(torch.randn(8, channels, size, size))
         for logits in outputs if isinstance(outputs, tuple) else [outputs]:
             F.cross_entropy(logits, torch.arange(8) % logits.shape[1]).backward(retain_graph=True)
@@ -138,7 +138,7 @@ def test_weights_travel_in_a_state_dict(name):
     inputs = zoo.card(name).inputs
     torch.manual_seed(0)
     x = torch.randn(2, inputs.channels, inputs.size, inputs.size)
-    first, second = zoo.create_model(name), zoo.create_model(name)
+    first, second = zoo.build_model(name), zoo.build_model(name)
     with torch.no_grad():
         first(torch.randn_like(x).repeat(2, 1, 1, 1))  # moves the batch statistics
         for parameter in first.parameters():
@@ -152,7 +152,7 @@ def test_weights_travel_in_a_state_dict(name):
 def test_a_seed_decides_the_initial_weights(name):
     def draw(seed):
         torch.manual_seed(seed)
-        return torch.cat([p.detach().flatten() for p in zoo.create_model(name).parameters()])
+        return torch.cat([p.detach().flatten() for p in zoo.build_model(name).parameters()])
 
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))
@@ -162,7 +162,7 @@ def test_a_seed_decides_the_initial_weights(name):
 def test_evaluation_of_an_image_does_not_depend_on_its_batch(name):
     inputs = zoo.card(name).inputs
     torch.manual_seed(0)
-    net = zoo.create_model(name).eval()
+    net = zoo.build_model(name).eval()
     x = torch.randn(3, inputs.channels, inputs.size, inputs.size)
     with torch.no_grad():
         torch.testing.assert_close(net(x)[1:2], net(x[1:2]), atol=1e-4, rtol=1e-4)
@@ -173,14 +173,14 @@ def test_learns_one_batch_by_heart(name, assert_learns):
     inputs = zoo.card(name).inputs
     size = inputs.fit(16)
     torch.manual_seed(0)
-    assert_learns(zoo.create_model(name, num_classes=4, in_chans=3, input_size=size), 3, size)
+    assert_learns(zoo.build_model(name, num_classes=4, in_chans=3, input_size=size), 3, size)
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_travels(name, assert_travels):
     size = zoo.card(name).inputs.fit(16)
     torch.manual_seed(0)
-    net = zoo.create_model(name, in_chans=3, input_size=size)
+    net = zoo.build_model(name, in_chans=3, input_size=size)
     for parameter in net.parameters():
         if not parameter.any():
             nn.init.normal_(parameter, std=0.1)  # a head of zeros would say nothing

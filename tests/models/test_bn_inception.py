@@ -50,7 +50,7 @@ def test_counts_equal_the_arithmetic():
     card = zoo.card("bn_inception")
     assert (card.params, card.macs) == arithmetic(per_channel=3) == (11_295_240, 2_032_600_064)
     with torch.device("meta"):
-        without = zoo.create_model("bn_inception", bias=False)
+        without = zoo.build_model("bn_inception", bias=False)
     params, _ = arithmetic()
     assert sum(p.numel() for p in without.parameters()) == params == card.params - 10_016
 
@@ -86,7 +86,7 @@ def test_widths_are_those_of_figure_5():
 def test_shapes_are_those_of_figure_5():
     shapes = []
     with torch.device("meta"):
-        net = zoo.create_model("bn_inception")
+        net = zoo.build_model("bn_inception")
         for module in (net.stem, *(module for stage in net.stages for module in stage)):
             module.register_forward_hook(lambda module, args, out: shapes.append(tuple(out.shape[1:])))
         assert net(torch.zeros(2, 3, 224, 224)).shape == (2, 1000)
@@ -96,7 +96,7 @@ def test_shapes_are_those_of_figure_5():
 
 def test_two_3x3_see_what_a_5x5_sees_and_the_pool_passes_through():
     with torch.device("meta"):
-        net = zoo.create_model("bn_inception_32")
+        net = zoo.build_model("bn_inception_32")
     first, reduction = net.stages[0][0], net.stages[1][0]
     branch = first.branches[2].to_empty(device="cpu").eval()
     for module in branch.modules():
@@ -118,7 +118,7 @@ def test_two_3x3_see_what_a_5x5_sees_and_the_pool_passes_through():
 def test_biases_say_nothing_in_training():
     """Batch norm takes the mean of each map away, and the bias with it (section 3.2)."""
     torch.manual_seed(0)
-    net = zoo.create_model("bn_inception_32", bias=True)
+    net = zoo.build_model("bn_inception_32", bias=True)
     x = torch.randn(4, 3, 16, 16)
     with torch.no_grad():
         expected = net(x)

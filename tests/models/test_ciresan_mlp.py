@@ -43,7 +43,7 @@ def test_printed_millions_are_cut_off_and_fit_841_inputs_only(name):
 def test_other_sizes(size, classes, in_chans):
     arguments = {"input_size": size, "num_classes": classes, "in_chans": in_chans}
     assert count_model("ciresan_mlp1", **arguments).params == arithmetic((1000, 500), in_chans * size**2, classes)[0]
-    net = zoo.create_model("ciresan_mlp1", **arguments)
+    net = zoo.build_model("ciresan_mlp1", **arguments)
     x = torch.randn(2, in_chans, size, size)
     assert net.forward_features(x).shape == (2, 500)
     assert net(x).shape == (2, classes)
@@ -51,11 +51,11 @@ def test_other_sizes(size, classes, in_chans):
 
 def test_smaller_images_are_refused_in_a_line():
     with pytest.raises(OpsinError, match="any size from 8 px"):
-        zoo.create_model("ciresan_mlp1", input_size=7)
+        zoo.build_model("ciresan_mlp1", input_size=7)
 
 
 def test_all_weights_start_uniform_in_a_twentieth():
-    net = zoo.create_model("ciresan_mlp5", hidden=(300,) * 9)
+    net = zoo.build_model("ciresan_mlp5", hidden=(300,) * 9)
     assert sum(isinstance(m, nn.Linear) for m in net.modules()) == 10
     for parameter in net.parameters():
         assert parameter.abs().max() <= 0.05
@@ -63,7 +63,7 @@ def test_all_weights_start_uniform_in_a_twentieth():
 
 
 def test_hidden_units_are_squashed_and_outputs_are_not():
-    net = zoo.create_model("ciresan_mlp1", input_size=8)
+    net = zoo.build_model("ciresan_mlp1", input_size=8)
     x = 1e4 * torch.randn(4, 1, 8, 8)
     assert net.forward_features(x).abs().max() <= 1.7159 + 1e-6
     with torch.no_grad():
@@ -73,6 +73,6 @@ def test_hidden_units_are_squashed_and_outputs_are_not():
 
 def test_narrow_copy_learns_a_batch_by_heart_and_travels(assert_learns, assert_travels):
     torch.manual_seed(0)
-    net = zoo.create_model("ciresan_mlp4", hidden=(60, 50, 40, 30, 20), num_classes=4, input_size=16)
+    net = zoo.build_model("ciresan_mlp4", hidden=(60, 50, 40, 30, 20), num_classes=4, input_size=16)
     assert_learns(net, 1, 16, lr=3e-3)
     assert_travels(net, torch.randn(2, 1, 16, 16))

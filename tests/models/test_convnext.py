@@ -41,7 +41,7 @@ def test_counts_equal_the_arithmetic(size):
 
 def test_stages_have_the_published_sizes():
     with torch.device("meta"):
-        net, x = zoo.create_model("convnext_tiny"), torch.zeros(1, 3, 224, 224)
+        net, x = zoo.build_model("convnext_tiny"), torch.zeros(1, 3, 224, 224)
         for stage, width, side in zip(net.stages, SIZES["tiny"][1], (56, 28, 14, 7), strict=True):
             x = stage(x)
             assert x.shape == (1, width, side, side)
@@ -73,7 +73,7 @@ def test_layer_scale_weighs_the_branch():
 
 def test_layer_scale_starts_where_the_paper_says():
     with torch.no_grad():
-        scales = [p for name, p in zoo.create_model("convnext_tiny").named_parameters() if "layer_scale" in name]
+        scales = [p for name, p in zoo.build_model("convnext_tiny").named_parameters() if "layer_scale" in name]
     assert len(scales) == 18
     assert all((scale == 1e-6).all() for scale in scales)
 
@@ -91,6 +91,6 @@ def test_a_block_sees_7_by_7():
 
 def test_drop_path_grows_linearly_over_the_blocks():
     with torch.device("meta"):
-        net = zoo.create_model("convnext_tiny", drop_path=0.34)
+        net = zoo.build_model("convnext_tiny", drop_path=0.34)
     rates = [module.rate for module in net.modules() if isinstance(module, DropPath)]
     assert rates == pytest.approx([0.02 * i for i in range(18)])

@@ -88,7 +88,7 @@ def test_cifar_counts_equal_the_arithmetic(name):
 @pytest.mark.parametrize("name", [*TABLE_1, *TABLE_2])
 def test_depth_is_the_number_of_layers(name):
     with torch.device("meta"):
-        net = zoo.create_model(name)
+        net = zoo.build_model(name)
     layers = sum(isinstance(module, nn.Conv2d | nn.Linear) for module in net.modules())
     depth = TABLE_2[name][0] if name in TABLE_2 else int(name.removeprefix("densenet"))
     assert layers == depth
@@ -101,7 +101,7 @@ def test_blocks_have_the_sizes_of_the_tables(name):
     assert [side for _, side in shapes] == ([56, 28, 14, 7] if name in TABLE_1 else [32, 16, 8])
     seen = []
     with torch.device("meta"):
-        net = zoo.create_model(name).eval()
+        net = zoo.build_model(name).eval()
         for stage in net.stages:
             stage.register_forward_hook(lambda module, args, out: seen.append((out.shape[1], out.shape[2])))
         size = zoo.card(name).inputs.size
@@ -147,7 +147,7 @@ def test_dropout_follows_every_convolution_but_the_first():
     assert rates == [0.2] * 8  # six layers and two transitions
     x = torch.randn(2, 3, 8, 8)
     assert not torch.equal(net(x), net(x))
-    assert all(module.p == 0 for module in zoo.create_model("densenet_32").modules() if isinstance(module, nn.Dropout))
+    assert all(module.p == 0 for module in zoo.build_model("densenet_32").modules() if isinstance(module, nn.Dropout))
 
 
 def test_compression_rounds_down():

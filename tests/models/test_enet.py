@@ -70,7 +70,7 @@ def test_counts_equal_the_arithmetic():
 )
 def test_counts_at_other_sizes(size, classes, params, macs):
     with torch.device("meta"):
-        counted = count(zoo.create_model("enet", num_classes=classes), 3, size)
+        counted = count(zoo.build_model("enet", num_classes=classes), 3, size)
     _, expected = whole(*size, classes)
     assert (counted.params, counted.macs) == expected == (params, macs)
 
@@ -96,7 +96,7 @@ def test_the_model_has_0_7_megabytes_at_16_bits():
 
 def test_shapes_of_table_1():
     with torch.device("meta"):
-        net = zoo.create_model("enet")
+        net = zoo.build_model("enet")
         x = net.initial(torch.zeros(2, 3, 512, 512))
         assert x.shape == (2, 16, 256, 256)
         x, places1 = net.down1(x)
@@ -113,7 +113,7 @@ def test_shapes_of_table_1():
 
 def test_dilations_and_dropout_of_table_1():
     with torch.device("meta"):
-        net = zoo.create_model("enet")
+        net = zoo.build_model("enet")
     convolutions = [m for m in net.sections2_3.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
     assert [m.dilation[0] for m in convolutions] == [1, 2, 4, 1, 8, 16] * 2
     rates = [m.p for m in net.modules() if isinstance(m, nn.Dropout2d)]
@@ -122,7 +122,7 @@ def test_dilations_and_dropout_of_table_1():
 
 def test_biases_are_where_the_authors_code_has_them():
     with torch.device("meta"):
-        net = zoo.create_model("enet")
+        net = zoo.build_model("enet")
     convolutions = [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
     assert sum(m.bias.numel() for m in convolutions if m.bias is not None) == 705
 
@@ -171,7 +171,7 @@ def test_upsampling_puts_values_back_where_the_maxima_stood():
 
 def test_the_encoder_grows_into_the_whole_network():
     """The paper's training: first the encoder, then the classifier gives way to the decoder."""
-    encoder, net = zoo.create_model("enet_encoder"), zoo.create_model("enet")
+    encoder, net = zoo.build_model("enet_encoder"), zoo.build_model("enet")
     weights = {k: v for k, v in encoder.state_dict().items() if not k.startswith("classifier.")}
     missing, unexpected = net.load_state_dict(weights, strict=False)
     assert not unexpected
@@ -184,7 +184,7 @@ def test_images_with_many_channels_widen_the_initial_block():
 
 
 def test_the_small_network_takes_any_size():
-    net = zoo.create_model("enet_encoder_32").eval()
+    net = zoo.build_model("enet_encoder_32").eval()
     for size in (16, 17, 31, 32):
         assert net(torch.zeros(1, 3, size, size)).shape == (1, 10)
     assert count_model("enet_encoder_32").params == zoo.card("enet_encoder_32").params

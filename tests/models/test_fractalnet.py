@@ -77,7 +77,7 @@ def test_names_are_the_layers_of_the_deepest_column():
     """Stem and classifier are layers of the ImageNet network's 34; the paper leaves the CIFAR ones' classifier out."""
     with torch.device("meta"):
         for name, layers in (("fractalnet20_cifar", 20), ("fractalnet40_cifar", 40), ("fractalnet34", 34 - 2)):
-            net = zoo.create_model(name)
+            net = zoo.build_model(name)
             assert sum(len(block.path(net.columns)) for block in net.blocks) == layers
 
 
@@ -86,7 +86,7 @@ def test_names_are_the_layers_of_the_deepest_column():
 )
 def test_blocks_have_their_sizes(name, sides):
     with torch.device("meta"):
-        net = zoo.create_model(name).eval()
+        net = zoo.build_model(name).eval()
         size = zoo.card(name).inputs.size
         seen = []
         for block in net.blocks:
@@ -160,7 +160,7 @@ def test_a_batch_of_global_sampling_is_that_column_alone(number, monkeypatch):
 def test_columns_come_out_as_plain_networks():
     """Column 3 of the 20 layers is the 20 alone: a third of the operations, and the layers are shared, not copied."""
     with torch.device("meta"):
-        net = zoo.create_model("fractalnet20_cifar")
+        net = zoo.build_model("fractalnet20_cifar")
         for number in (1, 2, 3):
             column = net.column(number)
             convolutions = [m for m in column.modules() if isinstance(m, torch.nn.Conv2d)]
@@ -194,7 +194,7 @@ def test_statistics_are_those_of_local_sampling(number, monkeypatch):
 
 def test_dropout_stands_between_convolution_and_norm_at_the_rates_of_the_blocks():
     with torch.device("meta"):
-        net = zoo.create_model("fractalnet20_cifar")
+        net = zoo.build_model("fractalnet20_cifar")
     rates = [{m.p for m in block.modules() if isinstance(m, torch.nn.Dropout)} for block in net.blocks]
     assert rates == [{0.0}, {0.1}, {0.2}, {0.3}, {0.4}]
     assert list(dict(net.blocks[0].conv.named_children())) == ["conv", "dropout", "bn"]
@@ -221,4 +221,4 @@ def test_learns_one_batch_by_heart(stem_channels, assert_learns):
 @pytest.mark.parametrize("arguments", [{}, {"stem_channels": 8}], ids=str)
 def test_travels(arguments, assert_travels):
     torch.manual_seed(0)
-    assert_travels(zoo.create_model("fractalnet_32", **arguments), torch.randn(2, 3, 32, 32))
+    assert_travels(zoo.build_model("fractalnet_32", **arguments), torch.randn(2, 3, 32, 32))

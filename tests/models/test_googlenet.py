@@ -92,7 +92,7 @@ def test_widths_are_those_of_table_1():
 @pytest.mark.parametrize("name", ["googlenet", "googlenet_bn"])
 def test_shapes_are_those_of_table_1(name):
     with torch.device("meta"):
-        net = zoo.create_model(name)
+        net = zoo.build_model(name)
         shapes = []
         for module in (net.stem, *net.inception3, net.pool3, *net.inception4, net.pool4, *net.inception5):
             module.register_forward_hook(lambda module, args, out: shapes.append(tuple(out.shape[1:])))
@@ -106,7 +106,7 @@ def test_shapes_are_those_of_table_1(name):
 
 def test_module_looks_through_four_windows():
     """A bright pixel reaches 1, 3x3, 5x5 and 3x3 pixels of the four branches."""
-    net = zoo.create_model("googlenet_32", aux_heads=False).eval()
+    net = zoo.build_model("googlenet_32", aux_heads=False).eval()
     module = net.inception3[0]
     for parameter in module.parameters():
         nn.init.constant_(parameter, 1.0 if parameter.ndim == 4 else 0.0)
@@ -133,7 +133,7 @@ def test_auxiliary_pooling_is_the_papers_at_224_px():
 
 def test_initial_signal_neither_fades_nor_explodes():
     torch.manual_seed(0)
-    net = zoo.create_model("googlenet", num_classes=10, aux_heads=False).eval()
+    net = zoo.build_model("googlenet", num_classes=10, aux_heads=False).eval()
     with torch.no_grad():
         features = net.forward_features(torch.randn(2, 3, 96, 96))
     assert 0.5 < features.std() < 10
@@ -153,7 +153,7 @@ def test_auxiliary_logits_equal_torchvision():
     """In training mode, each layer with the statistics of the batch; without dropout."""
     torch.manual_seed(0)
     theirs = torchvision.models.googlenet(aux_logits=True, init_weights=False, num_classes=10)
-    ours = zoo.create_model("googlenet_bn", num_classes=10)
+    ours = zoo.build_model("googlenet_bn", num_classes=10)
     for theirs_parameter, parameter in zip(theirs.parameters(), ours.parameters(), strict=True):
         if parameter.ndim == 1:
             parameter.normal_(1.0, 0.2)
@@ -170,11 +170,11 @@ def test_auxiliary_logits_equal_torchvision():
 
 
 def test_auxiliary_classifiers_speak_in_training_alone():
-    net = zoo.create_model("googlenet_32")
+    net = zoo.build_model("googlenet_32")
     x = torch.randn(4, 3, 16, 16)
     assert isinstance(net(x), tuple)
     assert net.eval()(x).shape == (4, 10)
-    alone = zoo.create_model("googlenet_32", aux_heads=False)
+    alone = zoo.build_model("googlenet_32", aux_heads=False)
     assert alone(x).shape == (4, 10)
     names = {name for name in net.state_dict() if not name.startswith("aux")}
     assert set(alone.state_dict()) == names
@@ -188,7 +188,7 @@ def test_engine_trains_the_auxiliary_classifiers_too():
     rows = np.arange(64)
     pre = Preprocess(16, channels=1).with_statistics(images, rows)
     torch.manual_seed(0)
-    net = zoo.create_model("googlenet_32", num_classes=2, in_chans=1)
+    net = zoo.build_model("googlenet_32", num_classes=2, in_chans=1)
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
     history = train(
         net,
@@ -207,7 +207,7 @@ def test_engine_trains_the_auxiliary_classifiers_too():
 def test_auxiliary_classifiers_see_sixteen_places(name, size):
     """Whatever the image's size, the 4x4 that they see are different means, no copies."""
     torch.manual_seed(0)
-    net = zoo.create_model(name, num_classes=4)
+    net = zoo.build_model(name, num_classes=4)
     seen = []
     net.aux1.conv.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     with torch.no_grad():

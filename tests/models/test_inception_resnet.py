@@ -134,7 +134,7 @@ def test_grids_are_those_of_figure_15(name, widths):
     shapes = {}
     with torch.device("meta"):
         x = torch.zeros(1, 3, 299, 299)
-        for child, module in zoo.create_model(name).eval().named_children():
+        for child, module in zoo.build_model(name).eval().named_children():
             if child == "dropout":
                 break
             x = module(x)
@@ -198,5 +198,5 @@ def test_initial_weights_keep_the_scale_of_what_passes():
 @pytest.mark.parametrize("name", ["inception_resnet_v1", "inception_resnet_v2", "inception_resnet_v2_slim"])
 def test_a_narrow_copy_of_the_real_network_learns(name, assert_learns):
     torch.manual_seed(0)
-    net = zoo.create_model(name, depths=(1, 1, 1), width=0.125, dropout=0.0, num_classes=4)
+    net = zoo.build_model(name, depths=(1, 1, 1), width=0.125, dropout=0.0, num_classes=4)
     assert_learns(net, channels=3, size=75)

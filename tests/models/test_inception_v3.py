@@ -101,7 +101,7 @@ def test_the_departures_from_table_1_in_numbers():
 
 def test_grids_are_those_of_table_1():
     with torch.device("meta"):
-        net = zoo.create_model("inception_v3").eval()
+        net = zoo.build_model("inception_v3").eval()
         shapes = {}
         for name, module in net.named_modules():
             module.register_forward_hook(lambda m, args, out, name=name: shapes.update({name: tuple(out.shape[1:])}))
@@ -152,7 +152,7 @@ def test_auxiliary_logits_equal_torchvision():
     """In training, with the batch's own statistics and without dropout; 16 classes to keep it quick."""
     torch.manual_seed(0)
     theirs = torchvision.models.inception_v3(init_weights=False, transform_input=False, num_classes=16, dropout=0.0)
-    ours = zoo.create_model("inception_v3", num_classes=16, dropout=0.0)
+    ours = zoo.build_model("inception_v3", num_classes=16, dropout=0.0)
     for parameter, source in zip(ours.parameters(), theirs.parameters(), strict=True):
         parameter.copy_(source)
     x = torch.randn(2, 3, 299, 299)
@@ -165,10 +165,10 @@ def test_auxiliary_logits_equal_torchvision():
 def test_auxiliary_head_takes_any_grid_and_can_be_left_out():
     for size in (75, 96, 299, 331):
         with torch.device("meta"):
-            logits, aux = zoo.create_model("inception_v3", num_classes=7)(torch.zeros(2, 3, size, size))
+            logits, aux = zoo.build_model("inception_v3", num_classes=7)(torch.zeros(2, 3, size, size))
         assert logits.shape == aux.shape == (2, 7)
     with torch.device("meta"):
-        net = zoo.create_model("inception_v3", aux_heads=False)
+        net = zoo.build_model("inception_v3", aux_heads=False)
         assert net(torch.zeros(2, 3, 75, 75)).shape == (2, 1000)
     assert not any(name.startswith("aux") for name, _ in net.named_parameters())
 

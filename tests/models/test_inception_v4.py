@@ -71,7 +71,7 @@ def test_counts_equal_the_arithmetic():
 def test_grids_are_those_of_figures_3_and_9():
     shapes = {}
     with torch.device("meta"):
-        net = zoo.create_model("inception_v4").eval()
+        net = zoo.build_model("inception_v4").eval()
         for name, module in net.named_modules():
             module.register_forward_hook(lambda m, args, out, name=name: shapes.update({name: tuple(out.shape[1:])}))
         net(torch.zeros(1, 3, 299, 299))

@@ -38,7 +38,7 @@ def test_other_sizes(size, classes, in_chans):
     counted = count_model("lenet1989", input_size=size, num_classes=classes, in_chans=in_chans)
     assert counted.params == sum(units + weights for units, _, weights in rows)
     assert counted.macs == sum(units * inputs for units, inputs, _ in rows)
-    net = zoo.create_model("lenet1989", input_size=size, num_classes=classes, in_chans=in_chans)
+    net = zoo.build_model("lenet1989", input_size=size, num_classes=classes, in_chans=in_chans)
     x = torch.randn(2, in_chans, size, size)
     assert net.forward_features(x).shape == (2, 12, size // 4, size // 4)
     assert net(x).shape == (2, classes)
@@ -47,7 +47,7 @@ def test_other_sizes(size, classes, in_chans):
 @pytest.mark.parametrize("size", [12, 18])
 def test_sizes_that_it_does_not_take_are_refused_in_a_line(size):
     with pytest.raises(OpsinError, match="multiples of 4 from 16"):
-        zoo.create_model("lenet1989", input_size=size)
+        zoo.build_model("lenet1989", input_size=size)
 
 
 def test_each_map_of_h2_sees_eight_of_twelve_and_none_of_h1_is_left_over():

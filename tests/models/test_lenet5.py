@@ -135,7 +135,7 @@ def test_other_numbers_of_classes_get_fixed_codes(classes):
 
 @pytest.mark.parametrize(("size", "classes", "in_chans"), [(28, 10, 1), (28, 3, 3), (48, 12, 1)])
 def test_other_sizes(size, classes, in_chans):
-    net = zoo.create_model("lenet5", input_size=size, num_classes=classes, in_chans=in_chans)
+    net = zoo.build_model("lenet5", input_size=size, num_classes=classes, in_chans=in_chans)
     x = torch.randn(2, in_chans, size, size)
     assert net.forward_features(x).shape == (2, 120, 1, 1)
     assert net(x).shape == (2, classes)
@@ -144,7 +144,7 @@ def test_other_sizes(size, classes, in_chans):
 @pytest.mark.parametrize("size", [24, 30])
 def test_sizes_that_it_does_not_take_are_refused_in_a_line(size):
     with pytest.raises(OpsinError, match="multiples of 4 from 28"):
-        zoo.create_model("lenet5", input_size=size)
+        zoo.build_model("lenet5", input_size=size)
 
 
 def test_codes_are_stored_with_the_weights_and_not_trained():

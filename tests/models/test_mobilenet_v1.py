@@ -83,7 +83,7 @@ def test_convolution_of_table_3():
 def test_maps_have_the_sizes_of_table_1():
     sizes = []
     with torch.device("meta"):
-        net = zoo.create_model("mobilenet_v1_100")
+        net = zoo.build_model("mobilenet_v1_100")
         for layer in (net.stem, *net.blocks):
             layer.register_forward_hook(lambda module, args, out: sizes.append(tuple(out.shape[1:])))
         net(torch.zeros(1, 3, 224, 224))

@@ -62,7 +62,7 @@ def test_counts_equal_the_arithmetic(width):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_channels_are_rounded_to_multiples_of_8(width):
     with torch.device("meta"):
-        net = zoo.create_model(f"mobilenet_v2_{width}")
+        net = zoo.build_model(f"mobilenet_v2_{width}")
     stem, *rows = CHANNELS[width]
     channels = [block.project[0].out_channels for block in net.blocks]
     assert net.stem[0].out_channels == stem
@@ -103,6 +103,6 @@ def test_logits_equal_torchvision(assert_same_logits):
 
 @pytest.mark.parametrize(("name", "factor"), [("mobilenet_v2_035", 32), ("mobilenet_v2_32", 4)])
 def test_image_is_divided_as_said(name, factor):
-    net = zoo.create_model(name).eval()
+    net = zoo.build_model(name).eval()
     with torch.no_grad():
         assert net.forward_features(torch.zeros(1, 3, 64, 96)).shape[2:] == (64 // factor, 96 // factor)

@@ -60,7 +60,7 @@ def test_other_sizes(size):
 
 def test_maps_have_the_sizes_of_figure_2():
     with torch.device("meta"):
-        net = zoo.create_model("multiscale_108_108").eval()
+        net = zoo.build_model("multiscale_108_108").eval()
         first = net.stage1(torch.zeros(1, 3, 32, 32))
         assert first.shape == (1, 108, 14, 14)
         assert net.stage2(first).shape == (1, 108, 5, 5)
@@ -82,7 +82,7 @@ def test_colour_is_seen_by_a_few_maps():
     table = colour_table(108, 3)
     assert [table.count([channel]) for channel in range(3)] == [100, 4, 4]
     assert colour_table(108, 1) == [[0]] * 108
-    net = zoo.create_model("multiscale_108_108").eval()
+    net = zoo.build_model("multiscale_108_108").eval()
     grey = torch.rand(1, 1, 32, 32).expand(-1, 3, -1, -1)
     tinted = grey + 0.3 * torch.tensor([-0.114 / 0.299, 0.0, 1.0])[:, None, None]  # the same Y, another hue
     with torch.no_grad():
@@ -98,7 +98,7 @@ def as_yuv(x):
 
 def test_forward_is_the_two_stages_side_by_side():
     torch.manual_seed(0)
-    net = zoo.create_model("multiscale_108_108").eval()
+    net = zoo.build_model("multiscale_108_108").eval()
     x = torch.rand(2, 3, 32, 32)
     with torch.no_grad():
         first = net.stage1(as_yuv(x))
@@ -108,7 +108,7 @@ def test_forward_is_the_two_stages_side_by_side():
 
 def test_twin_has_the_same_stages_and_the_second_features_alone():
     torch.manual_seed(0)
-    multi, single = zoo.create_model("multiscale_108_108").eval(), zoo.create_model("singlescale_108_108").eval()
+    multi, single = zoo.build_model("multiscale_108_108").eval(), zoo.build_model("singlescale_108_108").eval()
     weights = {k: v for k, v in multi.state_dict().items() if k.startswith("stage")}
     single.load_state_dict(weights, strict=False)
     x = torch.rand(2, 3, 32, 32)
@@ -149,7 +149,7 @@ def plain_norm(x, window):
 @pytest.mark.parametrize("name", ["multiscale_108_108_grey", "multiscale_32"])
 def test_every_parameter_gets_a_gradient(name):
     card = zoo.card(name)
-    net = zoo.create_model(name)
+    net = zoo.build_model(name)
     x = torch.randn(3, card.inputs.channels, 32, 32)
     F.cross_entropy(net(x), torch.tensor([0, 1, 9])).backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in net.parameters())

@@ -38,7 +38,7 @@ def test_maps_have_the_published_sizes(name, blocks):
     """32, 16, 8 for CIFAR; 54, 27, 13, 6 for ImageNet: the poolings round up."""
     shapes = []
     with torch.device("meta"):
-        net = zoo.create_model(name).eval()
+        net = zoo.build_model(name).eval()
         for block in net.blocks:
             block.register_forward_hook(lambda module, args, out: shapes.append(tuple(out.shape)))
         size = zoo.card(name).inputs.size
@@ -51,15 +51,13 @@ def test_file_of_the_model_zoo_has_29_mb():
 
 
 def test_pools_are_the_authors():
-    kinds = {
-        name: [type(pool) for pool in zoo.create_model(name, num_classes=2).pools] for name in ("nin_cifar", "nin")
-    }
+    kinds = {name: [type(pool) for pool in zoo.build_model(name, num_classes=2).pools] for name in ("nin_cifar", "nin")}
     assert kinds == {"nin_cifar": [nn.MaxPool2d, nn.AvgPool2d], "nin": [nn.MaxPool2d] * 3}
 
 
 def test_a_1x1_layer_is_a_perceptron_on_every_pixel():
     """Section 3.1: a cascade of cross-channel layers is an mlp that slides over the image."""
-    block = zoo.create_model("nin_32").blocks[0]
+    block = zoo.build_model("nin_32").blocks[0]
     x = torch.randn(2, 64, 5, 5)
     first, second = block.perceptron
     maps = F.relu(second(F.relu(first(x))))
@@ -70,7 +68,7 @@ def test_a_1x1_layer_is_a_perceptron_on_every_pixel():
 
 
 def test_the_score_of_a_class_is_the_mean_of_its_map():
-    net = zoo.create_model("nin_32", num_classes=7).eval()
+    net = zoo.build_model("nin_32", num_classes=7).eval()
     x = torch.randn(2, 3, 20, 20)
     maps = net.forward_features(x)
     assert maps.shape == (2, 7, 5, 5)
@@ -81,13 +79,13 @@ def test_the_paper_rectifies_the_maps_of_the_classes_and_the_small_variant_does_
     torch.manual_seed(0)
     x = torch.randn(4, 3, 32, 32)
     for name, lowest_is_zero in (("nin_cifar", True), ("nin_32", False)):
-        maps = zoo.create_model(name).eval().forward_features(x)
+        maps = zoo.build_model(name).eval().forward_features(x)
         assert (maps.min().item() == 0) is lowest_is_zero
-    assert zoo.create_model("nin_cifar", linear_end=True).eval()(x).min() < 0
+    assert zoo.build_model("nin_cifar", linear_end=True).eval()(x).min() < 0
 
 
 def test_initial_weights_have_the_deviations_of_the_authors_files():
-    net = zoo.create_model("nin")
+    net = zoo.build_model("nin")
     deviations = [p.std().item() for p in net.parameters() if p.ndim == 4]
     wanted = [0.01, 0.05, 0.05, 0.05, 0.05, 0.05, 0.01, 0.05, 0.05, 0.05, 0.05, 0.01]
     assert deviations == pytest.approx(wanted, rel=0.03)

@@ -70,7 +70,7 @@ def test_maps_have_the_sizes_of_the_tables(name, rows):
     shapes = []
     size = zoo.card(name).inputs.size
     with torch.device("meta"):
-        net = zoo.create_model(name)
+        net = zoo.build_model(name)
         for layer in net.modules():
             if isinstance(layer, nn.Conv2d):
                 layer.register_forward_hook(lambda module, args, out: shapes.append(tuple(out.shape[1:])))
@@ -95,7 +95,7 @@ def test_maps_have_the_sizes_of_the_tables(name, rows):
 )
 def test_six_scales_of_table_5(image, unpooled, output):
     with torch.device("meta"):
-        net, x = zoo.create_model("overfeat_accurate"), torch.zeros(1, 3, *image)
+        net, x = zoo.build_model("overfeat_accurate"), torch.zeros(1, 3, *image)
         assert net.unpooled_features(x).shape == (1, 1024, *unpooled)
         assert net.dense(x, fine=True).shape == (1, 1000, *output)
 
@@ -121,7 +121,7 @@ def test_windows_of_a_larger_image_are_computed_together():
 def test_fine_stride_is_every_offset_of_the_last_pooling():
     """Section 3.3, step by step: pool at each offset, apply the head, and interleave."""
     torch.manual_seed(0)
-    net = zoo.create_model("overfeat_32", num_classes=4).eval()
+    net = zoo.build_model("overfeat_32", num_classes=4).eval()
     x = torch.randn(2, 3, 32, 36)
     fine = net.dense(x, fine=True)
     unpooled = net.unpooled_features(x)
@@ -138,7 +138,7 @@ def test_fine_stride_is_every_offset_of_the_last_pooling():
 
 @pytest.mark.parametrize("size", [231, 240, 263])
 def test_sizes_from_one_window_up(size):
-    net = zoo.create_model("overfeat_fast", num_classes=5, in_chans=1, **NARROW).eval()
+    net = zoo.build_model("overfeat_fast", num_classes=5, in_chans=1, **NARROW).eval()
     with torch.no_grad():
         assert net(torch.randn(2, 1, size, size)).shape == (2, 5)
         assert net.dense(torch.randn(1, 1, size, size)).shape[2:] == ((2, 2) if size == 263 else (1, 1))
@@ -164,7 +164,7 @@ def test_boxes_move_with_their_windows():
 
 
 def test_shared_box_is_one_for_all_classes():
-    net = zoo.create_model("overfeat_fast_boxes", num_classes=5, head="shared_box", **NARROW)
+    net = zoo.build_model("overfeat_fast_boxes", num_classes=5, head="shared_box", **NARROW)
     boxes = net(torch.randn(2, 3, 231, 231))
     assert boxes.shape == (2, 5, 4)
     assert torch.equal(boxes, boxes[:, :1].expand_as(boxes))
@@ -173,7 +173,7 @@ def test_shared_box_is_one_for_all_classes():
 @pytest.mark.parametrize("name", ["overfeat_fast", "overfeat_accurate"])
 def test_regressor_takes_the_features_of_a_trained_classifier(name):
     with torch.device("meta"):
-        classifier, boxes = zoo.create_model(name), zoo.create_model(f"{name}_boxes")
+        classifier, boxes = zoo.build_model(name), zoo.build_model(f"{name}_boxes")
     missing, unexpected = boxes.load_state_dict(classifier.state_dict(), strict=False, assign=True)
     assert {key.partition(".")[0] for key in missing} == {"regressor"}
     assert {key.partition(".")[0] for key in unexpected} == {"classifier"}
@@ -194,7 +194,7 @@ def test_initialisation_is_the_papers():
 
 
 def test_dropout_stands_behind_both_hidden_layers():
-    net = zoo.create_model("overfeat_32")
+    net = zoo.build_model("overfeat_32")
     net.classifier.dropout.p = 1.0
     x = torch.randn(3, 3, 16, 16)
     assert torch.equal(net(x), net.classifier.fc3.bias.expand(3, -1))  # trained: nothing passes
@@ -204,14 +204,14 @@ def test_dropout_stands_behind_both_hidden_layers():
 @pytest.mark.parametrize("head", ["classes", "boxes", "shared_box"])
 def test_every_parameter_gets_a_gradient(head):
     torch.manual_seed(0)
-    net = zoo.create_model("overfeat_32", head=head, num_classes=3)
+    net = zoo.build_model("overfeat_32", head=head, num_classes=3)
     net(torch.randn(4, 3, 32, 32)).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in net.parameters())
 
 
 def test_boxes_learn_a_batch_by_heart():
     torch.manual_seed(0)
-    net = zoo.create_model("overfeat_32", head="boxes", num_classes=2, dropout=0.0)
+    net = zoo.build_model("overfeat_32", head="boxes", num_classes=2, dropout=0.0)
     x, boxes = torch.randn(8, 3, 16, 16), torch.rand(8, 2, 4)
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
     for _ in range(100):
@@ -224,10 +224,10 @@ def test_boxes_learn_a_batch_by_heart():
 
 def test_narrow_copy_learns_a_batch_by_heart(assert_learns):
     torch.manual_seed(0)
-    assert_learns(zoo.create_model("overfeat_fast", num_classes=4, **NARROW), 3, 231)
+    assert_learns(zoo.build_model("overfeat_fast", num_classes=4, **NARROW), 3, 231)
 
 
 @pytest.mark.parametrize("head", ["classes", "boxes", "shared_box"])
 def test_small_variant_travels(head, assert_travels):
     torch.manual_seed(0)
-    assert_travels(zoo.create_model("overfeat_32", head=head), torch.randn(2, 3, 21, 24))
+    assert_travels(zoo.build_model("overfeat_32", head=head), torch.randn(2, 3, 21, 24))

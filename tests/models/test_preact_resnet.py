@@ -129,7 +129,7 @@ def test_the_papers_size_of_1001_layers_leaves_batch_norm_out():
 @pytest.mark.parametrize("name", ["preact_resnet18", "preact_resnet50", "preact_resnet50_v1_5"])
 def test_stages_have_the_sizes_of_resnet(name):
     with torch.device("meta"):
-        net = zoo.create_model(name, num_classes=2).eval()
+        net = zoo.build_model(name, num_classes=2).eval()
         expansion = 1 if name == "preact_resnet18" else 4
         x = net.maxpool(net.conv1(torch.zeros(1, 3, 224, 224)))
         assert x.shape == (1, 64, 56, 56)
@@ -152,7 +152,7 @@ def test_an_empty_branch_leaves_the_identity(block):
 def test_the_signal_of_a_deep_unit_is_the_sum_of_all_before_it():
     """Equation 4 unrolled: the last features of a stage are its first unit's input plus every branch."""
     torch.manual_seed(0)
-    net = zoo.create_model("preact_resnet20_cifar").eval()
+    net = zoo.build_model("preact_resnet20_cifar").eval()
     stage = net.stages[0]
     branches = []
     for unit in stage:
@@ -177,7 +177,7 @@ def test_a_projection_starts_behind_the_first_activation_and_option_a_before_it(
 
 def test_the_first_activation_comes_before_the_paths_split():
     """Appendix: right behind conv1, so that the first shortcut carries what is activated already."""
-    net = zoo.create_model("preact_resnet110_cifar", depths=(1, 1, 1)).eval()
+    net = zoo.build_model("preact_resnet110_cifar", depths=(1, 1, 1)).eval()
     first = net.stages[0][0]
     seen = []
     first.register_forward_pre_hook(lambda module, args: seen.append(args[0]))

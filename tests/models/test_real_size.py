@@ -67,7 +67,7 @@ connected layer alone has 113 million weights, with which a step takes seconds."
 
 def build(name, size, **arguments):
     torch.manual_seed(0)
-    return zoo.create_model(name, input_size=size, **arguments)
+    return zoo.build_model(name, input_size=size, **arguments)
 
 
 @pytest.mark.parametrize("name", BLOCK_TYPES)

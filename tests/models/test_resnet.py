@@ -73,9 +73,7 @@ def test_v1_5_has_the_same_parameters_and_more_operations(name):
     assert variant.params == card.params
     assert variant.departures and not card.departures
     with torch.device("meta"):
-        shapes = [
-            [tuple(p.shape) for p in zoo.create_model(n).state_dict().values()] for n in (card.name, variant.name)
-        ]
+        shapes = [[tuple(p.shape) for p in zoo.build_model(n).state_dict().values()] for n in (card.name, variant.name)]
     assert shapes[0] == shapes[1]
 
 
@@ -97,14 +95,14 @@ def test_bottleneck_cifar_counts_equal_the_arithmetic(depth):
     _, macs = arithmetic(blocks, (16, 32, 64), True, (3, 1), True, size=32, classes=10)
     assert f"{macs:,}" in card.departures[0]
     with torch.device("meta"):
-        net = zoo.create_model(card.name)
+        net = zoo.build_model(card.name)
     norms = sum(p.numel() for m in net.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters())
     assert depth == 164 or f"{params - norms:,}" in card.note
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_stages_have_the_sizes_of_table_1(name):
-    net = zoo.create_model(name, num_classes=2).eval()
+    net = zoo.build_model(name, num_classes=2).eval()
     expansion = 4 if name == "resnet50" else 1
     with torch.no_grad():
         x = net.maxpool(net.conv1(torch.zeros(1, 3, 224, 224)))
@@ -126,15 +124,15 @@ def test_option_a_takes_every_second_pixel_and_pads_channels_with_zeros():
 def test_plain_twin_is_the_residual_network_without_the_addition(name):
     """Same parameters in the same order, but for the projections; the shortcut is the only difference of a block."""
     with torch.device("meta"):
-        plain, residual = zoo.create_model(name), zoo.create_model(name.replace("plain", "resnet"))
+        plain, residual = zoo.build_model(name), zoo.build_model(name.replace("plain", "resnet"))
     weights = {k: v.shape for k, v in residual.state_dict().items() if ".shortcut." not in k}
     assert {k: v.shape for k, v in plain.state_dict().items()} == weights
 
 
 def test_plain_block_plus_its_input_is_the_residual_block():
     torch.manual_seed(0)
-    residual = zoo.create_model("resnet20_cifar").eval()
-    plain = zoo.create_model("plain20_cifar").eval()
+    residual = zoo.build_model("resnet20_cifar").eval()
+    plain = zoo.build_model("plain20_cifar").eval()
     plain.load_state_dict(residual.state_dict())
     ours, twin = residual.stages[0][0], plain.stages[0][0]
     x = torch.rand(2, 16, 8, 8)
@@ -149,7 +147,7 @@ def test_plain_block_plus_its_input_is_the_residual_block():
 
 def test_initialisation_is_he_et_al():
     """Section 3.4: a deep network keeps the scale of what passes through it."""
-    net = zoo.create_model("resnet18")
+    net = zoo.build_model("resnet18")
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             fan_in = module.weight[0].numel()

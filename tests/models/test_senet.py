@@ -125,7 +125,7 @@ def test_identity_is_not_rescaled():
 def test_stages_have_the_sizes_of_table_1(name):
     sizes = []
     with torch.device("meta"):
-        net = zoo.create_model(name)
+        net = zoo.build_model(name)
         for stage in (net.stem, *net.stages):
             stage.register_forward_hook(lambda module, args, out: sizes.append(tuple(out.shape[1:])))
         assert net(torch.zeros(1, 3, 224, 224)).shape == (1, 1000)
@@ -135,7 +135,7 @@ def test_stages_have_the_sizes_of_table_1(name):
 
 def test_senet154_is_that_of_the_appendix():
     with torch.device("meta"):
-        net = zoo.create_model("senet154")
+        net = zoo.build_model("senet154")
     layers = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
     weighted = [m for m in layers if m.kernel_size == (1, 1) or m.groups == 64]
     assert sum(m.groups == 64 for m in layers) == 50
@@ -146,7 +146,7 @@ def test_senet154_is_that_of_the_appendix():
 
 def test_initialisation_is_he_et_al():
     """Section 5.1."""
-    net = zoo.create_model("se_resnet18")
+    net = zoo.build_model("se_resnet18")
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             fan_in = module.weight[0].numel()
@@ -192,4 +192,4 @@ def test_logits_equal_timm(build, theirs, name, assert_same_logits):
 )
 def test_small_networks_learn_by_heart(name, arguments, assert_learns):
     torch.manual_seed(0)
-    assert_learns(zoo.create_model(name, num_classes=4, **arguments), channels=3, size=32, lr=3e-3)
+    assert_learns(zoo.build_model(name, num_classes=4, **arguments), channels=3, size=32, lr=3e-3)

@@ -64,7 +64,7 @@ def test_counts_of_the_notes():
 
 def test_parameters_of_every_row_are_those_printed_in_table_1():
     with torch.device("meta"):
-        net = zoo.create_model("squeezenet1_0")
+        net = zoo.build_model("squeezenet1_0")
     for name, printed in PRINTED.items():
         assert sum(p.numel() for p in net.get_submodule(name).parameters()) == printed
     assert [sum(p.numel() for p in fire.parameters()) for fire in net.fires] == PRINTED_FIRES
@@ -73,7 +73,7 @@ def test_parameters_of_every_row_are_those_printed_in_table_1():
 @pytest.mark.parametrize(("size", "sides"), [(227, (111, 55, 27, 13)), (224, (109, 54, 27, 13))])
 def test_maps_have_the_sizes_of_table_1(size, sides):
     with torch.device("meta"):
-        net, x = zoo.create_model("squeezenet1_0").eval(), torch.zeros(1, 3, size, size)
+        net, x = zoo.build_model("squeezenet1_0").eval(), torch.zeros(1, 3, size, size)
     seen = []
     for layer in (net.conv1, *net.fires):
         layer.register_forward_hook(lambda module, args, out: seen.append(tuple(out.shape[1:])))
@@ -86,7 +86,7 @@ def test_maps_have_the_sizes_of_table_1(size, sides):
 
 def test_simple_bypass_adds_the_input_where_channels_agree():
     """Section 6: around fire3, fire5, fire7 and fire9; the network has the weights of the one without."""
-    plain, bypassed = zoo.create_model("squeezenet1_0"), zoo.create_model("squeezenet1_0_simple_bypass")
+    plain, bypassed = zoo.build_model("squeezenet1_0"), zoo.build_model("squeezenet1_0_simple_bypass")
     bypassed.load_state_dict(plain.state_dict())
     assert [i for i, fire in enumerate(bypassed.fires, start=2) if fire.bypass is not None] == [3, 5, 7, 9]
     x = torch.rand(1, 128, 5, 5)
@@ -98,7 +98,7 @@ def test_simple_bypass_adds_the_input_where_channels_agree():
 
 def test_complex_bypass_is_a_1x1_convolution_where_they_do_not():
     with torch.device("meta"):
-        net = zoo.create_model("squeezenet1_0_complex_bypass")
+        net = zoo.build_model("squeezenet1_0_complex_bypass")
     shapes = {i: f.bypass.weight.shape for i, f in enumerate(net.fires, start=2) if list(f.bypass.parameters())}
     assert shapes == {2: (128, 96, 1, 1), 4: (256, 128, 1, 1), 6: (384, 256, 1, 1), 8: (512, 384, 1, 1)}
 
@@ -128,7 +128,7 @@ def test_logits_equal_torchvision(name, assert_same_logits):
 @pytest.mark.parametrize("arguments", [{}, {"bypass": "simple"}, {"bypass": "complex"}], ids=str)
 def test_learns_one_batch_by_heart(arguments, assert_learns):
     torch.manual_seed(0)
-    net = zoo.create_model("squeezenet_32", num_classes=4, dropout=0.0, **arguments)
+    net = zoo.build_model("squeezenet_32", num_classes=4, dropout=0.0, **arguments)
     assert_learns(net, channels=3, size=16, lr=3e-3)
 
 
@@ -142,10 +142,10 @@ def test_the_papers_network_learns_one_batch_by_heart(assert_learns):
 @torch.no_grad()
 def test_relu_of_conv10_is_the_authors():
     torch.manual_seed(0)
-    net = zoo.create_model("squeezenet_32").eval()
+    net = zoo.build_model("squeezenet_32").eval()
     x = torch.randn(4, 3, 16, 16)
     assert (net(x) < 0).any()
-    rectified = zoo.create_model("squeezenet_32", relu_conv10=True).eval()
+    rectified = zoo.build_model("squeezenet_32", relu_conv10=True).eval()
     rectified.load_state_dict(net.state_dict())
     torch.testing.assert_close(rectified(x), torch.relu(net.conv10(net.forward_features(x))).mean(dim=(2, 3)))
 
@@ -153,4 +153,4 @@ def test_relu_of_conv10_is_the_authors():
 @pytest.mark.parametrize("bypass", ["none", "simple", "complex"])
 def test_travels(bypass, assert_travels):
     torch.manual_seed(0)
-    assert_travels(zoo.create_model("squeezenet_32", bypass=bypass), torch.randn(2, 3, 16, 16))
+    assert_travels(zoo.build_model("squeezenet_32", bypass=bypass), torch.randn(2, 3, 16, 16))

@@ -51,7 +51,7 @@ def test_counts_of_the_small_network_equal_the_arithmetic():
 def test_stages_have_the_sizes_of_table_7(name):
     width = zoo.card(name).build.keywords["dim"]
     with torch.device("meta"):
-        net = zoo.create_model(name)
+        net = zoo.build_model(name)
         x = net.patch_norm(net.patches(torch.zeros(2, 3, 224, 224)).permute(0, 2, 3, 1))
         for stage, side in zip(net.stages, (56, 28, 14, 7), strict=True):
             x = stage(x)
@@ -64,7 +64,7 @@ def test_stages_have_the_sizes_of_table_7(name):
 
 def test_every_second_block_shifts_its_windows_by_half_but_not_where_one_covers_the_map():
     with torch.device("meta"):
-        net = zoo.create_model("swin_tiny_patch4_window7_224")
+        net = zoo.build_model("swin_tiny_patch4_window7_224")
     shifts = [[block.shift for block in stage if isinstance(block, Block)] for stage in net.stages]
     assert shifts == [[0, 3], [0, 3], [0, 3] * 3, [0, 0]]
 
@@ -102,12 +102,12 @@ def norm_first(named):
 def test_logits_equal_timm():
     torch.manual_seed(0)
     name = "swin_tiny_patch4_window7_224"
-    assert_same(timm.create_model(name), zoo.create_model(name), 224)
+    assert_same(timm.create_model(name), zoo.build_model(name), 224)
 
 
 def test_logits_equal_torchvision():
     torch.manual_seed(0)
-    assert_same(torchvision.models.swin_t(), zoo.create_model("swin_tiny_patch4_window7_224"), 224, norm_first)
+    assert_same(torchvision.models.swin_t(), zoo.build_model("swin_tiny_patch4_window7_224"), 224, norm_first)
 
 
 def test_padded_windows_equal_torchvision():
@@ -123,14 +123,14 @@ def test_windows_smaller_than_the_table_equal_timm():
     """At 64 px the maps have 16, 8, 4 and 2 tokens a side; a window of 8 shrinks to the last two."""
     torch.manual_seed(0)
     theirs = timm.create_model("swin_tiny_patch4_window7_224", img_size=64, window_size=8, num_classes=10)
-    ours = zoo.create_model("swin_tiny_patch4_window7_224", input_size=64, window_size=8, num_classes=10)
+    ours = zoo.build_model("swin_tiny_patch4_window7_224", input_size=64, window_size=8, num_classes=10)
     assert_same(theirs, ours, 64)
 
 
 @pytest.mark.parametrize("name", NAMES[1:])
 def test_the_larger_ones_have_the_tensors_of_timm(name):
     with torch.device("meta"):
-        theirs, ours = timm.create_model(name), zoo.create_model(name)
+        theirs, ours = timm.create_model(name), zoo.build_model(name)
     assert [p.shape for p in theirs.parameters()] == [p.shape for p in ours.parameters()]
 
 
@@ -196,6 +196,6 @@ def test_merging_takes_four_neighbours():
 
 def test_drop_path_grows_linearly_over_the_blocks():
     with torch.device("meta"):
-        net = zoo.create_model("swin_tiny_patch4_window7_224", drop_path=0.22)
+        net = zoo.build_model("swin_tiny_patch4_window7_224", drop_path=0.22)
     rates = [module.rate for module in net.modules() if isinstance(module, DropPath)]
     assert rates == pytest.approx([0.02 * i for i in range(12)])

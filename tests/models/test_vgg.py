@@ -47,13 +47,13 @@ def test_first_fully_connected_layer_is_cut_to_the_image(size):
 @pytest.mark.parametrize("name", STAGES)
 def test_depth_in_the_name_is_the_number_of_layers_with_weights(name):
     with torch.device("meta"):
-        net = zoo.create_model(name)
+        net = zoo.build_model(name)
     assert sum(isinstance(module, nn.Conv2d | nn.Linear) for module in net.modules()) == int(name[3:])
 
 
 def test_stages_halve_the_image():
     with torch.device("meta"):
-        net = zoo.create_model("vgg16")
+        net = zoo.build_model("vgg16")
         shapes = [
             tuple(net.features[: i + 1](torch.zeros(1, 3, 224, 224)).shape)
             for i, layer in enumerate(net.features)
@@ -64,7 +64,7 @@ def test_stages_halve_the_image():
 
 def test_three_3x3_see_what_one_7x7_sees_with_fewer_weights():
     """Section 2.3: a pixel of the output of vgg16's third stage before pooling depends on 7x7 of its input."""
-    net = zoo.create_model("vgg16", widths=((4,), (4, 4, 4)), hidden=(), num_classes=2, input_size=64).eval()
+    net = zoo.build_model("vgg16", widths=((4,), (4, 4, 4)), hidden=(), num_classes=2, input_size=64).eval()
     x = torch.randn(1, 4, 15, 15, requires_grad=True)
     stage = net.features[3:9]  # three convolutions with their ReLUs
     for layer in stage:
@@ -85,7 +85,7 @@ def test_logits_equal_torchvision(name, assert_same_logits):
 
 def test_small_variant_takes_16_px_and_larger():
     for size in (16, 32, 48):
-        net = zoo.create_model("vgg_32", in_chans=1, input_size=size).eval()
+        net = zoo.build_model("vgg_32", in_chans=1, input_size=size).eval()
         assert net(torch.zeros(2, 1, size, size)).shape == (2, 10)
 
 

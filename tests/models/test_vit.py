@@ -70,7 +70,7 @@ def test_logits_equal_timm_at_384_px(assert_same_logits):
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_384", "vit_small_patch16_384", "vit_large_patch16_384"])
 def test_others_at_384_px_have_the_tensors_of_timm(name):
     with torch.device("meta"):
-        theirs, ours = timm.create_model(name), zoo.create_model(name)
+        theirs, ours = timm.create_model(name), zoo.build_model(name)
         shapes = [[p.squeeze().shape for p in net.parameters()] for net in (theirs, ours)]
         assert shapes[0] == shapes[1]
         assert ours(torch.zeros(2, 3, 384, 384)).shape == (2, 1000)
@@ -104,7 +104,7 @@ def test_attention_is_softmax_of_scaled_products():
 def test_only_the_positions_tell_where_a_patch_is():
     """Without them the class token's answer does not depend on the order of the patches."""
     torch.manual_seed(0)
-    net = zoo.create_model("vit_32", input_size=16).eval()
+    net = zoo.build_model("vit_32", input_size=16).eval()
     torch.nn.init.normal_(net.head.weight)
     x = torch.randn(1, 3, 16, 16)
     shuffled = x.unflatten(3, (4, 4))[:, :, :, [2, 0, 3, 1]].flatten(3)  # columns of patches change places
@@ -114,13 +114,13 @@ def test_only_the_positions_tell_where_a_patch_is():
 
 
 def test_features_are_tokens():
-    net = zoo.create_model("vit_32").eval()
+    net = zoo.build_model("vit_32").eval()
     assert net.forward_features(torch.zeros(2, 3, 32, 32)).shape == (2, 1 + 64, 64)
 
 
 def test_drop_path_grows_linearly_over_the_blocks():
     with torch.device("meta"):
-        net = zoo.create_model("vit_tiny_patch16_224", drop_path=0.22)
+        net = zoo.build_model("vit_tiny_patch16_224", drop_path=0.22)
     rates = [module.rate for module in net.modules() if isinstance(module, DropPath)]
     assert rates == pytest.approx([0.02 * i for i in range(12)])
 
@@ -136,7 +136,7 @@ def test_drop_path_drops_whole_images_and_keeps_the_mean():
 
 
 def test_dropout_makes_training_random_and_evaluation_not():
-    net = zoo.create_model("vit_32", dropout=0.5)
+    net = zoo.build_model("vit_32", dropout=0.5)
     torch.nn.init.normal_(net.head.weight)
     x = torch.randn(2, 3, 32, 32)
     assert not torch.equal(net(x), net(x))

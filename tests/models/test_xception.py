@@ -55,7 +55,7 @@ def test_network_is_that_of_figure_5():
     """36 convolutional layers in 14 modules, all but the first and the last with residual connections (section 3)."""
     sizes = []
     with torch.device("meta"):
-        net = zoo.create_model("xception")
+        net = zoo.build_model("xception")
         for layer in (net.conv1, net.conv2, *net.entry, *net.middle, net.exit, net.conv3, net.conv4):
             layer.register_forward_hook(lambda module, args, out: sizes.append(tuple(out.shape[1:])))
         assert net(torch.zeros(1, 3, 299, 299)).shape == (1, 1000)

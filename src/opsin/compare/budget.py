@@ -63,7 +63,7 @@ class SpeedProbe:
 def measure_speed(probe: SpeedProbe, report: Callable[[Any], None]) -> Speed:
     """Times a few training steps (about a second, one step not counted) and one evaluation, on made-up images."""
     device = choose_device(probe.device)
-    net = place(zoo.create_model(probe.model, **probe.arguments), device)
+    net = place(zoo.build_model(probe.model, **probe.arguments), device)
     optimizer = make_optimizer(net, probe.recipe)
     task = Classify(probe.recipe.label_smoothing, probe.recipe.aux_weight)
     batch = probe.batch_size

@@ -58,7 +58,7 @@ def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     data = Data(np.load(job.images, mmap_mode="c"), labels, train_part, val, job.preprocess)
     device = choose_device(job.device)
     torch.manual_seed(step_seed(job.seed, 0, INIT))
-    net = zoo.create_model(job.model, **job.arguments)
+    net = zoo.build_model(job.model, **job.arguments)
     facts |= {"device": str(device), "threads": torch.get_num_threads()}
     task = Classify(job.recipe.label_smoothing, job.recipe.aux_weight)
     checkpoints = Checkpoints(record.checkpoints) if job.final else None

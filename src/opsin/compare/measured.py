@@ -34,7 +34,7 @@ def measure(
     found = {}
     for model, built in arguments.items():
         torch.manual_seed(0)
-        net = zoo.create_model(model, **built)
+        net = zoo.build_model(model, **built)
         found[model] = latency(net, built["in_chans"], built["input_size"], where, threads=THREADS)
         watch.advance(1)
     facts["busy"] = any(entry.busy for entry in found.values())
@@ -45,5 +45,5 @@ def measure(
 def memory_mb(model: str, arguments: dict[str, Any], batch_size: int) -> float:
     """What one training step holds at its peak, in MiB (see `training_memory`)."""
     with torch.device("meta"):
-        net = zoo.create_model(model, **arguments)
+        net = zoo.build_model(model, **arguments)
     return training_memory(net, arguments["in_chans"], arguments["input_size"], batch_size) / 2**20

@@ -160,9 +160,9 @@ def count(net: nn.Module, channels: int, size: int | tuple[int, int]) -> Count:
 
 
 def count_model(name: str, *, input_size: int | None = None, in_chans: int | None = None, **arguments: Any) -> Count:
-    """Counts a network of the zoo, built by `create_model` on the `meta` device: no memory, hardly any time."""
+    """Counts a network of the zoo, built by `build_model` on the `meta` device: no memory, hardly any time."""
     inputs = zoo.card(name).inputs
     size = inputs.size if input_size is None else input_size
     with torch.device("meta"):
-        net = zoo.create_model(name, input_size=size, in_chans=in_chans, **arguments)
+        net = zoo.build_model(name, input_size=size, in_chans=in_chans, **arguments)
     return count(net, inputs.channels if in_chans is None else in_chans, size)

@@ -26,8 +26,10 @@ class Preprocess:
 
     The image is turned upright by its EXIF mark and made grey (1 channel) or RGB (3). `fit` makes it square: "crop"
     takes the largest square at its centre (the short side becomes `size`), "pad" keeps all of it and fills up with
-    black. Then it is resized with `interpolation`, anti-aliased where it shrinks; a smaller image is enlarged. Last,
-    each channel (0 .. 1) has `mean` taken off and is divided by `std`. No other code resizes an input.
+    black. Then it is resized with `interpolation`, anti-aliased where it shrinks; a smaller image is enlarged. With
+    `resize` a crop is smaller: the short side becomes `resize` px, and the central `size` px of that are taken, as
+    public weights were evaluated (256 and 224, say). Last, each channel (0 .. 1) has `mean` taken off and is divided by
+    `std`. No other code resizes an input.
     """
 
     size: int
@@ -36,6 +38,7 @@ class Preprocess:
     interpolation: Interpolation = "bicubic"
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    resize: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(self.mean) or (0.0,) * self.channels)
@@ -46,6 +49,8 @@ class Preprocess:
             )
         if not len(self.mean) == len(self.std) == self.channels or min(self.std) <= 0:
             raise OpsinError(f"preprocessing needs {self.channels} mean(s) and std(s), and no std of 0")
+        if self.resize is not None and (self.resize < self.size or self.fit != "crop"):
+            raise OpsinError(f"preprocessing cannot crop {self.size} px from {self.resize} (fit {self.fit!r})")
         for kind, name, known in (("fit", self.fit, Fit), ("interpolation", self.interpolation, Interpolation)):
             if name not in get_args(known):
                 raise unknown(kind, name, get_args(known))
@@ -55,7 +60,7 @@ class Preprocess:
         image, mode = plain(image), "L" if self.channels == 1 else "RGB"
         if image.mode != mode:
             image = image.convert(mode)
-        if image.size != (self.size, self.size):
+        if image.size != (self.size, self.size) or self.resize:
             image = self._square(image)
         values = np.asarray(image).reshape(self.size, self.size, self.channels)
         return np.ascontiguousarray(values.transpose(2, 0, 1))
@@ -89,16 +94,22 @@ class Preprocess:
         ]
         return replace(self, mean=tuple(mean), std=tuple(std))
 
+    def at(self, size: int) -> "Preprocess":
+        """The same for inputs of another size, with as much of the image in the crop."""
+        resize = None if self.resize is None else max(size, round(self.resize * size / self.size))
+        return replace(self, size=size, resize=resize)
+
     def enlargement(self, sizes: Sequence[tuple[int, int, int]]) -> str | None:
         """In words, which images this enlarges, for (height, width, how many) of each native size; None for none."""
-        small = [(self._side(h, w), count) for h, w, count in sizes if self._side(h, w) < self.size]
+        least = self.resize or self.size
+        small = [(self._side(h, w), count) for h, w, count in sizes if self._side(h, w) < least]
         if not small:
             return None
         low, high = min(side for side, _ in small), max(side for side, _ in small)
         px = f"{low} px" if low == high else f"{low} to {high} px"
         n_small, n = sum(count for _, count in small), sum(count for *_, count in sizes)
         which = "images are" if n_small == n else f"{n_small:,} of {n:,} images are"
-        return f"{which} {px} and were enlarged to {self.size} px"
+        return f"{which} {px} and were enlarged to {least} px"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` gives an equal object back."""
@@ -111,7 +122,7 @@ class Preprocess:
         for name in values:
             if name not in known:
                 raise unknown("key of a preprocessing", name, known)
-        missing = [name for name in known if name not in values]
+        missing = [name for name in known if name not in values and name != "resize"]
         if missing:
             raise OpsinError(f"a preprocessing lacks {', '.join(missing)}")
         return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
@@ -119,6 +130,8 @@ class Preprocess:
     def __str__(self) -> str:
         colour = "grey" if self.channels == 1 else "RGB"
         square = "centre square" if self.fit == "crop" else "padded to a square"
+        if self.resize:
+            square = f"centre square of {self.resize} px"
         return f"{colour}, {square}, {self.size} x {self.size} px, {self.interpolation}"
 
     def _side(self, height: int, width: int) -> int:
@@ -127,6 +140,13 @@ class Preprocess:
     def _square(self, image: Image.Image) -> Image.Image:
         resample = Image.Resampling[self.interpolation.upper()]
         width, height = image.size
+        if self.resize:
+            short = min(width, height)
+            across, down = int(self.resize * width / short), int(self.resize * height / short)
+            left, top = round((across - self.size) / 2), round((down - self.size) / 2)
+            x, y = width / across, height / down  # px of the image for one after resizing
+            box = (left * x, top * y, (left + self.size) * x, (top + self.size) * y)
+            return image.resize((self.size, self.size), resample, box=box)
         if self.fit == "crop":
             side = min(width, height)
             left, top = (width - side) / 2, (height - side) / 2

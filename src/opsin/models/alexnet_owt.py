@@ -13,15 +13,18 @@ from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import PIXEL_DEVIATION, LocalResponseNorm
+from opsin.models.network import Network
 
 
-class AlexNetOWT(nn.Module):
+class AlexNetOWT(Network):
     """The single tower of section 5. N C S S -> N num_classes, S = `input_size`.
 
     `widths` gives the maps of conv1 to conv5, `hidden` the units of fc6 and fc7. The ImageNet stem is an 11x11
     convolution of stride 4, the small one a 5x5 convolution of stride 1 that keeps the image's size. `response_norm`
     normalises the maps of conv1 and conv2, as in the network of 2012.
     """
+
+    last_layer = "fc8"
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import ConvBNReLU
+from opsin.models.network import Network
 
 Row = tuple[int, int, int, int, int, Literal["avg", "max"], int]
 
@@ -66,7 +67,7 @@ class Inception(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], dim=1)
 
 
-class BNInception(nn.Module):
+class BNInception(Network):
     """The network of figure 5. N C H W -> N num_classes.
 
     `stages` gives the modules that work at 28, 14 and 7 pixels (of an image of 224 px); `stem` the widths of the

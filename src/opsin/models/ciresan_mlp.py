@@ -10,10 +10,13 @@ from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import ScaledTanh
+from opsin.models.network import Network
 
 
-class MLP(nn.Module):
+class MLP(Network):
     """The networks of table 1. N C S S -> N num_classes, S = `input_size`; `hidden` gives the units of each layer."""
+
+    last_layer = "output"
 
     def __init__(self, hidden: tuple[int, ...], *, input_size: int = 29, num_classes: int = 10, in_chans: int = 1):
         super().__init__()

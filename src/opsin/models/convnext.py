@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import DropPath
+from opsin.models.network import Network
 
 
 class LayerNorm2d(nn.LayerNorm):
@@ -44,12 +45,14 @@ class Block(nn.Module):
         return x + self.drop_path(out)
 
 
-class ConvNeXt(nn.Module):
+class ConvNeXt(Network):
     """The networks of section 3. N C H W -> N num_classes.
 
     `depths` and `widths` are B and C of the paper: blocks and channels of each stage. `patch_size` is the stride of
     the stem; each later stage halves the image. `drop_path` is the rate of the last block; it grows linearly from 0.
     """
+
+    last_layer = "head"
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
+from opsin.models.network import Network
 
 # Columns: depth of the network, layers of its four dense blocks. All rows of the table, with sides at 224 px:
 #   convolution 7x7, stride 2        112
@@ -73,13 +74,15 @@ class Transition(nn.Module):
         return self.pool(self.dropout(self.conv(F.relu(self.bn(x)))))
 
 
-class DenseNet(nn.Module):
+class DenseNet(Network):
     """The networks of tables 1 (ImageNet) and 2 (CIFAR, SVHN). N C H W -> N num_classes.
 
     `depths` gives the layers of each dense block. A transition between blocks leaves `compression` of the maps (theta
     of section 3). The ImageNet stem, a 7x7 convolution and a max pooling, divides the image by four; the CIFAR stem is
     one 3x3 convolution. Either has 2k maps, but 16 in a CIFAR network without bottlenecks.
     """
+
+    last_layer = "classifier"
 
     def __init__(
         self,

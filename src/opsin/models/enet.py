@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
+from opsin.models.network import Network
 
 Kind = Literal["regular", "asymmetric"] | int
 
@@ -118,7 +119,7 @@ class Upsampling(nn.Module):
         return F.relu(self.branch(x) + F.max_unpool2d(self.project(x), places, [2, 2]))
 
 
-class ENet(nn.Module):
+class ENet(Network):
     """The network of table 1. N C H W -> N num_classes H W; its encoder alone: N num_classes.
 
     `widths` are the channels of the initial block and of sections 1 and 2; `depth` bottlenecks follow the first of
@@ -158,8 +159,10 @@ class ENet(nn.Module):
             self.up5 = Upsampling(second, first)
             self.section5 = Bottleneck(first, "regular", relu)
             self.fullconv = nn.ConvTranspose2d(first, num_classes, stem_stride, stem_stride)
+            self.last_layer = "fullconv"
         else:
             self.classifier = nn.Conv2d(third, num_classes, 1)
+            self.last_layer = "classifier"
 
         # the paper names no initialisation; this is what its authors' code inherits from Torch7
         for module in self.modules():

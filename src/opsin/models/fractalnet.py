@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
+from opsin.models.network import Network
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -98,7 +99,7 @@ class Fractal(nn.Module):
         return [self.conv] if number == 1 else [*self.first.path(number - 1), *self.second.path(number - 1)]
 
 
-class FractalNet(nn.Module):
+class FractalNet(Network):
     """B fractals with poolings between them (figure 1, right). N C H W -> N num_classes.
 
     `widths` gives the channels of each of the B blocks, `dropouts` their rates. The CIFAR network begins with the

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import ConvBNReLU, LocalResponseNorm
+from opsin.models.network import Network
 
 Row = tuple[int, int, int, int, int, int]
 Stages = tuple[tuple[Row, ...], tuple[Row, ...], tuple[Row, ...]]
@@ -88,7 +89,7 @@ class AuxiliaryClassifier(nn.Module):
         return self.fc2(self.dropout(F.relu(self.fc1(x))))
 
 
-class GoogLeNet(nn.Module):
+class GoogLeNet(Network):
     """The network of table 1. N C H W -> N num_classes; in training (logits, those of aux1, those of aux2).
 
     `stages` gives the modules of stages 3, 4 and 5, `stem` the widths of the convolutions before them: three are the

@@ -22,6 +22,7 @@ from opsin.models.layers import (
     scaled,
     truncated_he_,
 )
+from opsin.models.network import Network
 
 Branches = tuple[tuple[tuple[int, int | tuple[int, int]], ...], ...]
 
@@ -133,7 +134,7 @@ class ResidualInception(nn.Module):
         return F.relu(x) if self.relu else x
 
 
-class InceptionResNet(nn.Module):
+class InceptionResNet(Network):
     """The networks of figure 15, whose output sizes stand beside the parts (v1; v2). N C H W -> N num_classes.
 
     `modules` are the branches of the modules and reductions, `depths` and `scales` the numbers of modules A, B, C and

@@ -25,6 +25,7 @@ from opsin.models.layers import (
     scaled,
     truncated_he_,
 )
+from opsin.models.network import Network
 
 
 def pool_branch(in_channels: int, channels: int, width: float) -> nn.Sequential:
@@ -147,7 +148,7 @@ class AuxiliaryHead(nn.Module):
 # softmax, classifier      1 x 1 x 1000     (in the loss)
 
 
-class InceptionV3(nn.Module):
+class InceptionV3(Network):
     """The network of table 1. N C H W -> N num_classes; in training (logits, auxiliary logits).
 
     `pool_widths` has a number for each module of figure 5: the channels behind its pooling. `inner_widths` has one for

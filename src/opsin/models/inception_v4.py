@@ -20,6 +20,7 @@ from opsin.models.layers import (
     scaled,
     truncated_he_,
 )
+from opsin.models.network import Network
 
 
 def pool_branch(in_channels: int, channels: int, width: float) -> nn.Sequential:
@@ -78,7 +79,7 @@ class InceptionC(nn.Module):
         return torch.cat([branch(x) for branch in branches], dim=1)
 
 
-class InceptionV4(nn.Module):
+class InceptionV4(Network):
     """The network of figure 9, whose output sizes stand beside its parts. N C H W -> N num_classes.
 
     `depths` gives the modules A, B and C; `width` multiplies all channels. The small stem is for images of

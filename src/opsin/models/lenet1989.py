@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import ScaledTanh, TableConv2d, lecun_uniform_
+from opsin.models.network import Network
 
 H2_TABLE = (
     *[(0, 1, 2, 3, 4, 5, 6, 7)] * 4,
@@ -19,12 +20,14 @@ H2_TABLE = (
 """The maps of H1 that each map of H2 sees."""
 
 
-class LeNet1989(nn.Module):
+class LeNet1989(Network):
     """Figure 3 of the paper. N C S S -> N num_classes, S = `input_size`.
 
     Each unit of H1 and H2 has a bias of its own, so a network is built for one size. What lies outside the image, and
     outside the maps of H1, is `padding_value`.
     """
+
+    last_layer = "output"
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import ScaledTanh, TableConv2d, lecun_uniform_
+from opsin.models.network import Network
 
 C3_TABLE = (
     *[(0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)],
@@ -78,8 +79,10 @@ class RBF(nn.Module):
         return 2 * F.linear(x, self.codes) - length
 
 
-class LeNet5(nn.Module):
+class LeNet5(Network):
     """Figure 2 of the paper, its layers by their names there. N C S S -> N num_classes, S = `input_size`."""
+
+    last_layer = "output"
 
     def __init__(self, *, input_size: int = 32, num_classes: int = 10, in_chans: int = 1):
         super().__init__()

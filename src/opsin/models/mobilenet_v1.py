@@ -10,6 +10,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
+from opsin.models.network import Network
 
 Settings = tuple[tuple[int, int], ...]
 
@@ -53,7 +54,7 @@ class DepthwiseSeparable(nn.Module):
         return self.pointwise(self.depthwise(x))
 
 
-class MobileNetV1(nn.Module):
+class MobileNetV1(Network):
     """The network of table 1. N C H W -> N num_classes.
 
     `width` multiplies the channels of every layer (section 3.3); the resolution multiplier of section 3.4 is the size

@@ -10,6 +10,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
+from opsin.models.network import Network
 
 Settings = tuple[tuple[int, int, int, int], ...]
 
@@ -60,12 +61,14 @@ class InvertedResidual(nn.Module):
         return x + out if self.shortcut else out
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Network):
     """The network of table 2. N C H W -> N num_classes.
 
     `width` multiplies all channels; the `last` convolution is widened by one above 1, but never narrowed (section
     4). `settings` are the rows (t, c, n, s) of the blocks.
     """
+
+    last_layer = "classifier"
 
     def __init__(
         self,

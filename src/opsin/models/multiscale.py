@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import TableConv2d
+from opsin.models.network import Network
 
 RGB_TO_YUV = ((0.299, 0.587, 0.114), (-0.147, -0.289, 0.436), (0.615, -0.515, -0.100))
 
@@ -75,12 +76,14 @@ class Stage(nn.Module):
         return F.avg_pool2d(self.norm(torch.tanh(self.conv(x)).abs()), 2)
 
 
-class MultiScaleConvNet(nn.Module):
+class MultiScaleConvNet(Network):
     """Figure 2 of the paper. N C S S -> N num_classes, S = `input_size`; three channels are taken as RGB.
 
     `widths` gives the maps of the two stages, `connected` the maps of stage 1 that each map of stage 2 sees, `hidden`
     the units of a classifier of two layers (one layer without).
     """
+
+    last_layer = "classifier"
 
     def __init__(
         self,

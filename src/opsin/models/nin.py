@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
+from opsin.models.network import Network
 
 Pool = Literal["max", "average"]
 
@@ -40,7 +41,7 @@ class MLPConv(nn.Module):
         return x if self.linear_end else F.relu(x)
 
 
-class NiN(nn.Module):
+class NiN(Network):
     """The network of figure 2. N C H W -> N num_classes.
 
     `widths` and `kernels` give the mlpconv layers; the last one ends with a map for each class beyond its `widths`. A
@@ -71,6 +72,7 @@ class NiN(nn.Module):
             for pool in pools
         )
         self.dropouts = nn.ModuleList(map(nn.Dropout, dropouts))
+        self.last_layer = f"blocks.{len(widths) - 1}.perceptron.{len(widths[-1]) - 2}"
         weights = [parameter for parameter in self.parameters() if parameter.ndim == 4]
         by_hand = sum(deviations, ()) if deviations else [(2 / weight[0].numel()) ** 0.5 for weight in weights]
         for weight, deviation in zip(weights, by_hand, strict=True):

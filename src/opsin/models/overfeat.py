@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
+from opsin.models.network import Network
 
 Layers = tuple[tuple[int, int, int, int, int], ...]
 
@@ -58,7 +59,7 @@ class SlidingHead(nn.Module):
         return self.fc3(x)
 
 
-class OverFeat(nn.Module):
+class OverFeat(Network):
     """Tables 1 and 3 of the paper. N C H W -> logits N num_classes, or boxes N num_classes 4.
 
     `layers` gives the convolutions, `window` the side of the maps that the first fully connected layer sees at a time,
@@ -92,8 +93,10 @@ class OverFeat(nn.Module):
         connected = SlidingHead(channels, window, hidden, outputs, dropout)
         if head == "classes":
             self.classifier = connected
+            self.last_layer = "classifier.fc3"
         else:
             self.regressor = connected
+            self.last_layer = "regressor.fc3"
         # back from the output to the image: px of the image that makes one window, and from a window to the next
         self.seen, self.step = window, 1
         for _, kernel, stride, pool, padding in reversed(layers):

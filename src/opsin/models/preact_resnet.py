@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import PadShortcut
+from opsin.models.network import Network
 
 Shortcut = Literal["A", "B"]
 FirstActivation = Literal["conv1", "unit", "both"]
@@ -87,7 +88,7 @@ class Bottleneck(nn.Module):
         return out + self.shortcut(active if self.projects else x)
 
 
-class PreActResNet(nn.Module):
+class PreActResNet(Network):
     """The networks of tables 3 to 5: stems and stages of the ResNet paper, with new units. N C H W -> N num_classes.
 
     `depths` and `widths` give units and channels of each stage; every stage but the first halves the image. The

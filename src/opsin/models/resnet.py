@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import PadShortcut
+from opsin.models.network import Network
 
 Shortcut = Literal["A", "B", "none"]
 
@@ -72,7 +73,7 @@ class Bottleneck(nn.Module):
         return F.relu(out if self.shortcut is None else out + self.shortcut(x))
 
 
-class ResNet(nn.Module):
+class ResNet(Network):
     """The networks of table 1 (ImageNet) and of section 4.2 (CIFAR). N C H W -> N num_classes.
 
     `depths` and `widths` give blocks and channels of each stage; every stage but the first halves the image. The

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
+from opsin.models.network import Network
 
 
 class SqueezeExcite(nn.Module):
@@ -114,7 +115,7 @@ def make_stem(kind: Literal["7x7", "three_3x3", "cifar"], in_chans: int, channel
     return nn.Sequential(*layers, nn.MaxPool2d(3, stride=2, padding=1))  # N C H/4 W/4
 
 
-class SENet(nn.Module):
+class SENet(Network):
     """The networks of table 1, of the appendix, and for small images. N C H W -> N num_classes.
 
     `depths` and `widths` give blocks and channels of each stage; every stage but the first halves the image.

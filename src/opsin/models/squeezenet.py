@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
+from opsin.models.network import Network
 
 Bypass = Literal["none", "simple", "complex"]
 
@@ -57,7 +58,7 @@ class Fire(nn.Module):
         return out if self.bypass is None else out + self.bypass(x)
 
 
-class SqueezeNet(nn.Module):
+class SqueezeNet(Network):
     """The network of table 1 and figure 2. N C H W -> N num_classes.
 
     `stem` gives channels, side, stride and padding of the filters of conv1 (the authors' files have no padding, which
@@ -66,6 +67,8 @@ class SqueezeNet(nn.Module):
     in Caffe (ceil_mode). A ReLU behind conv10 is in the authors' files, not in the paper's text: no logit is negative,
     and no gradient reaches a class at zero everywhere.
     """
+
+    last_layer = "conv10"
 
     def __init__(
         self,

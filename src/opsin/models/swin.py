@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import DropPath
+from opsin.models.network import Network
 
 
 def relative_positions(window: int) -> Tensor:
@@ -136,13 +137,15 @@ class PatchMerging(nn.Module):
 #   stage 2   28    2x2 tokens, norm     192 (6)     256 (8)     384 (12)                   2    2
 #   stage 3   14    2x2 tokens, norm     384 (12)    512 (16)    768 (24)                   6   18
 #   stage 4    7    2x2 tokens, norm     768 (24)   1024 (32)   1536 (48)                   2    2
-class Swin(nn.Module):
+class Swin(Network):
     """The networks of section 3.3 and table 7. N C input_size input_size -> N num_classes.
 
     `dim` is the paper's C, the width of the first stage, which each later one doubles; `depths` are the layers of each
     stage, `window_size` is M and `head_dim` d: a stage has its width / d heads. `drop_path` is the rate of the last
     block; it grows linearly from 0. `deviation` is the standard deviation of initial weights.
     """
+
+    last_layer = "head"
 
     def __init__(
         self,

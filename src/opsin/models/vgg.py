@@ -10,9 +10,10 @@ from functools import partial
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
+from opsin.models.network import Network
 
 
-class VGG(nn.Module):
+class VGG(Network):
     """A column of table 1. N C input_size input_size -> N num_classes.
 
     `widths` gives the channels of each convolution, a tuple for each stage; a 2x2 max pooling follows every stage.
@@ -49,6 +50,7 @@ class VGG(nn.Module):
             layers += [nn.Linear(fan_in, width), nn.ReLU(), nn.Dropout(dropout)]
             fan_in = width
         self.classifier = nn.Sequential(*layers, nn.Linear(fan_in, num_classes))
+        self.last_layer = f"classifier.{len(layers)}"
 
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
 from opsin.models.layers import DropPath
+from opsin.models.network import Network
 
 
 class Attention(nn.Module):
@@ -51,13 +52,15 @@ class Block(nn.Module):
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
-class ViT(nn.Module):
+class ViT(Network):
     """The networks of table 1. N C input_size input_size -> N num_classes.
 
     `dim`, `depth` and `heads` are the table's hidden size, layers and heads; the MLP size is four times `dim`.
     `drop_path` is the rate of the last block; it grows linearly from 0 in the first. `position_deviation` is the
     standard deviation of the initial position embeddings.
     """
+
+    last_layer = "head"
 
     def __init__(
         self,

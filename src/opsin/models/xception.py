@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from opsin.cards import Card, Inputs, Paper, Published
+from opsin.models.network import Network
 
 
 class SeparableConv(nn.Module):
@@ -59,7 +60,7 @@ class Module(nn.Module):
         return self.pool(out) + self.shortcut(x)
 
 
-class Xception(nn.Module):
+class Xception(Network):
     """The network of figure 5. N C H W -> N num_classes.
 
     `stem` gives the channels of the two convolutions, `entry_flow` those of the modules that halve the image,
