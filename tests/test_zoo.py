@@ -38,6 +38,17 @@ def test_the_name_of_a_family_is_its_own():
             assert owner.setdefault(card.family, family) is family, card.name
 
 
+def test_every_family_says_what_its_paper_brought():
+    said = [family.BROUGHT for family in zoo.FAMILIES]
+    assert len(set(said)) == len(said)
+    for text in said:
+        assert 80 <= len(text) <= 260
+        assert text[0].isupper()
+        assert text.endswith(".")
+        assert text.count(". ") <= 1
+        assert "  " not in text
+
+
 def test_patterns():
     assert zoo.list_models("vgg1[13]") == ["vgg11", "vgg13"]
     assert zoo.list_models("resnet50*") == ["resnet50", "resnet50_v1_5"]
