@@ -33,6 +33,7 @@ class FakeServer:
     files: dict[str, bytes] = field(default_factory=dict)
     repos: dict[str, dict[str, bytes]] = field(default_factory=dict)
     cuts: list[int] = field(default_factory=list)  # the next GETs send so many bytes of the body, and end
+    delay: float = 0.0  # seconds before the body of a GET
     stall: int | None = None  # every GET sends so many bytes, and then nothing more
     hang: bool = False  # no answer at all
     statuses: list[int] = field(default_factory=list)  # answered to the next GETs
@@ -137,6 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(content, {**headers, "ETag": f'"{tag}"'})
         return self._head(302, {
             **headers, "X-Linked-Etag": f'"{tag}"', "X-Linked-Size": str(len(content)), "Content-Length": "0",
+            "X-Xet-Hash": "0" * 64, "X-Xet-Refresh-Route": f"{self.fake.url}/api/xet",
             "Location": f"http://localhost:{self.fake.port}/cdn/{tag}",
         })  # fmt: skip
 
@@ -162,6 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(206 if start else 200, {**headers, "Content-Length": str(len(body) - start)})
         if self.command == "HEAD":
             return None
+        fake.closed.wait(fake.delay)
         if fake.stall is not None:
             self.wfile.write(body[start : start + fake.stall])
             fake.stalled.set()

@@ -188,6 +188,7 @@ def test_a_damaged_file_is_fetched_again(server):
 
 
 def test_two_processes_make_one_download(server):
+    server.delay = 0.5
     both = [in_process(FETCH) for _ in range(2)]
     out = [process.communicate(timeout=60) for process in both]
     assert all(process.returncode == 0 for process in both), out
@@ -347,6 +348,7 @@ def test_a_cache_without_links(server, hf, monkeypatch):
 
 def test_the_environment_and_two_processes(server, tmp_path):
     pytest.importorskip("huggingface_hub")
+    server.delay = 0.5
     code = f"from opsin.weights import hub; print(hub.fetch({REPO!r}, 'model.safetensors'))"
     both = [in_process(code) for _ in range(2)]
     out = [process.communicate(timeout=60) for process in both]
