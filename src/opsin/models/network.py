@@ -1,6 +1,7 @@
 """What the networks of the zoo share: maps, then what the last layer sees, then logits."""
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -14,10 +15,12 @@ class Network(nn.Module):
         last_layer: the name of the layer that gives the logits; what it sees is the network's embedding of an image.
         constructor: builds the network anew, with its own arguments where none are given; None where it was not built
             by its name.
+        origin: where its weights come from (opsin.weights.create.Origin); None for those it started with.
     """
 
     last_layer: str = "fc"
     constructor: Callable[..., "Network"] | None = None
+    origin: Any = None
 
     def get_classifier(self) -> nn.Module:
         """The layer that gives the logits."""

@@ -1,0 +1,94 @@
+"""Which public weights there are, by the name of our network."""
+
+import difflib
+
+from opsin import zoo
+from opsin.errors import OpsinError, unknown
+from opsin.weights.families import resnet
+from opsin.weights.public import Keys, Weights
+
+FAMILIES = (resnet,)
+"""The modules of families with public weights; each has EXPORTS and PUBLIC."""
+
+INSTEAD = {
+    "alexnet": "alexnet_owt",
+    "inception_resnet_v1": "inception_resnet_v2_slim",
+    "resnet50": "resnet50_v1_5",
+}
+"""For networks without public weights, the variant that has them, where the nearest name is not it."""
+
+_PUBLIC: dict[str, tuple[Weights, ...]] = {}
+for _family in FAMILIES:
+    for _row in _family.PUBLIC:
+        _PUBLIC[_row.model] = (*_PUBLIC.get(_row.model, ()), _row)
+
+
+def public(model: str) -> tuple[Weights, ...]:
+    """The public weights of a network, the default first; none for most. Raises OpsinError for an unknown name."""
+    zoo.card(model)
+    return _PUBLIC.get(model, ())
+
+
+def find(model: str, wanted: str | bool) -> Weights:
+    """The weights that `pretrained` of `opsin.create_model` names: True, "torchvision", "timm" or "timm:TAG".
+
+    A tag of timm that the catalogue does not list is taken as it is, for the network's first architecture there.
+
+    Raises OpsinError where there are none; it names the variant of the network which has some.
+    """
+    rows = public(model)
+    if not rows:
+        raise OpsinError(f"{model} has no public weights{instead(model)}")
+    if wanted is True:
+        return rows[0]
+    source, _, tag = str(wanted).partition(":")
+    of_source = [row for row in rows if row.source == source]
+    if not of_source:
+        raise unknown(f"weights of {model}", str(wanted), [row.name for row in rows])
+    if not tag:
+        return of_source[0]
+    for row in of_source:
+        if tag in (row.tag, f"{row.architecture}.{row.tag}"):
+            return row
+    if source == "timm":
+        architecture, _, last = tag.rpartition(".")
+        return unlisted(of_source[0], architecture or of_source[0].architecture, last)
+    raise unknown(f"weights of {model}", str(wanted), [row.name for row in of_source])
+
+
+def unlisted(like: Weights, architecture: str, tag: str) -> Weights:
+    """Weights of the hub that the catalogue does not know; what is to be known of them stands in their config.json."""
+    from dataclasses import replace
+
+    return replace(like, architecture=architecture, tag=tag, licence="")
+
+
+def instead(model: str) -> str:
+    """The end of a sentence: which variant of a network has public weights."""
+    family = zoo.card(model).family
+    variants = [name for name in _PUBLIC if zoo.card(name).family == family]
+    near = INSTEAD.get(model) or next(iter(difflib.get_close_matches(model, variants, n=1, cutoff=0.0)), None)
+    return f": {near} has ({', '.join(row.name for row in public(near)[:2])})" if near else ", nor has its family"
+
+
+def keys_of(model: str) -> dict[str, Keys]:
+    """How other libraries name the tensors of a network, by library; empty where none has it."""
+    return {
+        source: keys
+        for family in FAMILIES
+        for source, (architectures, keys) in family.EXPORTS.items()
+        if model in architectures
+    }
+
+
+def architecture_of(model: str, source: str) -> tuple[str, Keys]:
+    """Another library's name for our network, and for its tensors. Raises OpsinError where it does not have it."""
+    known = []
+    for family in FAMILIES:
+        for name, (architectures, keys) in family.EXPORTS.items():
+            if model in architectures:
+                known.append(name)
+                if name == source:
+                    return architectures[model], keys
+    others = f"; {' and '.join(known)} has it" if known else ""
+    raise OpsinError(f"{source} has no network like {model}{others}")

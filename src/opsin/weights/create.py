@@ -1,0 +1,179 @@
+"""`opsin.create_model`: a network by its name, with the initial weights of its paper or those that others trained."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from opsin import zoo
+from opsin.data.preprocess import Preprocess
+from opsin.engine.checkpoint import sha256
+from opsin.errors import OpsinError
+from opsin.models.network import Network
+from opsin.weights import catalogue, download, files, hub
+from opsin.weights.load import channels_in, classes_in, load
+from opsin.weights.public import Keys, Weights
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a network's weights come from, and what belongs to them.
+
+    Attributes:
+        name: "torchvision:IMAGENET1K_V1", "timm:a1_in1k", or a file's path.
+        file: its address, or path.
+        sha256: of the file.
+        licence: as its library states it; "" where nothing is known.
+        preprocess: the images that they were trained for; None where the file does not say.
+        fresh: what of the network did not come from the file ("fc").
+    """
+
+    name: str
+    file: str
+    sha256: str
+    licence: str
+    preprocess: Preprocess | None
+    fresh: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` gives an equal object back."""
+        preprocess = self.preprocess.to_dict() if self.preprocess else None
+        return vars(self) | {"preprocess": preprocess, "fresh": list(self.fresh)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Origin":
+        preprocess = Preprocess.from_dict(values["preprocess"]) if values["preprocess"] else None
+        return cls(**values | {"preprocess": preprocess, "fresh": tuple(values["fresh"])})
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.licence or 'licence not stated'})"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Weights on this disk: their tensors, whose names `keys` knows, and what is known of them."""
+
+    tensors: dict[str, Tensor]
+    keys: Keys
+    origin: Origin
+    num_classes: int | None = None
+    input_size: int | None = None
+
+
+def create_model(
+    name: str,
+    pretrained: bool | str | Path = False,
+    *,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    drop_head: bool = False,
+    progress: download.Progress | None = None,
+    **arguments: Any,
+) -> Network:
+    """Builds a network of the zoo, in training mode.
+
+    Args:
+        name: one of `opsin.list_models()`.
+        pretrained: False for the initial weights of the paper; True for the network's first public weights;
+            "torchvision", "torchvision:IMAGENET1K_V1", "timm" or "timm:TAG" for others (`opsin list --weights`); or a
+            .safetensors or .pth file, or a folder as timm writes it. Files are downloaded once, into the caches of
+            torch.hub and the Hugging Face hub.
+        num_classes: outputs; the weights', or the paper's, by default. Where the weights tell apart another number of
+            classes, the last layer is drawn anew.
+        in_chans: channels of the images; the first convolution of the weights is adapted to them.
+        drop_head: for a file: take the paper's number of classes even where the file has another one.
+        progress: called with the bytes that have come, and the total.
+        arguments: as of `opsin.zoo.build_model`.
+
+    Returns:
+        As `opsin.zoo.build_model`; with weights it has `origin`, an `Origin`: where they come from, their licence and
+        the preprocessing of images that belongs to them.
+
+    Raises:
+        OpsinError: a name, argument or size that cannot be; no such weights, or not to be had; or weights that are
+            not this network's.
+    """
+    if pretrained is False:
+        return zoo.build_model(name, num_classes=num_classes, in_chans=in_chans, **arguments)
+    found = find(name, pretrained, progress)
+    with torch.device("meta"):
+        plain = zoo.build_model(name)
+    classes = classes_in(found.tensors, plain, found.keys) or found.num_classes
+    card = zoo.card(name)
+    if num_classes is None:
+        num_classes = found.num_classes or card.num_classes
+        if classes and classes != num_classes and not drop_head:
+            raise OpsinError(
+                f"{found.origin.name} tells {classes} classes apart, and {name} has {num_classes}: give "
+                f"num_classes={classes} to keep its last layer, or drop_head=True for a new one"
+            )
+    if card.inputs.fixed and found.input_size:
+        arguments.setdefault("input_size", found.input_size)
+    net = zoo.build_model(name, num_classes=num_classes, in_chans=in_chans, **arguments)
+    with torch.device("meta"):
+        template = zoo.build_model(
+            name,
+            num_classes=classes,
+            in_chans=channels_in(found.tensors, plain, found.keys),
+            **arguments | ({"input_size": found.input_size} if card.inputs.fixed and found.input_size else {}),
+        )
+    fresh = load(net, template, found.tensors, found.keys, found.origin.name)
+    net.origin = replace(found.origin, fresh=tuple(fresh))
+    return net
+
+
+def find(name: str, pretrained: bool | str | Path, progress: download.Progress | None = None) -> Found:
+    """The weights that `pretrained` of `create_model` asks for, fetched and read."""
+    if isinstance(pretrained, Path) or is_path(pretrained):
+        return from_disk(name, Path(pretrained))
+    wanted = catalogue.find(name, pretrained)
+    return from_torchvision(wanted, progress) if wanted.source == "torchvision" else from_timm(wanted, progress)
+
+
+def is_path(pretrained: bool | str) -> bool:
+    """Whether a string names a file or folder rather than a library's weights."""
+    return isinstance(pretrained, str) and pretrained.partition(":")[0] not in ("torchvision", "timm")
+
+
+def from_torchvision(wanted: Weights, progress: download.Progress | None) -> Found:
+    assert wanted.file is not None
+    url = download.torchvision_url(wanted.file)
+    path = download.fetch(url, wanted.file.removesuffix(".pth").rpartition("-")[2], progress=progress)
+    origin = Origin(wanted.name, url, sha256(path), wanted.licence, wanted.preprocess)
+    return Found(files.read(path), wanted.keys, origin, wanted.num_classes, wanted.preprocess.size)
+
+
+def from_timm(wanted: Weights, progress: download.Progress | None) -> Found:
+    config = files.read_config(hub.fetch(wanted.repository, "config.json"))
+    path = hub.fetch(wanted.repository, "model.safetensors", progress=progress)
+    facts = config.get("pretrained_cfg", {})
+    preprocess = files.preprocess_of(config, f"config.json of {wanted.repository}")
+    licence = wanted.licence or facts.get("license") or ""
+    origin = Origin(wanted.name, f"hf-hub:{wanted.repository}", sha256(path), licence, preprocess)
+    return Found(files.read(path), wanted.keys, origin, config.get("num_classes"), preprocess.size)
+
+
+def from_disk(name: str, path: Path) -> Found:
+    """A file, or a folder with model.safetensors and timm's config.json; whose keys they are is seen from the keys."""
+    folder, file = (path, path / "model.safetensors") if path.is_dir() else (path.parent, path)
+    tensors = files.read(file)
+    config = files.read_config(folder / "config.json") if path.is_dir() and (folder / "config.json").exists() else {}
+    preprocess = files.preprocess_of(config, str(folder / "config.json")) if config else None
+    licence = config.get("pretrained_cfg", {}).get("license") or ""
+    origin = Origin(str(path), str(file.resolve()), sha256(file), licence, preprocess)
+    size = preprocess.size if preprocess else None
+    return Found(tensors, keys_like(name, tensors), origin, config.get("num_classes"), size)
+
+
+def keys_like(name: str, tensors: dict[str, Tensor]) -> Keys:
+    """Whose keys a file has: ours, or those of the library that most of them fit."""
+    with torch.device("meta"):
+        ours = zoo.build_model(name).state_dict()
+
+    def fitting(keys: Keys) -> int:
+        theirs = {keys.theirs(key) for key in ours}
+        return sum(keys.today(key) in theirs for key in tensors)
+
+    return max([Keys(), *catalogue.keys_of(name).values()], key=fitting)

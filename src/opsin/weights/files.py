@@ -1,0 +1,85 @@
+"""Weights as files: what they hold, read without running any code that a file may bring."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from opsin.data.preprocess import Preprocess
+from opsin.errors import OpsinError
+
+WRAPPERS = ("state_dict", "model_state_dict", "state_dict_ema", "model")
+"""Under these keys training programs keep a network's tensors, beside the optimizer's and others."""
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file, or of one that torch.save wrote (.pth, .pt, .bin), on the CPU.
+
+    Raises OpsinError for a file that is missing, cut short or damaged, or holds anything but tensors.
+    """
+    if not path.is_file():
+        raise OpsinError(f"no weights at {path}: give a .safetensors or .pth file, or a folder that timm has written")
+    try:
+        held = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
+    except OSError as error:
+        raise OpsinError(f"cannot read {path}: {error.strerror or error}") from None
+    except (SafetensorError, RuntimeError, ValueError, EOFError, KeyError) as error:
+        line = " ".join(str(error).split())[:150]
+        raise OpsinError(f"{path} is cut short, damaged or no file of weights: {line}") from None
+    for name in WRAPPERS:
+        if isinstance(held.get(name), dict):
+            held = held[name]
+            break
+    tensors = {key: value for key, value in held.items() if isinstance(key, str) and isinstance(value, Tensor)}
+    if not tensors:
+        raise OpsinError(f"{path} holds no tensors: give a state_dict")
+    if all(key.startswith("module.") for key in tensors):  # written through DataParallel
+        tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
+    return tensors
+
+
+def _unpickle(path: Path) -> dict[Any, Any]:
+    from pickle import UnpicklingError
+
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        reason = "it holds more than tensors" if "weights_only" in str(error) else "it is damaged"
+        raise OpsinError(f"{path} is not opened: {reason}; save the state_dict alone, best as .safetensors") from None
+    if not isinstance(held, dict):
+        raise OpsinError(f"{path} holds a {type(held).__name__}: save the state_dict")
+    return held
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """config.json as timm writes it beside its weights. Raises OpsinError where it cannot be read."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("not a table")
+        return config
+    except (OSError, ValueError) as error:
+        raise OpsinError(f"cannot read {path}: {error}") from None
+
+
+def preprocess_of(config: dict[str, Any], where: str) -> Preprocess:
+    """The images that timm's weights expect, from their config.json. Raises OpsinError where it does not say."""
+    try:
+        facts = config.get("pretrained_cfg", config)
+        channels, size, _ = facts["input_size"]
+        interpolation = facts.get("interpolation", "bicubic")
+        share = facts.get("crop_pct") or 1.0
+        return Preprocess(
+            size=size,
+            channels=channels,
+            interpolation=interpolation if interpolation in ("bicubic", "bilinear", "nearest") else "bicubic",
+            mean=tuple(facts["mean"]),
+            std=tuple(facts["std"]),
+            resize=int(size / share) if share < 1 else None,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise OpsinError(f"{where} does not say what images its weights expect: {error!r}") from None

@@ -1,0 +1,112 @@
+"""Tensors of another library into a network of ours: every key is accounted for, or nothing is loaded."""
+
+import re
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from opsin.errors import OpsinError
+from opsin.models.network import Network
+from opsin.weights.public import Keys
+
+LISTED = 10
+"""How many keys an error names, at most."""
+
+
+def classes_in(tensors: dict[str, Tensor], net: Network, keys: Keys) -> int | None:
+    """How many classes the last layer of a file tells apart; None where it has none."""
+    key = keys.theirs(f"{net.last_layer}.weight")
+    found = [tensor for name, tensor in tensors.items() if keys.today(name) == key]
+    return found[0].shape[0] if found else None
+
+
+def channels_in(tensors: dict[str, Tensor], net: Network, keys: Keys) -> int | None:
+    """How many channels the images of a file's first convolution have; None where that cannot be seen."""
+    first = next((name for name, parameter in net.named_parameters() if parameter.ndim == 4), None)
+    found = [tensor for name, tensor in tensors.items() if first and keys.today(name) == keys.theirs(first)]
+    return found[0].shape[1] if found and found[0].ndim == 4 else None
+
+
+def load(net: Network, template: Network, tensors: dict[str, Tensor], keys: Keys, where: str) -> list[str]:
+    """Fills `net` with another library's tensors.
+
+    Args:
+        net: on any device; what it does not take from the file stays as it is.
+        template: the same network as the file has it (its channels, classes and size), on `meta`. Where `net` differs
+            from it, the first convolution is adapted, and heads of other classes are left as they are.
+        tensors: by the other library's keys.
+        where: names the file in errors.
+
+    Returns:
+        What of the network does not come from the file, in words; empty where all does.
+
+    Raises:
+        OpsinError: keys that are missing, or too many, or of another shape; at most ten are named. The network is as
+            it was then.
+    """
+    found = {keys.today(key): tensor for key, tensor in tensors.items() if not re.fullmatch(keys.tables, key)}
+    expected = template.state_dict()
+    theirs = {keys.theirs(ours): ours for ours in expected}
+    heads = (f"{template.last_layer}.", "aux")
+    without = {ours.split(".")[0] for key, ours in theirs.items() if ours.startswith("aux") and key not in found}
+    headless = not any(ours.startswith(heads[0]) for key, ours in theirs.items() if key in found)
+    absent = tuple(f"{name}." for name in without) + ((heads[0],) if headless else ())
+    missing = [
+        key
+        for key, ours in theirs.items()
+        if key not in found and not ours.endswith("num_batches_tracked") and not (absent and ours.startswith(absent))
+    ]
+    complain(where, "lacks", missing)
+    complain(where, "has what the network does not:", [key for key in found if key not in theirs])
+    misshapen, loaded, told = [], {}, []
+    target = net.state_dict()
+    for key, ours in theirs.items():
+        if key not in found or ours not in target:
+            continue
+        tensor = keys.to_ours(ours, found[key])
+        if flat(tensor.shape) != flat(expected[ours].shape):
+            misshapen.append(f"{key} {list(tensor.shape)} for {list(expected[ours].shape)}")
+            continue
+        tensor, wanted = tensor.reshape(expected[ours].shape), target[ours].shape
+        if tensor.shape == wanted:
+            loaded[ours] = tensor
+        elif ours.startswith(heads):
+            told.append(ours.rpartition(".")[0])
+        elif tensor.ndim == 4 and tensor.shape[0] == wanted[0] and tensor.shape[2:] == wanted[2:]:
+            loaded[ours] = adapt_channels(tensor, wanted[1])
+        elif (resized := keys.resize(ours, tensor, wanted)) is not None:
+            loaded[ours] = resized
+        else:
+            misshapen.append(f"{key} {list(tensor.shape)} for {list(wanted)}")
+    complain(where, "has other shapes:", misshapen)
+    with torch.no_grad():
+        for ours, tensor in loaded.items():
+            target[ours].copy_(tensor)
+    told += [name.removesuffix(".") for name in absent if any(ours.startswith(name) for ours in target)]
+    return list(dict.fromkeys(told))
+
+
+def flat(shape: Iterable[int]) -> list[int]:
+    """A shape without its axes of length 1."""
+    return [side for side in shape if side != 1]
+
+
+def adapt_channels(weight: Tensor, in_chans: int) -> Tensor:
+    """The first convolution for other channels: K C h w -> K in_chans h w.
+
+    For one channel the kernels are added up, so that a grey image gives what it would give as a coloured one; for more
+    they are repeated in order and scaled, so that the sum over all channels stays.
+    """
+    channels = weight.shape[1]
+    if in_chans == 1:
+        return weight.sum(dim=1, keepdim=True)
+    repeated = weight.repeat(1, -(-in_chans // channels), 1, 1)[:, :in_chans]
+    return repeated * (channels / in_chans)
+
+
+def complain(where: str, what: str, keys: list[str]) -> None:
+    """Raises OpsinError naming the first ten of `keys`, if there are any."""
+    if keys:
+        more = f" and {len(keys) - LISTED:,} more" if len(keys) > LISTED else ""
+        raise OpsinError(f"{where} {what} {', '.join(keys[:LISTED])}{more}: is it of another network?")
