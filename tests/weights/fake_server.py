@@ -36,10 +36,13 @@ class FakeServer:
     delay: float = 0.0  # seconds before the body of a GET
     stall: int | None = None  # every GET sends so many bytes, and then nothing more
     hang: bool = False  # no answer at all
-    statuses: list[int] = field(default_factory=list)  # answered to the next GETs
+    statuses: list[int] = field(
+        default_factory=list
+    )  # answered to the next GETs, and to the next questions about a repository
     ranges: bool = True
     wrong: bytes | None = None  # the body of a GET, instead of the file's
     gated: bool = False
+    portal: bool = False  # answers any question about a repository with a page that knows no hub
     asked: list[Asked] = field(default_factory=list)
     stalled: threading.Event = field(default_factory=threading.Event)
     closed: threading.Event = field(default_factory=threading.Event)
@@ -122,7 +125,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _resolve(self, repo, revision, name):
         error = None
-        if self.fake.gated:
+        if self.fake.portal:
+            return self._send(b"<html>please log in</html>", {})
+        if self.command == "HEAD" and self.fake.statuses:
+            error = (self.fake.statuses.pop(0), "Fault")
+        elif self.fake.gated:
             error = (403, "GatedRepo")
         elif repo not in self.fake.repos:
             error = (404, "RepoNotFound")

@@ -156,7 +156,7 @@ def test_no_server_and_one_that_hangs(server, monkeypatch):
     refused(fetch, NAME, "timed out", "try later")
     assert len(server.gets()) == 1 + download.TRIES
     monkeypatch.setenv("OPSIN_TORCHVISION_URL", "http://127.0.0.1:1/models")
-    refused(fetch, "127.0.0.1:1", "no answer", "refused")
+    refused(fetch, "127.0.0.1:1", "no answer", "refused", f"checkpoints/{NAME}")
     monkeypatch.setenv("OPSIN_TORCHVISION_URL", "file:///models")
     refused(fetch, "file:///models", "https://")
 
@@ -306,13 +306,24 @@ def test_the_hub_offline_and_silent(server, hf, monkeypatch):
     server.hang = True
     refused(get, REPO, "no answer", "HF_ENDPOINT")
     server.hang = False
+    server.statuses = [503]
+    refused(get, REPO, "answers 503")
     path = get()
     server.hang = True
     assert get() == path
-    server.hang = False
+    server.hang, server.statuses = False, [503]
+    assert get() == path
+    server.portal = True
+    assert get() == path
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     server.asked.clear()
     assert get() == path
+    assert server.asked == []
+
+
+def test_the_hub_offline_since_its_import(server, hf, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    refused(lambda: hub.fetch(REPO, "config.json"), "unset HF_HUB_OFFLINE")
     assert server.asked == []
 
 
@@ -325,6 +336,8 @@ def test_what_the_hub_has_not(server, hf):
     refused(lambda: hub.fetch(REPO, "../../escape"), "escape")
     server.gated = True
     refused(lambda: hub.fetch(REPO, file), "gated", "HF_TOKEN")
+    server.portal = True
+    refused(lambda: hub.fetch(REPO, file), "not a Hugging Face hub", "HF_ENDPOINT")
 
 
 def test_a_token_stays_with_the_hub(server, hf, monkeypatch):
@@ -335,7 +348,7 @@ def test_a_token_stays_with_the_hub(server, hf, monkeypatch):
 
 
 def test_a_cache_without_links(server, hf, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_SYMLINKS", True)
+    monkeypatch.setattr("huggingface_hub.file_download.are_symlinks_supported", lambda *_: False)
     for _ in range(2):
         path = hub.fetch(REPO, "model.safetensors")
     assert not path.is_symlink()

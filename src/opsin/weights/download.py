@@ -190,7 +190,8 @@ def _complete(url: str, part: Path, headers: Mapping[str, str], progress: Progre
             tries = tries + 1 if length <= longest else 1
             longest, heard = max(length, longest), heard or cut.heard
             if not heard:
-                raise OpsinError(f"no answer from {url} ({cut}): check the connection") from cut
+                place = part.with_suffix("")
+                raise OpsinError(f"no answer from {url} ({cut}): check the connection, or copy it to {place}") from cut
             if tries >= TRIES:
                 kept = f"{length:,} bytes are kept, and the next call goes on from there" if length else "try later"
                 raise OpsinError(f"{url} did not come whole ({cut}): {kept}") from cut
@@ -228,7 +229,8 @@ def _open(request: Request) -> HTTPResponse | None:
         if error.code in LATER:
             raise _Cut(f"status {error.code}") from error
         mend = {404: "there is no such file; check its name", 410: "the file is gone"}.get(error.code, "access refused")
-        if os.environ.get("OPSIN_TORCHVISION_URL"):
+        mirror = os.environ.get("OPSIN_TORCHVISION_URL")
+        if mirror and request.full_url.startswith(mirror):
             mend += ", and OPSIN_TORCHVISION_URL"
         raise OpsinError(f"{request.full_url} answers {error.code}: {mend}") from error
     except (OSError, HTTPException) as error:

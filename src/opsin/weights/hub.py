@@ -8,6 +8,7 @@ the hub serves the same files over HTTP.
 """
 
 import hashlib
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,14 +68,14 @@ def _newest(repo: str, file: str, revision: str | None, progress: Progress | Non
 
     url = hf.hf_hub_url(repo, file, revision=revision)
     stated = hf.get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
-    etag, commit = stated.etag, stated.commit_hash
-    if not etag or not commit:
-        raise OpsinError(f"{constants.ENDPOINT} does not answer as a Hugging Face hub does: check HF_ENDPOINT")
+    etag, commit = stated.etag or "", stated.commit_hash
+    if not commit or not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", etag):
+        raise ConnectionError("what answers is not a Hugging Face hub")
     folder = f"models--{repo.replace('/', '--')}"
     blob = Path(constants.HF_HUB_CACHE) / folder / "blobs" / etag
     held = _held(repo, file, commit)
     if held and _digest(held, etag) != etag:
-        held.unlink()
+        held.unlink(missing_ok=True)
         blob.unlink(missing_ok=True)
         held = None
     if not held and len(etag) == 64:
@@ -110,17 +111,20 @@ def _held(repo: str, file: str, revision: str | None) -> Path | None:
 def _is_sound(path: Path) -> bool:
     """Whether the content of a cached file is what the name of its blob says."""
     etag = path.readlink().name if path.is_symlink() else ""
-    return _digest(path, etag) == etag
+    try:
+        return _digest(path, etag) == etag
+    except OSError:
+        return False
 
 
 def _digest(path: Path, etag: str) -> str:
-    """The hash of a file, of the kind that `etag` is: SHA-256, or git's SHA-1; `etag` itself where it is neither."""
+    """The hash of a file, of the kind that `etag` is: SHA-256, or git's SHA-1; "" where there is none."""
     if len(etag) == 64:
         return download.digest(path)
     if len(etag) == 40:
         content = path.read_bytes()
         return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-    return etag
+    return ""
 
 
 def _trouble(error: Exception, repo: str, file: str, revision: str | None) -> OpsinError:
@@ -137,7 +141,9 @@ def _trouble(error: Exception, repo: str, file: str, revision: str | None) -> Op
     if isinstance(error, errors.RemoteEntryNotFoundError):
         return OpsinError(f"{page} has no file {file!r}: check its name on that page")
     if isinstance(error, errors.OfflineModeIsEnabled):
-        return OpsinError(f"{repo}/{file} is not cached, and huggingface_hub is offline: unset HF_HUB_OFFLINE")
+        return OpsinError(
+            f"{repo}/{file} is not cached, and huggingface_hub is offline: unset HF_HUB_OFFLINE and start anew"
+        )
     if isinstance(error, errors.HfHubHTTPError):
         return OpsinError(f"{page} answers {error.response.status_code} for {file!r}: try later, or check HF_TOKEN")
     if isinstance(error, OSError) and error.errno:
