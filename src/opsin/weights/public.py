@@ -99,3 +99,24 @@ def images(
 ) -> Preprocess:
     """The central `size` px of an image whose short side was made `resize` px."""
     return Preprocess(size, 3, "crop", interpolation, mean, std, None if resize == size else resize)
+
+
+def torchvision_weights(
+    architectures: dict[str, str], keys: Keys, model: str, tag: str, file: str, preprocess: Preprocess | None = None
+) -> Weights:
+    """A row of a family's table; `architectures` has torchvision's names for our networks."""
+    licence = TORCHVISION_LICENCE
+    return Weights(model, "torchvision", architectures[model], tag, keys, preprocess or images(), licence, file)
+
+
+def timm_weights(
+    architectures: dict[str, str],
+    keys: Keys,
+    model: str,
+    tag: str,
+    preprocess: Preprocess,
+    licence: str = "apache-2.0",
+    num_classes: int = 1000,
+) -> Weights:
+    """A row of a family's table; `architectures` has timm's names for our networks."""
+    return Weights(model, "timm", architectures[model], tag, keys, preprocess, licence, None, num_classes)
