@@ -11,7 +11,8 @@ from sample import records as sample_records
 from sample import write
 
 from opsin.errors import OpsinError
-from opsin.report.page import json_in_html, render, write_page
+from opsin.report.html import json_in_html
+from opsin.report.page import render, write_page
 from opsin.report.records import Records, read_records
 
 IMAGE = '"><img src=x onerror=alert(1)>'
@@ -164,7 +165,7 @@ def hostile(text: str) -> tuple[dict, dict]:
 def test_every_name_is_escaped(usual, text):
     html = render(Records(*hostile(text)))
     found = Reader(html.encode("utf-8", "replace").decode())
-    assert len(found.scripts) == len(usual.scripts) == 3
+    assert len(found.scripts) == len(usual.scripts) == 4
     allowed = {tag for tag, _ in usual.elements} | {"strong"}
     assert {tag for tag, _ in found.elements} <= allowed
     assert not [name for _, attrs in found.elements for name in attrs if name.startswith("on")]

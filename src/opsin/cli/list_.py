@@ -51,6 +51,7 @@ def list_models(
     from rich.console import Console
 
     from opsin import zoo
+    from opsin.weights.catalogue import public
 
     named = [zoo.card(name) for name in zoo.list_models(pattern or "*")]
     if not named:
@@ -87,15 +88,6 @@ def of_task(task: str) -> Callable[["Card"], bool]:
     if task not in TASKS:
         raise unknown("task", task, TASKS)
     return lambda card: card.task == task
-
-
-def public(name: str) -> tuple:
-    """The public weights of a network."""
-    try:
-        from opsin.weights.catalogue import public
-    except ImportError:
-        return ()
-    return public(name)
 
 
 def as_dict(card: "Card") -> dict:

@@ -3,6 +3,7 @@
 Every name that a person gave stands in a chart's data only, never in an expression.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -30,25 +31,26 @@ def accuracy_chart(records: Records, axis: Axis, layout: Layout) -> tuple[dict[s
 @lru_cache(maxsize=32)
 def _spec(axis: Axis, layout: Layout, x_scale: Scale, y_scale: Scale) -> dict[str, Any]:
     """The chart without its data: the same axes give the same one."""
-    x = _x(axis, layout, x_scale)
+    x = x_of(axis, layout, x_scale)
     y = alt.Y(
         "y:Q",
         title=None,
         scale=alt.Scale(domain=[y_scale.low, y_scale.high], nice=False, zero=False),
         axis=alt.Axis(values=share_ticks(y_scale), labelExpr="format(100 * datum.value, '.3~g') + ' %'"),
     )
-    return compiled(alt.layer(*_under(x, y), *_bubbles(x, y), *_over(x, y, layout)), layout)
+    return compiled(alt.layer(*_under(x, y), *_bubbles(x, y), *over(x, y, layout)), layout)
 
 
-def _set(name: str) -> alt.Chart:
+def named_set(name: str) -> alt.Chart:
+    """A chart of the records that stand in the page under this name."""
     return alt.Chart(alt.NamedData(name))
 
 
 def _under(x: alt.X, y: alt.Y) -> list[alt.Chart]:
     """The front's steps and the rules of the baselines."""
     return [
-        _set("front").mark_line(interpolate="step-after", stroke=SOFT, strokeWidth=1.5).encode(x=x, y=y),
-        _set("lines").mark_rule(stroke=SOFT, strokeDash=[2, 3]).encode(y=y),
+        named_set("front").mark_line(interpolate="step-after", stroke=SOFT, strokeWidth=1.5).encode(x=x, y=y),
+        named_set("lines").mark_rule(stroke=SOFT, strokeDash=[2, 3]).encode(y=y),
     ]
 
 
@@ -56,7 +58,7 @@ def _bubbles(x: alt.X, y: alt.Y) -> list[alt.Chart]:
     """Discs, error bars and centres; a triangle for what lies below the chart; a ring about the pick."""
     colour = alt.Color("colour:N", scale=None, legend=None)
     size = alt.Size("size:Q", scale=None, legend=None)
-    points = _set("points")
+    points = named_set("points")
     ends = {"x": x, "y": alt.Y("low:Q"), "y2": "high:Q"}
     inside, below = points.transform_filter("!datum.under"), points.transform_filter("datum.under")
     return [
@@ -71,7 +73,7 @@ def _bubbles(x: alt.X, y: alt.Y) -> list[alt.Chart]:
     ]
 
 
-def _over(x: alt.X, y: alt.Y, layout: Layout) -> list[alt.Chart]:
+def over(x: alt.X, y: alt.Y, layout: Layout, tips: Sequence[str] = TIPS) -> list[alt.Chart]:
     """Names with their leaders, the key, and on top what answers to the pointer."""
     size = alt.Size("size:Q", scale=None, legend=None)
     styles = {
@@ -80,23 +82,23 @@ def _over(x: alt.X, y: alt.Y, layout: Layout) -> list[alt.Chart]:
         "datum.kind == 'quiet'": {"fill": SOFT, "fontSize": layout.small},
     }
     names = [
-        _set("texts")
+        named_set("texts")
         .transform_filter(which)
         .mark_text(align="left", baseline="middle", stroke=PAPER, strokeWidth=3, **style)
         .encode(x=x, y=y, text="text:N")
         for which, style in styles.items()
     ]
     return [
-        _set("leaders").mark_rule(stroke=SOFT, strokeWidth=0.75).encode(x=x, y=y, x2="x2:Q", y2="y2:Q"),
-        _set("key").mark_point(filled=False, stroke=SOFT, strokeWidth=1).encode(x=x, y=y, size=size),
+        named_set("leaders").mark_rule(stroke=SOFT, strokeWidth=0.75).encode(x=x, y=y, x2="x2:Q", y2="y2:Q"),
+        named_set("key").mark_point(filled=False, stroke=SOFT, strokeWidth=1).encode(x=x, y=y, size=size),
         *names,
-        _set("points")
+        named_set("points")
         .mark_circle(opacity=0)
-        .encode(x=x, y=y, size=alt.Size("touch:Q", scale=None), tooltip=[alt.Tooltip(f"{name}:N") for name in TIPS]),
+        .encode(x=x, y=y, size=alt.Size("touch:Q", scale=None), tooltip=[alt.Tooltip(f"{name}:N") for name in tips]),
     ]
 
 
-def _x(axis: Axis, layout: Layout, scale: Scale) -> alt.X:
+def x_of(axis: Axis, layout: Layout, scale: Scale) -> alt.X:
     narrow = layout.width < 500
     domain = [scale.low, scale.high]
     if axis.log:

@@ -1,25 +1,13 @@
 """The page: the records of a comparison -> report.html, one file that needs no network."""
 
-import base64
-import hashlib
-import json
-import os
-import re
 import shlex
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import vl_convert
-
-from opsin.errors import OpsinError
-from opsin.report import charts, curves, scene, stories, tables, words
+from opsin.report import charts, curves, html, scene, stories, tables, words
 from opsin.report.records import Records, read_records
 from opsin.report.scales import HALF, NARROW, WIDE
 
-_TEMPLATES = Path(__file__).parent / "templates"
-_PICTURE = re.compile(r"data:image/(?:png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}\Z")
 _LISTED = 50  # of duplicates
 
 
@@ -29,77 +17,19 @@ def write_page(folder: Path) -> Path:
     Returns the page's path. Raises OpsinError where the records cannot be read or the page cannot be written.
     """
     folder = Path(folder)
-    html = render(read_records(folder))
-    target = folder / "report.html"
-    part = folder / f".report.{os.getpid()}.part"
-    try:
-        part.write_bytes(html.encode("utf-8", "replace"))
-        part.replace(target)
-    except OSError as error:
-        raise OpsinError(f"cannot write {target}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return target
+    return html.write(folder / "report.html", render(read_records(folder)))
 
 
 def render(records: Records) -> str:
     """The page as text."""
-    library, script = _library(), _script("page.js")
     figures = _figures(records)
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            **_context(records, figures),
-            payload=json_in_html({"specs": figures["specs"], "data": figures["data"], "views": figures["views"]}),
-            library=library,
-            script=script,
-            hashes=" ".join(f"'sha256-{_digest(text)}'" for text in (library, script)),
-            style=(_TEMPLATES / "style.css").read_text(encoding="utf-8"),
-        )
+    return html.render(
+        "page.html",
+        {"specs": figures["specs"], "data": figures["data"], "views": figures["views"]},
+        ("charts.js", "page.js"),
+        ("style.css",),
+        **_context(records, figures),
     )
-
-
-def json_in_html(value: Any) -> str:
-    """JSON that can stand in a script element: no `<`, `>`, `&` and no line separator is left in it."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
-
-
-@lru_cache(maxsize=1)
-def _library() -> str:
-    """Vega with all that it needs, once for all charts."""
-    return _safe(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
-
-
-def _script(name: str) -> str:
-    return _safe((_TEMPLATES / name).read_text(encoding="utf-8"))
-
-
-def _safe(script: str) -> str:
-    """A script as it can stand in its element, where a browser hashes it to the same digest."""
-    script = script.replace("\r\n", "\n").replace("</script", "<\\/script").replace("<!--", "<\\!--")
-    return script.replace("\r", "\\r").replace("\0", "\\0")
-
-
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode()
-
-
-def _environment() -> jinja2.Environment:
-    env = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    shown = (words.percent, words.accuracy, words.points, words.number, words.duration, words.plain, words.plural)
-    env.filters.update({show.__name__: show for show in (*shown, words.sentence, words.unbroken)})
-    env.tests["picture"] = lambda uri: isinstance(uri, str) and _PICTURE.match(uri) is not None
-    return env
 
 
 def _figures(records: Records) -> dict[str, Any]:

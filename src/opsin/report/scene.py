@@ -139,6 +139,7 @@ def _point(records: Records, scene: Scene, row: Row, largest: float) -> dict[str
         "touch": max(2 * radius, _TOUCH) ** 2,
         "under": under,
         "pick": records.picked is row,
+        "rank": 2 if records.picked is row else int(under),
         **_tooltip(records, row),
     }
 
@@ -156,9 +157,9 @@ def scene_of(records: Records, axis: Axis, layout: Layout) -> Scene:
     if len(front) > 1:
         scene.front = [{"x": p["x"], "y": p["y"]} for p in front] + [{"x": scene.x.high, "y": front[-1]["y"]}]
     _add_baselines(records, scene)
-    _add_labels(scene)
+    add_labels(scene)
     if axis is not YEAR:
-        _add_key(scene, largest)
+        add_key(scene, largest)
     return scene
 
 
@@ -203,7 +204,8 @@ def _front_boxes(scene: Scene) -> list[Box]:
     return boxes
 
 
-def _add_labels(scene: Scene) -> None:
+def add_labels(scene: Scene) -> None:
+    """Names beside the bubbles, off each other; on a narrow chart of many, those of the front alone."""
     layout = scene.layout
     crowded = len(scene.points) > _MANY and layout.width < 500
     front = {(p["x"], p["y"]) for p in scene.front}
@@ -212,7 +214,7 @@ def _add_labels(scene: Scene) -> None:
         for p, (px, py) in zip(scene.points, _pixels(scene), strict=True)
         if not crowded or p["pick"] or p["under"] or (p["x"], p["y"]) in front
     ]
-    anchors = [Anchor(px, py, p["radius"], p["name"], rank=2 if p["pick"] else int(p["under"])) for p, px, py in named]
+    anchors = [Anchor(px, py, p["radius"], p["name"], rank=p["rank"]) for p, px, py in named]
     texts = [_box_of(scene, t, layout.small) for t in scene.texts]
     frame = Box(0, -4, layout.width + layout.right - 4, layout.height - 2)
     labels = place(anchors, frame, layout.text, [*_bars(scene), *_front_boxes(scene), *texts])
@@ -242,7 +244,7 @@ def _add_leader(scene: Scene, anchor: Anchor, label: Label) -> None:
     )
 
 
-def _add_key(scene: Scene, largest: float) -> None:
+def add_key(scene: Scene, largest: float) -> None:
     """Circles for round numbers of parameters, above the plot's right end."""
     layout, right = scene.layout, float(scene.layout.width)
     base = -14.0

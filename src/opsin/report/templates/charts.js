@@ -1,0 +1,64 @@
+"use strict";
+(() => {
+  const payload = JSON.parse(document.getElementById("payload").textContent);
+  const tip = document.getElementById("tip");
+
+  function showTip(_handler, event, _item, value) {
+    tip.hidden = !value;
+    if (!value) return;
+    tip.replaceChildren();
+    for (const [name, text] of Object.entries(value)) {
+      const line = document.createElement("div");
+      const label = document.createElement("span");
+      label.textContent = name;
+      line.append(label, String(text));
+      tip.append(line);
+    }
+    const room = 12;
+    const left = Math.min(event.clientX + room, innerWidth - tip.offsetWidth - room);
+    const above = event.clientY - tip.offsetHeight - room;
+    tip.style.left = Math.max(room, left) + "px";
+    tip.style.top = (above > room ? above : event.clientY + room) + "px";
+  }
+
+  async function draw(element) {
+    const { spec, data } = payload.views[element.dataset.chart];
+    const own = structuredClone(payload.specs[spec]);
+    for (const set of own.data) if (set.name in data) set.values = payload.data[data[set.name]];
+    const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, ast: true, tooltip: showTip };
+    await vegaEmbed(element, own, options);
+    const svg = element.querySelector("svg");
+    svg.setAttribute("aria-hidden", "true");
+    svg.style.maxWidth = 1.25 * svg.viewBox.baseVal.width + "px";
+    element.dataset.rendered = "true";
+  }
+
+  async function drawAll() {
+    const charts = [...document.querySelectorAll("[data-chart]")];
+    let failed = 0;
+    for (const element of charts) {
+      try {
+        await draw(element);
+      } catch (error) {
+        failed += 1;
+        element.dataset.rendered = "failed";
+        element.textContent = "This chart could not be drawn: " + error.message;
+        console.error(error);
+      }
+    }
+    document.documentElement.dataset.charts = failed ? `${failed} failed` : `${charts.length} rendered`;
+  }
+
+  const opened = [];
+  addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("details:not([open])")) {
+      details.open = true;
+      opened.push(details);
+    }
+  });
+  addEventListener("afterprint", () => {
+    while (opened.length) opened.pop().open = false;
+  });
+
+  drawAll();
+})();
