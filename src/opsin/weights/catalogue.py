@@ -4,15 +4,21 @@ import difflib
 
 from opsin import zoo
 from opsin.errors import OpsinError, unknown
-from opsin.weights.families import resnet
+from opsin.weights.families import alexnet_owt, densenet, mobilenet_v2, resnet, squeezenet, vgg
 from opsin.weights.public import Keys, Weights
 
-FAMILIES = (resnet,)
-"""The modules of families with public weights; each has EXPORTS and PUBLIC."""
+FAMILIES = (alexnet_owt, vgg, resnet, squeezenet, densenet, mobilenet_v2)
+"""The modules of families with public weights; each has PUBLIC, the weights, and EXPORTS, by library: its names for our
+networks, and Keys for all of them or for each."""
 
 INSTEAD = {
     "alexnet": "alexnet_owt",
     "inception_resnet_v1": "inception_resnet_v2_slim",
+    "mobilenet_v1_025": "mobilenet_v2_050",
+    "mobilenet_v1_050": "mobilenet_v2_050",
+    "mobilenet_v1_075": "mobilenet_v2_100",
+    "mobilenet_v1_100": "mobilenet_v2_100",
+    "mobilenet_v1_32": "mobilenet_v2_050",
     "resnet50": "resnet50_v1_5",
 }
 """For networks without public weights, the variant that has them, where the nearest name is not it."""
@@ -74,7 +80,7 @@ def instead(model: str) -> str:
 def keys_of(model: str) -> dict[str, Keys]:
     """How other libraries name the tensors of a network, by library; empty where none has it."""
     return {
-        source: keys
+        source: keys[model] if isinstance(keys, dict) else keys
         for family in FAMILIES
         for source, (architectures, keys) in family.EXPORTS.items()
         if model in architectures
@@ -83,12 +89,10 @@ def keys_of(model: str) -> dict[str, Keys]:
 
 def architecture_of(model: str, source: str) -> tuple[str, Keys]:
     """Another library's name for our network, and for its tensors. Raises OpsinError where it does not have it."""
-    known = []
+    known = keys_of(model)
     for family in FAMILIES:
-        for name, (architectures, keys) in family.EXPORTS.items():
-            if model in architectures:
-                known.append(name)
-                if name == source:
-                    return architectures[model], keys
+        architectures, _ = family.EXPORTS.get(source, ({}, None))
+        if model in architectures:
+            return architectures[model], known[source]
     others = f"; {' and '.join(known)} has it" if known else ""
     raise OpsinError(f"{source} has no network like {model}{others}")
