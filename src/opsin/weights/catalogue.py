@@ -1,27 +1,29 @@
 """Which public weights there are, by the name of our network."""
 
-import difflib
+from math import log
 
 from opsin import zoo
 from opsin.errors import OpsinError, unknown
-from opsin.weights.families import alexnet_owt, densenet, mobilenet_v2, resnet, squeezenet, vgg
+from opsin.weights.families import alexnet_owt, convnext, densenet, mobilenet_v2, resnet, squeezenet, swin, vgg, vit
 from opsin.weights.public import Keys, Weights
 
-FAMILIES = (alexnet_owt, vgg, resnet, squeezenet, densenet, mobilenet_v2)
+FAMILIES = (alexnet_owt, vgg, resnet, squeezenet, densenet, mobilenet_v2, vit, swin, convnext)
 """The modules of families with public weights; each has PUBLIC, the weights, and EXPORTS, by library: its names for our
 networks, and Keys for all of them or for each."""
 
 INSTEAD = {
     "alexnet": "alexnet_owt",
+    "alexnet_32": "alexnet_owt",
+    "alexnet_he": "alexnet_owt",
     "inception_resnet_v1": "inception_resnet_v2_slim",
     "mobilenet_v1_025": "mobilenet_v2_050",
     "mobilenet_v1_050": "mobilenet_v2_050",
     "mobilenet_v1_075": "mobilenet_v2_100",
     "mobilenet_v1_100": "mobilenet_v2_100",
     "mobilenet_v1_32": "mobilenet_v2_050",
-    "resnet50": "resnet50_v1_5",
 }
-"""For networks without public weights, the variant that has them, where the nearest name is not it."""
+"""For networks without public weights, the variant that has them, where it is not the one of the family whose size is
+nearest."""
 
 _PUBLIC: dict[str, tuple[Weights, ...]] = {}
 for _family in FAMILIES:
@@ -71,9 +73,11 @@ def unlisted(like: Weights, architecture: str, tag: str) -> Weights:
 
 def instead(model: str) -> str:
     """The end of a sentence: which variant of a network has public weights."""
-    family = zoo.card(model).family
-    variants = [name for name in _PUBLIC if zoo.card(name).family == family]
-    near = INSTEAD.get(model) or next(iter(difflib.get_close_matches(model, variants, n=1, cutoff=0.0)), None)
+    card = zoo.card(model)
+    variants = [zoo.card(name) for name in _PUBLIC if zoo.card(name).family == card.family]
+    size = log(card.params)
+    nearest = min(variants, key=lambda variant: abs(log(variant.params) - size), default=None)
+    near = INSTEAD.get(model) or (nearest and nearest.name)
     return f": {near} has ({', '.join(row.name for row in public(near)[:2])})" if near else ", nor has its family"
 
 

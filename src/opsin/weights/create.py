@@ -53,8 +53,9 @@ class Origin:
 
 @dataclass(frozen=True)
 class Found:
-    """Weights on this disk: their tensors, whose names `keys` knows, and what is known of them."""
+    """Weights on this disk: where they lie, their tensors, whose names `keys` knows, and what is known of them."""
 
+    path: Path
     tensors: dict[str, Tensor]
     keys: Keys
     origin: Origin
@@ -142,7 +143,7 @@ def from_torchvision(wanted: Weights, progress: download.Progress | None) -> Fou
     url = download.torchvision_url(wanted.file)
     path = download.fetch(url, wanted.file.removesuffix(".pth").rpartition("-")[2], progress=progress)
     origin = Origin(wanted.name, url, sha256(path), wanted.licence, wanted.preprocess)
-    return Found(files.read(path), wanted.keys, origin, wanted.num_classes, wanted.preprocess.size)
+    return Found(path, files.read(path), wanted.keys, origin, wanted.num_classes, wanted.preprocess.size)
 
 
 def from_timm(wanted: Weights, progress: download.Progress | None) -> Found:
@@ -152,7 +153,7 @@ def from_timm(wanted: Weights, progress: download.Progress | None) -> Found:
     preprocess = files.preprocess_of(config, f"config.json of {wanted.repository}")
     licence = wanted.licence or facts.get("license") or ""
     origin = Origin(wanted.name, f"hf-hub:{wanted.repository}", sha256(path), licence, preprocess)
-    return Found(files.read(path), wanted.keys, origin, config.get("num_classes"), preprocess.size)
+    return Found(path.parent, files.read(path), wanted.keys, origin, config.get("num_classes"), preprocess.size)
 
 
 def from_disk(name: str, path: Path) -> Found:
@@ -164,7 +165,7 @@ def from_disk(name: str, path: Path) -> Found:
     licence = config.get("pretrained_cfg", {}).get("license") or ""
     origin = Origin(str(path), str(file.resolve()), sha256(file), licence, preprocess)
     size = preprocess.size if preprocess else None
-    return Found(tensors, keys_like(name, tensors), origin, config.get("num_classes"), size)
+    return Found(path, tensors, keys_like(name, tensors), origin, config.get("num_classes"), size)
 
 
 def keys_like(name: str, tensors: dict[str, Tensor]) -> Keys:
@@ -176,4 +177,5 @@ def keys_like(name: str, tensors: dict[str, Tensor]) -> Keys:
         theirs = {keys.theirs(key) for key in ours}
         return sum(keys.today(key) in theirs for key in tensors)
 
-    return max([Keys(), *catalogue.keys_of(name).values()], key=fitting)
+    known = catalogue.keys_of(name).values()
+    return max([Keys(), *known, *(keys.older for keys in known if keys.older)], key=fitting)

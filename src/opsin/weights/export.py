@@ -17,4 +17,7 @@ from opsin.weights.public import Keys
 
 def export_tensors(net: Network, keys: Keys) -> dict[str, Tensor]:
     """The network's tensors by another library's names and in its layouts."""
-    return {keys.theirs(ours): keys.to_theirs(ours, tensor) for ours, tensor in net.state_dict().items()}
+    theirs = {}
+    for ours, tensor in net.state_dict().items():
+        theirs |= {keys.theirs(ours): keys.to_theirs(ours, tensor)} | keys.beside(ours, tensor)
+    return theirs

@@ -20,6 +20,10 @@ def unchanged(key: str, tensor: Tensor) -> Tensor:
     return tensor
 
 
+def nothing(key: str, tensor: Tensor) -> dict[str, Tensor]:
+    return {}
+
+
 def fixed(key: str, tensor: Tensor, shape: torch.Size) -> None:
     return None
 
@@ -36,8 +40,10 @@ class Keys:
         tables: a regular expression for whole keys of theirs that hold nothing learned; what they say we compute.
         to_ours: (our key, their tensor) -> ours, where the order of the numbers differs.
         to_theirs: the way back.
+        beside: (our key, our tensor) -> tables that their file must hold beside it, by their keys.
         resize: (our key, our tensor, wanted shape) -> the tensor for another image size; None for keys that have no
             such way.
+        older: how files of theirs were once laid out, where a key alone does not tell whether it is an older one.
     """
 
     theirs: Callable[[str], str] = same
@@ -45,7 +51,9 @@ class Keys:
     tables: str = r"(?!)"
     to_ours: Callable[[str, Tensor], Tensor] = unchanged
     to_theirs: Callable[[str, Tensor], Tensor] = unchanged
+    beside: Callable[[str, Tensor], dict[str, Tensor]] = nothing
     resize: Callable[[str, Tensor, torch.Size], Tensor | None] = fixed
+    older: "Keys | None" = None
 
 
 @dataclass(frozen=True)
