@@ -91,6 +91,8 @@ def of_task(task: str) -> Callable[["Card"], bool]:
 
 
 def as_dict(card: "Card") -> dict:
+    from opsin.weights.catalogue import public
+
     keys = ("name", "family", "year", "task", "params", "macs", "aux_params", "num_classes")
     return {key: getattr(card, key) for key in keys} | {
         "input": card.inputs.size,
@@ -133,6 +135,8 @@ def span(low: float, high: float, show: Callable[[float], str]) -> str:
 
 
 def sources(cards: Sequence["Card"]) -> str:
+    from opsin.weights.catalogue import public
+
     short: dict[str, str] = {"torchvision": "tv"}
     found: set[str] = {row.source for card in cards for row in public(card.name)}
     return " ".join(short.get(source) or source for source in sorted(found, key=len, reverse=True))

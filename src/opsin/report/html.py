@@ -50,6 +50,14 @@ def write(target: Path, html: str) -> Path:
     return target
 
 
+def check(target: Path) -> None:
+    """Raises OpsinError where a page cannot be written to `target`, before the work for it is done."""
+    folder = target.parent
+    if target.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        why = "it is a folder" if target.is_dir() else f"there is no folder {folder} that can be written to"
+        raise OpsinError(f"cannot write {target}: {why}; name another file")
+
+
 def json_in_html(value: Any) -> str:
     """JSON that can stand in a script element: no `<`, `>`, `&` and no line separator is left in it."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
