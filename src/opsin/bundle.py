@@ -9,26 +9,28 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
-from torch import nn
 
 from opsin import zoo
 from opsin.data.preprocess import Preprocess
 from opsin.engine.checkpoint import MANIFEST, read_manifest, write_folder
 from opsin.engine.record import versions
 from opsin.errors import OpsinError
+from opsin.models.network import Network
+from opsin.weights.create import Origin
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A network that was trained, with all that its use takes."""
+    """A network that was trained, with all that its use takes; `origin` is of the weights that it started from."""
 
-    net: nn.Module
+    net: Network
     model: str
     arguments: dict[str, Any]
     classes: tuple[str, ...]
     preprocess: Preprocess
     recipe: dict[str, Any]
     figures: dict[str, Any]
+    origin: Origin | None = None
 
     def write(self, folder: Path) -> None:
         manifest = {
@@ -40,6 +42,7 @@ class Bundle:
             "preprocess": self.preprocess.to_dict(),
             "recipe": self.recipe,
             "figures": self.figures,
+            "origin": self.origin.to_dict() if self.origin else None,
             "versions": versions(),
         }
         write_folder(folder, {"model": self.net.state_dict()}, manifest)
@@ -64,6 +67,7 @@ class Bundle:
         try:
             net = zoo.build_model(manifest["model"], **manifest["arguments"])
             net.load_state_dict(load_file(folder / "model.safetensors"))
+            origin = manifest.get("origin")
             return cls(
                 net.eval(),
                 manifest["model"],
@@ -72,6 +76,7 @@ class Bundle:
                 Preprocess.from_dict(manifest["preprocess"]),
                 manifest["recipe"],
                 manifest["figures"],
+                Origin.from_dict(origin) if origin else None,
             )
         except (KeyError, TypeError, RuntimeError) as error:
             raise OpsinError(f"cannot use the bundle {folder}: {' '.join(str(error).split())[:300]}") from None

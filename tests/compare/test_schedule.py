@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from opsin.compare.entry import scratch
 from opsin.compare.plan import Plan, read_plan, write_plan
 from opsin.compare.schedule import Schedule, best_rate
 from opsin.compare.watch import Watch
@@ -12,7 +13,7 @@ from opsin.errors import OpsinError
 from opsin.launch.local import Event
 from opsin.recipes import MODERN
 
-PLAN = Plan(("lenet1989", "lenet5"), 16, (0, 1), replace(MODERN, epochs=10, batch_size=32), tune=True)
+PLAN = Plan(scratch(("lenet1989", "lenet5")), 16, (0, 1), replace(MODERN, epochs=10, batch_size=32), tune=True)
 
 
 class Pretend:
@@ -46,9 +47,9 @@ class Count(Watch):
 
 def run(outcome, tmp_path, plan=PLAN):
     pool, watch = Pretend(outcome), Count()
-    cost = dict.fromkeys(plan.models, 3.0)
+    cost = dict.fromkeys(plan.names, 3.0)
 
-    def make_job(model, recipe, seed, final, folder):
+    def make_job(entry, recipe, seed, final, folder):
         return SimpleNamespace(recipe=recipe, final=final, folder=folder)
 
     trained = Schedule(plan, tmp_path, make_job, cost, watch).run(pool)
@@ -94,7 +95,7 @@ def test_a_full_disk_ends_it_all(tmp_path):
 
 def test_equal_rates_are_one(tmp_path):
     plan = replace(PLAN, recipe=replace(PLAN.recipe, rates=(1.0, 1.0)))
-    assert plan.rates == (0.003,)
+    assert plan.rates(plan.entries[0]) == (0.003,)
     trained, _ = run(lambda key: good(1.0), tmp_path, plan)
     assert trained["lenet5"].seeds() == [0, 1]
 

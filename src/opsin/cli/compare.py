@@ -20,12 +20,23 @@ def compare(
     ),
     models: str = typer.Option(None, help="Networks to compare, with commas between them."),
     lineup: str = typer.Option(
-        None, help="A line-up instead: small, history (every family) or large. [default: what suits the images]"
+        None, help="A line-up instead: small, history (every family), large or public. [default: what suits the images]"
     ),
+    start: str = typer.Option(
+        "auto",
+        help="What networks start from: scratch; public weights to probe or finetune (or several: probe,finetune); or "
+        "auto: photos from public weights, where these can be had.",
+    ),
+    weights: str = typer.Option(
+        None, help="Which weights, instead of a network's first public ones: resnet18=timm:a1_in1k,vgg16=FILE."
+    ),
+    folds: int = typer.Option(None, help="Of a probe's cross-validation. [default: 5 below 3,000 images, else none]"),
     seeds: int = typer.Option(2, help="Runs of each network."),
     epochs: int = typer.Option(None, help="Passes over the training images. [default: the recipe's]"),
     minutes: float = typer.Option(None, help="A budget for the whole, instead of epochs."),
-    recipe: str = typer.Option("modern", help="A recipe's name, or a .toml or .json file."),
+    recipe: str = typer.Option(
+        None, help="A recipe's name, or a .toml or .json file. [default: modern; finetune from public weights]"
+    ),
     input_size: int = typer.Option(None, help="The images' side in pixels. [default: what suits them]"),
     metric: str = typer.Option(None, help="top1, balanced or macro_f1. [default: what suits the classes]"),
     margin: float = typer.Option(0.01, help="How far below the best the pick may be; 0.01 is one point."),
@@ -53,6 +64,9 @@ def compare(
         data=data,
         models=tuple(name.strip() for name in models.split(",") if name.strip()) if models is not None else None,
         lineup=lineup,
+        start=start,
+        weights=named_weights(weights),
+        folds=folds,
         seeds=seeds,
         epochs=epochs,
         minutes=minutes,
@@ -80,6 +94,20 @@ def compare(
         raise OpsinError(f"no network could be trained ({status}): see error.txt in {comparison.folder}/runs, if any")
 
 
+def named_weights(text: str | None) -> dict[str, str]:
+    """ "resnet18=timm:a1_in1k,vgg16=FILE" by network. Raises OpsinError for a part that names none."""
+    from opsin.errors import OpsinError
+
+    found = {}
+    for part in (text or "").split(","):
+        name, equals, what = part.strip().partition("=")
+        if part.strip() and not (name and equals and what):
+            raise OpsinError(f"--weights takes NETWORK=WEIGHTS, with commas between them, not {part.strip()!r}")
+        if name:
+            found[name] = what
+    return found
+
+
 def print_summary(console: "Console", comparison: "Comparison", page: Path) -> None:
     """The results as a table at 80 columns, the pick in a sentence, and where everything lies."""
     from rich.table import Table
@@ -87,13 +115,15 @@ def print_summary(console: "Console", comparison: "Comparison", page: Path) -> N
 
     results = comparison.results
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("year", "network", "accuracy", "95 %", "params", "MACs", "ms/image"):
-        table.add_column(heading, justify="left" if heading == "network" else "right", no_wrap=True)
+    mixed = results["plan"]["starts"] != ["scratch"]
+    for heading in ("year", "network", *(["start"] if mixed else []), "accuracy", "95 %", "params", "MACs", "ms/image"):
+        table.add_column(heading, justify="left" if heading in ("network", "start") else "right", no_wrap=True)
     pick = results["pick"]
     for row in sorted(results["rows"], key=lambda row: (row["year"], row["model"])):
-        style = "bold green" if pick and row["model"] == pick["model"] else None
+        style = "bold green" if pick and row["entry"] == pick["entry"] else None
+        names = (str(row["year"]), shortened(row["model"], 21 if mixed else 30), *([row["start"]] if mixed else []))
         if row["top1_mean"] is None:
-            table.add_row(str(row["year"]), row["model"], "-", row["status"][:24], "", "", "", style="red")
+            table.add_row(*names, "-", row["status"][:24], "", "", "", style="red")
             continue
         low, high = row["top1_ci"]
         cells = (
@@ -103,18 +133,25 @@ def print_summary(console: "Console", comparison: "Comparison", page: Path) -> N
             short(row["macs"]),
             f"{row['latency_ms_p50']:.2f}",
         )
-        table.add_row(str(row["year"]), row["model"], *cells, style=style)
+        table.add_row(*names, *cells, style=style)
     for row in results["baselines"]:
         if row["top1"] is not None:
             name = row["name"].removesuffix(" on pixels")
-            table.add_row("", name, f"{row['top1']:.1%}", style="dim")
+            table.add_row("", name, *([""] if mixed else []), f"{row['top1']:.1%}", style="dim")
     console.print(table)
     console.print()
     if pick:
-        console.print(Text.assemble("Take ", (pick["model"], "bold green"), ". ", pick["why"]))
+        console.print(Text.assemble("Take ", (pick["entry"], "bold green"), ". ", pick["why"]))
+        weights = next(row["weights"] for row in results["rows"] if row["entry"] == pick["entry"])
+        if weights:
+            console.print(Text(f"\nWeights:  {weights['name']}, licence: {weights['licence'] or 'not stated'}"))
         command = shlex.join([sys.argv[0], "predict", str(comparison.bundle)])
         console.print(Text(f"\nPredict:  {command} IMAGE"), soft_wrap=True)
     console.print(Text(f"Page:     {page}"), soft_wrap=True)
+
+
+def shortened(name: str, width: int) -> str:
+    return name if len(name) <= width else name[: width - 1] + "…"
 
 
 def short(count: int) -> str:

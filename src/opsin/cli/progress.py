@@ -50,13 +50,14 @@ class Terminal(Watch):
         if self.whole is not None:
             self.progress.advance(self.whole, done)
 
-    def started(self, run: str, epochs: int) -> None:
+    def started(self, run: str, epochs: float) -> None:
         self.runs[run] = self.progress.add_task(f"  {run}", total=epochs, left="left", news="")
 
     def epoch(self, run: str, metrics: dict[str, Any]) -> None:
-        self.last[run] = f"{metrics['val_top1']:.1%} on validation"
+        if "val_top1" in metrics:
+            self.last[run] = f"{metrics['val_top1']:.1%} on validation"
         if run in self.runs:
-            news = f"epoch {metrics['epoch']}  {metrics['val_top1']:.1%}"
+            news = f"epoch {metrics['epoch']}  {metrics['val_top1']:.1%}" if "train_loss" in metrics else ""
             self.progress.update(self.runs[run], completed=metrics["epoch"], news=news)
 
     def ended(self, run: str, status: str) -> None:

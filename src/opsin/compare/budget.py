@@ -4,6 +4,7 @@ The seconds of one image are measured by a short probe of each network, with as 
 comparison, and the plan gives way in a fixed order: image size, the dearest networks, seeds, epochs.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -11,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from opsin import zoo
+from opsin.compare.entry import Entry
 from opsin.compare.plan import Plan
 from opsin.data.preprocess import Preprocess
 from opsin.device import choose_device, place, place_images
@@ -49,67 +52,79 @@ class Speed:
 
 @dataclass(frozen=True)
 class SpeedProbe:
-    """What a worker needs to measure a network's speed."""
+    """What a worker needs to measure a network's speed; of one that is only probed, without training steps."""
 
     model: str
     arguments: dict[str, Any]
     recipe: Recipe
     batch_size: int
-    channels: int
     size: int
     device: str
+    trains: bool = True
 
 
 def measure_speed(probe: SpeedProbe, report: Callable[[Any], None]) -> Speed:
     """Times a few training steps (about a second, one step not counted) and one evaluation, on made-up images."""
     device = choose_device(probe.device)
     net = place(zoo.build_model(probe.model, **probe.arguments), device)
+    train = _time_training(net, probe, device) if probe.trains else math.nan
+    channels, n = probe.arguments["in_chans"], 2 * probe.batch_size if probe.size <= 64 else 16
+    pixels = np.random.default_rng(0).integers(0, 256, (n, channels, probe.size, probe.size), dtype=np.uint8)
+    preprocess = Preprocess(size=probe.size, channels=channels)
+    rows, evaluations = np.arange(n), []
+    for _ in range(4):  # the first ones prepare kernels and memory
+        began = time.perf_counter()
+        predict(net, pixels, rows, preprocess, device)
+        evaluations.append((time.perf_counter() - began) / n)
+    return Speed(train, min(evaluations))
+
+
+def _time_training(net: nn.Module, probe: SpeedProbe, device: torch.device) -> float:
+    """Seconds of one image in a training step."""
     optimizer = make_optimizer(net, probe.recipe)
     task = Classify(probe.recipe.label_smoothing, probe.recipe.aux_weight)
     batch = probe.batch_size
-    images = place_images(torch.randn(batch, probe.channels, probe.size, probe.size, device=device))
+    images = torch.randn(batch, probe.arguments["in_chans"], probe.size, probe.size, device=device)
     labels = torch.zeros(batch, dtype=torch.long, device=device)
     times: list[float] = []
     while len(times) < 3 or (sum(times) < 0.8 and len(times) < 20):
         began = time.perf_counter()
-        train_step(net, images, labels, task, optimizer, 1e-9, probe.recipe.clip_norm).item()
+        train_step(net, place_images(images), labels, task, optimizer, 1e-9, probe.recipe.clip_norm).item()
         times.append(time.perf_counter() - began)
-    shape = (2 * batch, probe.channels, probe.size, probe.size)
-    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    preprocess = Preprocess(size=probe.size, channels=probe.channels)
-    rows, evaluations = np.arange(2 * batch), []
-    for _ in range(4):  # the first ones prepare kernels and memory
-        began = time.perf_counter()
-        predict(net, pixels, rows, preprocess, device)
-        evaluations.append((time.perf_counter() - began) / len(rows))
-    return Speed(float(np.median(times[1:])) / batch, min(evaluations))
+    return float(np.median(times[1:])) / batch
 
 
 @dataclass(frozen=True)
 class Estimate:
     """How long plans take on `workers` processes, for a data set of `images` (n_train, n_val, n_test).
 
-    `fixed` are the seconds of all that is not training: starting workers, baselines, latency, the page.
+    `fixed` are the seconds of all that is not training: starting workers, baselines, latency, the page. `fit` are those
+    of a probe's logistic regression, for an image.
     """
 
     speeds: dict[tuple[str, int], Speed]
     images: tuple[int, int, int]
     workers: int
     fixed: float = 20.0
+    fit: float = 0.01
 
-    def epoch(self, plan: Plan, model: str) -> float:
+    def epoch(self, plan: Plan, entry: Entry) -> float:
         """Seconds of one epoch, its validation included."""
-        speed = self.speeds[model, plan.size_of(model)]
+        speed = self.speeds[entry.model, plan.size_of(entry)]
         return self.images[0] * speed.train + self.images[1] * speed.predict
+
+    def runs(self, plan: Plan, entry: Entry) -> list[float]:
+        """Seconds of each run of an entry."""
+        if entry.start == "probe":
+            speed = self.speeds[entry.model, plan.size_of(entry)]
+            return [sum(self.images) * speed.predict + self.images[0] * self.fit]
+        recipe, epoch = plan.recipe_of(entry), self.epoch(plan, entry)
+        tries = [epoch * plan.probe_epochs(recipe)] * len(plan.rates(entry)) if plan.tune else []
+        return tries + [epoch * recipe.epochs] * len(plan.seeds)
 
     def seconds(self, plan: Plan) -> float:
         """Seconds of a whole comparison: its runs, the longest first, on the workers."""
-        runs: list[float] = []
-        for model in plan.models:
-            epoch = self.epoch(plan, model)
-            if plan.tune:
-                runs += [epoch * plan.probe_epochs] * len(plan.rates)
-            runs += [epoch * plan.recipe.epochs] * len(plan.seeds)
+        runs = [run for entry in plan.entries for run in self.runs(plan, entry)]
         return makespan(runs, self.workers) + self.fixed
 
 
@@ -132,11 +147,11 @@ def fit(plan: Plan, seconds: float, floor: Floor, estimate: Callable[[Plan], Est
     known = estimate(plan)
     notes = list(plan.notes)
     left_out = list(plan.left_out)
-    while needs > limit and len(plan.models) > floor.models:
-        dearest = max(plan.models, key=lambda model: known.epoch(plan, model))
-        minutes = known.epoch(plan, dearest) * plan.epochs_of_a_model() / known.workers / 60
-        left_out.append({"model": dearest, "why": f"the dearest: {minutes:.1f} of the minutes"})
-        plan = replace(plan, models=tuple(model for model in plan.models if model != dearest))
+    while needs > limit and len(plan.entries) > floor.models:
+        dearest = max(plan.entries, key=lambda entry: sum(known.runs(plan, entry)))
+        minutes = sum(known.runs(plan, dearest)) / known.workers / 60
+        left_out.append({"model": dearest.name, "why": f"the dearest: {minutes:.1f} of the minutes"})
+        plan = replace(plan, entries=tuple(entry for entry in plan.entries if entry is not dearest))
         needs = known.seconds(plan)
     if left_out:
         notes.append("left out, the dearest first: " + ", ".join(entry["model"] for entry in left_out))
@@ -146,19 +161,29 @@ def fit(plan: Plan, seconds: float, floor: Floor, estimate: Callable[[Plan], Est
         needs = known.seconds(plan)
     if len(plan.seeds) < asked:
         notes.append(f"{len(plan.seeds)} instead of {asked} seeds")
-    asked = plan.recipe.epochs
-    while needs > limit and plan.recipe.epochs > floor.epochs:
-        plan = replace(plan, recipe=replace(plan.recipe, epochs=plan.recipe.epochs - 1))
-        needs = known.seconds(plan)
-    if plan.recipe.epochs < asked:
-        notes.append(f"{plan.recipe.epochs} instead of {asked} epochs")
+    asked = plan
+    while needs > limit and (shorter := _shortened(plan, floor.epochs)) != plan:
+        plan, needs = shorter, known.seconds(shorter)
+    for start, recipe in plan.recipes.items():
+        if recipe.epochs < asked.recipes[start].epochs:
+            of = "" if start == "scratch" else " of fine-tuning"
+            notes.append(f"{recipe.epochs} instead of {asked.recipes[start].epochs} epochs{of}")
     if needs > limit:
         raise OpsinError(
-            f"{seconds / 60:.3g} minutes are too few: {', '.join(plan.models)} with {len(plan.seeds)} seed and "
-            f"{plan.recipe.epochs} epochs at {plan.input_size} px would take about {needs / MARGIN / 60:.1f}; "
+            f"{seconds / 60:.3g} minutes are too few: {', '.join(plan.names)} ({plan}) "
+            f"would take about {needs / MARGIN / 60:.1f}; "
             f"give --minutes {needs / MARGIN / 60 + 0.1:.1f} or more"
         )
     return replace(plan, notes=tuple(notes), left_out=tuple(left_out)), needs
+
+
+def _shortened(plan: Plan, least: int) -> Plan:
+    """The plan with an epoch less of each recipe that has more than `least` of them."""
+
+    def shorter(recipe: Recipe) -> Recipe:
+        return replace(recipe, epochs=max(min(recipe.epochs, least), recipe.epochs - 1))
+
+    return replace(plan, recipe=shorter(plan.recipe), finetune=shorter(plan.finetune))
 
 
 def _shrink_images(plan: Plan, limit: float, floor: Floor, estimate: Callable[[Plan], Estimate]) -> tuple[Plan, float]:

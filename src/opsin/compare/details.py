@@ -17,16 +17,16 @@ MISTAKES, SAMPLES, SIDE = 24, 20, 96
 """How many pictures the page shows of each, and their greatest side in pixels."""
 
 Logits = dict[str, dict[str, dict[int, np.ndarray]]]
-"""Logits [n, K] by part, network and seed."""
+"""Logits [n, K] by part, entry and seed."""
 
 
 def details(outcome: Outcome, picked: str | None, logits: Logits) -> dict[str, Any]:
     """page.json. `picked` is the network whose errors are shown, if there is one."""
     page = {
-        "curves": {model: _curves(outcome, trained) for model, trained in outcome.trained.items()},
-        "tuning": {model: _tuning(trained) for model, trained in outcome.trained.items() if trained.probes},
+        "curves": {name: _curves(outcome, trained) for name, trained in outcome.trained.items()},
+        "tuning": {name: _tuning(trained) for name, trained in outcome.trained.items() if trained.probes},
         "samples": _samples(outcome),
-        "cards": {model: _card(model) for model in outcome.plan.models},
+        "cards": {entry.model: _card(entry.model) for entry in outcome.plan.entries},
     }
     if picked is None:
         return page
@@ -37,7 +37,13 @@ def details(outcome: Outcome, picked: str | None, logits: Logits) -> dict[str, A
     matrix = sum(metrics.confusion(truth, scores.argmax(1), len(classes)) for scores in runs.values())
     bundle = Record(outcome.run_folder(picked, min(runs))).bundle
     return page | {
-        "confusion": {"model": picked, "seeds": len(runs), "classes": classes, "matrix": np.asarray(matrix).tolist()},
+        "confusion": {
+            "entry": picked,
+            "model": outcome.plan.entry(picked).model,
+            "seeds": len(runs),
+            "classes": classes,
+            "matrix": np.asarray(matrix).tolist(),
+        },
         "mistakes": _mistakes(outcome, rows, truth, np.stack(list(runs.values()))),
         "files": {"bundle": bundle.relative_to(outcome.folder).as_posix()},
     }
@@ -46,8 +52,8 @@ def details(outcome: Outcome, picked: str | None, logits: Logits) -> dict[str, A
 def _curves(outcome: Outcome, trained: Trained) -> dict[str, dict[str, list[float]]]:
     curves = {}
     for seed, run in sorted(trained.runs.items()):
-        if run["status"] == "ok":
-            epochs = Record(outcome.run_folder(trained.model, seed)).read_metrics()
+        if run["status"] == "ok" and trained.entry.start != "probe":
+            epochs = Record(outcome.run_folder(trained.entry.name, seed)).read_metrics()
             keys = ("epoch", "train_loss", "val_loss", "val_top1")
             curves[str(seed)] = {key: [epoch[key] for epoch in epochs] for key in keys}
     return curves

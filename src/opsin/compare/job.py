@@ -1,5 +1,6 @@
-"""One run of a comparison: a network, a seed, a learning rate, trained and evaluated in a worker of the pool."""
+"""One run of a comparison in a worker of the pool: an entry, a seed, a learning rate, trained or probed."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,18 @@ import torch
 
 from opsin import zoo
 from opsin.bundle import Bundle
+from opsin.compare.entry import Entry
 from opsin.data.preprocess import Preprocess
-from opsin.device import choose_device
+from opsin.device import choose_device, place
+from opsin.engine import probe
 from opsin.engine.checkpoint import MANIFEST, Checkpoints
-from opsin.engine.evaluate import predict
+from opsin.engine.evaluate import embed, predict
 from opsin.engine.recipe import Recipe
 from opsin.engine.record import Record
 from opsin.engine.train import Data, Diverged, step_seed, train
+from opsin.models.network import Network
 from opsin.tasks.classify import Classify
+from opsin.weights.create import create_model
 
 INIT = 2**32 - 1
 """The rank under which the initial weights are drawn, so that no training step shares their seed."""
@@ -27,12 +32,13 @@ INIT = 2**32 - 1
 class Job:
     """All that a worker needs for one run.
 
-    `images` is a .npy file of uint8 [n, C, S, S], `table` a .npz file with `labels` [n] and `parts` [n]. A probe
-    (`final` false) is scored on validation and leaves neither predictions nor a bundle.
+    `images` is a .npy file of uint8 [n, C, S, S], `table` a .npz file with `labels` [n], `parts` [n] and, where images
+    come in groups, `groups` [n]. A probe of a learning rate (`final` false) is scored on validation and leaves neither
+    predictions nor a bundle. `folds` are those of an entry that is probed.
     """
 
     folder: Path
-    model: str
+    entry: Entry
     arguments: dict[str, Any]
     recipe: Recipe
     seed: int
@@ -42,14 +48,38 @@ class Job:
     preprocess: Preprocess
     device: str
     final: bool
+    folds: int | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What makes it another run."""
+        how = {"folds": self.folds} if self.entry.start == "probe" else {"recipe": self.recipe.to_dict()}
+        return {
+            "model": self.entry.model,
+            "start": self.entry.start,
+            "weights": self.entry.origin and self.entry.origin.to_dict(),
+            "arguments": self.arguments,
+            "preprocess": self.preprocess.to_dict(),
+            "seed": self.seed,
+        } | how
+
+    def network(self) -> Network:
+        """The network as it starts."""
+        torch.manual_seed(step_seed(self.seed, 0, INIT))
+        if self.entry.file is None:
+            return zoo.build_model(self.entry.model, **self.arguments)
+        return create_model(self.entry.model, Path(self.entry.file), **self.arguments)
+
+    def bundle(self, net: Network, recipe: dict[str, Any], figures: dict[str, Any]) -> Bundle:
+        return Bundle(
+            net, self.entry.model, self.arguments, self.classes, self.preprocess, recipe, figures, self.entry.origin
+        )
 
 
 def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Runs a job, going on from its checkpoint if it has one; returns its run.json. An ended run is not run again."""
     record = Record(job.folder)
-    facts = {"model": job.model, "arguments": job.arguments, "recipe": job.recipe.to_dict(), "seed": job.seed}
     files = (record.metrics, record.predictions, record.bundle / MANIFEST) if job.final else (record.metrics,)
-    if ended := record.ended(facts, files):
+    if ended := record.ended(job.facts(), files):
         return ended
     record.folder.mkdir(parents=True, exist_ok=True)
     table = np.load(job.table)
@@ -57,9 +87,23 @@ def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     train_part, val, test = (np.flatnonzero(parts == part) for part in ("train", "val", "test"))
     data = Data(np.load(job.images, mmap_mode="c"), labels, train_part, val, job.preprocess)
     device = choose_device(job.device)
-    torch.manual_seed(step_seed(job.seed, 0, INIT))
-    net = zoo.build_model(job.model, **job.arguments)
-    facts |= {"device": str(device), "threads": torch.get_num_threads()}
+    if job.entry.start == "probe":
+        groups = table["groups"][train_part] if "groups" in table else None
+        return run_probe(job, record, data, test, groups, device, report)
+    return run_training(job, record, data, test, device, report)
+
+
+def run_training(
+    job: Job,
+    record: Record,
+    data: Data,
+    test: np.ndarray,
+    device: torch.device,
+    report: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+    """Trains the network from where it starts, with checkpoints, and evaluates it."""
+    net = job.network()
+    facts = job.facts() | {"device": str(device), "threads": torch.get_num_threads()}
     task = Classify(job.recipe.label_smoothing, job.recipe.aux_weight)
     checkpoints = Checkpoints(record.checkpoints) if job.final else None
     if device.type == "cuda":
@@ -78,13 +122,59 @@ def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     if job.final:
         logits = {
             name: predict(net, data.images, part, job.preprocess, device).numpy()
-            for name, part in (("val", val), ("test", test))
+            for name, part in (("val", data.val), ("test", test))
         }
         np.savez(record.predictions, val=logits["val"], test=logits["test"])
-        figures["test_top1"] = float((logits["test"].argmax(1) == labels[test]).mean())
-        recipe = job.recipe.to_dict()
-        Bundle(net, job.model, job.arguments, job.classes, job.preprocess, recipe, figures).write(record.bundle)
+        figures["test_top1"] = float((logits["test"].argmax(1) == data.labels[test]).mean())
+        job.bundle(net, job.recipe.to_dict(), figures).write(record.bundle)
     facts |= {"status": "ok", "figures": figures, "train_seconds": seconds}
     if device.type == "cuda":
         facts["peak_memory_mb"] = torch.cuda.max_memory_allocated() / 2**20
     return record.end(facts)
+
+
+def run_probe(
+    job: Job,
+    record: Record,
+    data: Data,
+    test: np.ndarray,
+    groups: np.ndarray | None,
+    device: torch.device,
+    report: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+    """One pass of the frozen network over all images, and a logistic regression in the place of its last layer."""
+    began = time.monotonic()
+    net = job.network()
+    place(net, device)
+    rows = np.concatenate([data.train, data.val, test])
+
+    def tell(done: int) -> None:
+        report({"epoch": done / len(rows) / 3})
+
+    seen = embed(net, data.images, rows, data.preprocess, device, tell).numpy()
+    train, val, tested = np.split(seen, np.cumsum([len(data.train), len(data.val)]))
+    labels, on_val = data.labels[data.train], (val, data.labels[data.val])
+    fitted = probe.fit(train, labels, len(job.classes), on_val, folds=job.folds, groups=groups, seed=job.seed)
+    put_in_place(net, fitted)
+    logits = {"val": fitted.logits(val).astype(np.float32), "test": fitted.logits(tested).astype(np.float32)}
+    np.savez(record.predictions, val=logits["val"], test=logits["test"])
+    measured = Classify().metrics(torch.from_numpy(logits["val"]), torch.from_numpy(on_val[1]))
+    figures = {f"val_{name}": value for name, value in measured.items()}
+    figures["test_top1"] = float((logits["test"].argmax(1) == data.labels[test]).mean())
+    how = {"name": "probe", "strength": fitted.strength, "chosen_on": fitted.how}
+    job.bundle(net, how, figures).write(record.bundle)
+    record.write_metrics([])
+    report({"epoch": 1 / 3, "val_top1": figures["val_top1"]})
+    facts = job.facts() | {"device": str(device), "threads": torch.get_num_threads(), "status": "ok"}
+    losses = [{"strength": strength, "loss": loss} for strength, loss in fitted.losses.items()]
+    facts |= {"figures": figures, "probe": how | {"losses": losses}, "train_seconds": time.monotonic() - began}
+    return record.end(facts)
+
+
+@torch.no_grad()
+def put_in_place(net: Network, fitted: probe.Probe) -> None:
+    """The probe as the network's last layer, linear or a 1x1 convolution, so that the whole predicts what it does."""
+    layer = net.get_classifier()
+    assert isinstance(layer, torch.nn.Linear | torch.nn.Conv2d) and layer.bias is not None
+    layer.weight.copy_(torch.from_numpy(fitted.weight).view_as(layer.weight))
+    layer.bias.copy_(torch.from_numpy(fitted.bias))

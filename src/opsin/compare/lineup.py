@@ -47,6 +47,18 @@ LINEUPS: dict[str, tuple[str, ...]] = {
         "swin_32",
         "convnext_32",
     ),
+    "public": (
+        "alexnet_owt",
+        "googlenet_bn",
+        "resnet18",
+        "resnet50_v1_5",
+        "squeezenet1_1",
+        "densenet121",
+        "mobilenet_v2_100",
+        "vit_tiny_patch16_224",
+        "swin_tiny_patch4_window7_224",
+        "convnext_tiny",
+    ),
     "large": (
         "alexnet_he",
         "vgg11_bn",
@@ -58,7 +70,7 @@ LINEUPS: dict[str, tuple[str, ...]] = {
     ),
 }
 """small: ten networks for images of 16 to 64 px, 1989 to 2022. history: the small one of every family, oldest first.
-large: the papers' own, for photos.
+large: the papers' own, for photos. public: those with public weights, 2014 to 2022, at their own sizes.
 
 Where a paper's own network does not learn at the rates of today's recipe, its variant that does takes its place:
 alexnet and nin_cifar need lower ones (docs/log.md)."""

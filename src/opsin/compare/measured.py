@@ -19,26 +19,33 @@ THREADS = 1
 
 
 def measure(
-    folder: Path, arguments: dict[str, dict[str, Any]], device: str, watch: Watch
+    folder: Path, networks: dict[str, tuple[str, dict[str, Any]]], device: str, watch: Watch
 ) -> tuple[dict[str, Latency], dict[str, Any]]:
-    """Latency by network, built with these arguments, and the machine; kept in the folder and measured only once."""
+    """Latency of networks, and the machine; kept in the folder and measured only once.
+
+    `networks` gives name and arguments of the network of each entry; entries with the same network share its latency.
+    """
     try:
         kept = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        if kept["latency"].keys() >= arguments.keys():
-            return {model: Latency(**kept["latency"][model]) for model in arguments}, kept["machine"]
+        if kept["latency"].keys() >= networks.keys():
+            return {name: Latency(**kept["latency"][name]) for name in networks}, kept["machine"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # not measured yet, or not readable any more
     where = choose_device(device)
     facts = machine.describe(where) | {"latency_threads": THREADS, "load_at_latency": machine.load()}
-    watch.stage("measuring latency", len(arguments))
-    found = {}
-    for model, built in arguments.items():
-        torch.manual_seed(0)
-        net = zoo.build_model(model, **built)
-        found[model] = latency(net, built["in_chans"], built["input_size"], where, threads=THREADS)
+    watch.stage("measuring latency", len(networks))
+    found: dict[str, Latency] = {}
+    for name, (model, built) in networks.items():
+        twin = next((other for other in found if networks[other] == (model, built)), None)
+        if twin is None:
+            torch.manual_seed(0)
+            net = zoo.build_model(model, **built)
+            found[name] = latency(net, built["in_chans"], built["input_size"], where, threads=THREADS)
+        else:
+            found[name] = found[twin]
         watch.advance(1)
     facts["busy"] = any(entry.busy for entry in found.values())
-    write_json(folder / FILE, {"machine": facts, "latency": {model: asdict(entry) for model, entry in found.items()}})
+    write_json(folder / FILE, {"machine": facts, "latency": {name: asdict(entry) for name, entry in found.items()}})
     return found, facts
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from opsin.compare.entry import Entry
 from opsin.compare.plan import Plan
 from opsin.compare.request import Request
 from opsin.compare.schedule import Trained, run_folder
@@ -26,9 +27,9 @@ def default_metric(request: Request, scanned: Scan) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that is known when the last run has ended.
+    """All that is known when the last run has ended, by the names of the plan's entries.
 
-    `latency` has the networks with a run that ended well; `preprocess` is by input size.
+    `latency` has the entries with a run that ended well.
     """
 
     request: Request
@@ -41,26 +42,20 @@ class Outcome:
     latency: dict[str, Latency]
     machine: dict[str, Any]
     baselines: list[dict[str, Any]]
-    preprocess: dict[int, Preprocess]
+    preprocess: dict[str, Preprocess]
     folder: Path
     seconds: float
-
-    @property
-    def sizes(self) -> list[int]:
-        """The input sizes that the networks have, in pixels."""
-        return sorted({self.plan.size_of(model) for model in self.plan.models})
 
     @property
     def metric(self) -> str:
         return default_metric(self.request, self.scanned)
 
-    @property
-    def batch_size(self) -> int:
-        return self.plan.recipe.batch(len(self.divided.rows("train")))
+    def batch_size(self, entry: Entry) -> int:
+        return self.plan.recipe_of(entry).batch(len(self.divided.rows("train")))
 
     def groups(self, rows: np.ndarray) -> list[str] | None:
         groups = self.scanned.source.groups
         return None if groups is None else [groups[i] for i in rows]
 
-    def run_folder(self, model: str, seed: int) -> Path:
-        return run_folder(self.folder, model, f"seed-{seed}")
+    def run_folder(self, name: str, seed: int) -> Path:
+        return run_folder(self.folder, name, f"seed-{seed}")

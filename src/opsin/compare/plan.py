@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from opsin import zoo
+from opsin.compare.entry import STARTED, STARTS, Entry
 from opsin.engine.checkpoint import write_json
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
+from opsin.recipes import FINETUNE
 
 SCHEMA = 1
 FILE = "plan.json"
@@ -18,61 +20,104 @@ LOCK = ".lock"
 
 @dataclass(frozen=True)
 class Plan:
-    """What is run. All networks have the same images, split, recipe and epochs.
+    """What is run. All entries have the same images and split, and those that start alike the same recipe and epochs.
 
     `input_size` is what was aimed at; a network that does not take it gets the nearest larger size that it takes (see
-    `size_of`). `left_out` lists networks that a time budget had no room for, and why; `notes` what else gave way.
+    `size_of`). `finetune` is the recipe of those that go on from public weights. With `undecided`, some of the probed
+    networks are to be fine-tuned, and which is decided when the probes have ended. `folds` are those of a probe.
+    `left_out` lists networks that a time budget had no room for, and why; `notes` what else gave way.
     """
 
-    models: tuple[str, ...]
+    entries: tuple[Entry, ...]
     input_size: int
     seeds: tuple[int, ...]
     recipe: Recipe
     tune: bool
+    finetune: Recipe = FINETUNE
+    folds: int | None = None
+    undecided: bool = False
     minutes: float | None = None
     left_out: tuple[dict[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        counted = ((len(self.models), "network"), (len(self.seeds), "seed"), (self.recipe.epochs, "epoch"))
-        words = ", ".join(f"{n} {word}" if n == 1 else f"{n} {word}s" for n, word in counted)
-        return f"{words} at {self.input_size} px"
-
-    def size_of(self, model: str) -> int:
-        return zoo.card(model).inputs.fit(self.input_size)
+        told = []
+        for start in STARTS:
+            entries = [entry for entry in self.entries if entry.start == start]
+            if not entries:
+                continue
+            words = [_counted(len(entries), "network")]
+            if start != "probe":
+                words += [_counted(len(self.seeds), "seed"), _counted(self.recipe_of(entries[0]).epochs, "epoch")]
+            sizes = sorted({self.size_of(entry) for entry in entries}) if start != "scratch" else [self.input_size]
+            told.append(f"{', '.join(words)} at {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} px")
+            told[-1] += "" if start == "scratch" else f" ({STARTED[start]})"
+        return "; ".join(told)
 
     @property
-    def probe_epochs(self) -> int:
+    def recipes(self) -> dict[str, Recipe]:
+        """The recipe of each start that trains."""
+        return {entry.start: self.recipe_of(entry) for entry in self.entries if entry.start != "probe"}
+
+    @property
+    def main_recipe(self) -> Recipe:
+        """The recipe from scratch, or that of fine-tuning where nothing starts from scratch."""
+        found = self.recipes
+        return self.finetune if list(found) == ["finetune"] else self.recipe
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(entry.name for entry in self.entries)
+
+    def entry(self, name: str) -> Entry:
+        return next(entry for entry in self.entries if entry.name == name)
+
+    def size_of(self, entry: Entry) -> int:
+        """The side of an entry's images, in pixels."""
+        return entry.size or zoo.card(entry.model).inputs.fit(self.input_size)
+
+    def recipe_of(self, entry: Entry) -> Recipe:
+        """What trains an entry; what is probed is not trained."""
+        return self.finetune if entry.start == "finetune" else self.recipe
+
+    def tuned(self, entry: Entry) -> bool:
+        """Whether short probes choose the entry's learning rate."""
+        return self.tune and entry.start != "probe"
+
+    def probe_epochs(self, recipe: Recipe) -> int:
         """Epochs of one probe of a learning rate."""
-        return max(1, round(self.recipe.probe * self.recipe.epochs))
+        return max(1, round(recipe.probe * recipe.epochs))
 
-    def recipe_at(self, rate: float) -> Recipe:
-        """The recipe with a network's own learning rate."""
-        return replace(self.recipe, learning_rate=rate)
-
-    def probe_recipe(self, rate: float) -> Recipe:
+    def probe_recipe(self, recipe: Recipe, rate: float) -> Recipe:
         """The recipe of one short probe: a whole schedule in few epochs."""
-        return replace(self.recipe, epochs=self.probe_epochs, learning_rate=rate)
+        head = min(recipe.head_epochs, 1)
+        return replace(recipe, epochs=self.probe_epochs(recipe), head_epochs=head, learning_rate=rate)
 
-    @property
-    def rates(self) -> tuple[float, ...]:
-        """The learning rates that every network's probe tries; a single one without tuning."""
-        factors = self.recipe.rates if self.tune else (1.0,)
-        rounded = (float(f"{self.recipe.learning_rate * factor:.3g}") for factor in factors)
+    def rates(self, entry: Entry) -> tuple[float, ...]:
+        """The learning rates that an entry's probes try; a single one without tuning."""
+        recipe = self.recipe_of(entry)
+        factors = recipe.rates if self.tune else (1.0,)
+        rounded = (float(f"{recipe.learning_rate * factor:.3g}") for factor in factors)
         return tuple(dict.fromkeys(rounded))
 
-    def epochs_of_a_model(self) -> int:
-        """Epochs trained for one network in all, its probes included."""
-        probes = self.probe_epochs * len(self.rates) if self.tune else 0
-        return probes + self.recipe.epochs * len(self.seeds)
+    def epochs_of(self, entry: Entry) -> int:
+        """Epochs trained for an entry in all, the probes of its rate included; 0 for one that is not trained."""
+        if entry.start == "probe":
+            return 0
+        recipe = self.recipe_of(entry)
+        probes = self.probe_epochs(recipe) * len(self.rates(entry)) if self.tune else 0
+        return probes + recipe.epochs * len(self.seeds)
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "models": list(self.models),
+            "entries": [entry.to_dict() for entry in self.entries],
             "input_size": self.input_size,
             "seeds": list(self.seeds),
             "recipe": self.recipe.to_dict(),
             "tune": self.tune,
+            "finetune": self.finetune.to_dict(),
+            "folds": self.folds,
+            "undecided": self.undecided,
             "minutes": self.minutes,
             "left_out": list(self.left_out),
             "notes": list(self.notes),
@@ -81,10 +126,16 @@ class Plan:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Plan":
         fields: dict[str, Any] = dict(values)
-        for key in ("models", "seeds", "left_out", "notes"):
+        for key in ("seeds", "left_out", "notes"):
             fields[key] = tuple(fields[key])
-        fields["recipe"] = Recipe.from_dict(fields["recipe"])
+        fields["entries"] = tuple(Entry.from_dict(entry) for entry in fields["entries"])
+        for key in ("recipe", "finetune"):
+            fields[key] = Recipe.from_dict(fields[key])
         return cls(**fields)
+
+
+def _counted(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def digest(request: dict[str, Any]) -> str:

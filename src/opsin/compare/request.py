@@ -1,16 +1,19 @@
 """What is asked of a comparison."""
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from opsin import recipes
+from opsin.compare.entry import Start, parse_starts
 from opsin.compare.lineup import choose
 from opsin.device import choose_device
 from opsin.engine.recipe import Recipe
-from opsin.errors import OpsinError
+from opsin.errors import OpsinError, unknown
 from opsin.tasks import metrics
+from opsin.zoo import list_models
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,17 @@ class Request:
     Attributes:
         data: "digits", or a folder of class folders (see opsin.data.source).
         models: names of networks; None for a line-up that suits the images.
-        lineup: "small", "history" or "large" instead of names.
+        lineup: "small", "history", "large" or "public" instead of names.
+        start: what the networks start from: "scratch", "probe" or "finetune", several with commas between them; or
+            "auto" (see opsin.compare.starts).
+        weights: which weights a network starts from, by its name, as `pretrained` of `opsin.create_model` takes them;
+            by default its first public ones.
+        folds: of a probe's cross-validation; 0 to choose on the validation part.
         seeds: runs of each network, each with its own initial weights and order.
         epochs: passes over the training part, instead of the recipe's.
         minutes: a budget for the whole comparison instead; what gives way to it, in order: image size, the dearest
             networks, seeds, epochs.
-        recipe: a name, or a .toml or .json file.
+        recipe: a name, or a .toml or .json file; by default "modern" from scratch and "finetune" from public weights.
         input_size: the images' side in pixels; by default the images' own, from 16 to 64 (224 on an accelerator).
         metric: "top1", "balanced" or "macro_f1"; by default balanced where the largest class has more than three
             times the images of the smallest, else top1.
@@ -43,10 +51,13 @@ class Request:
     data: str
     models: tuple[str, ...] | None = None
     lineup: str | None = None
+    start: str = "auto"
+    weights: Mapping[str, str] = field(default_factory=dict)
+    folds: int | None = None
     seeds: int = 2
     epochs: int | None = None
     minutes: float | None = None
-    recipe: str = "modern"
+    recipe: str | None = None
     input_size: int | None = None
     metric: str | None = None
     margin: float = 0.01
@@ -66,6 +77,9 @@ class Request:
             "--minutes and --epochs exclude each other: give one of them": None in (self.minutes, self.epochs),
             f"--input-size must be at least 1, not {self.input_size}": self.input_size is None or self.input_size > 0,
             f"--margin must be from 0 to below 1 (0.01 is one point), not {self.margin}": 0 <= self.margin < 1,
+            f"--folds must be 0, or at least 2, not {self.folds}": self.folds is None
+            or self.folds == 0
+            or self.folds > 1,
             f"--workers must be at least 1, not {self.workers}": self.workers is None or self.workers >= 1,
         }
         for line, holds in checks.items():
@@ -75,12 +89,19 @@ class Request:
             metrics.find(self.metric)
         if self.models is not None or self.lineup is not None:
             choose(self.models, self.lineup, 0)
-        _ = self.full_recipe, self.device_type
+        for name in self.weights:
+            if name not in (self.models or list_models()):
+                raise unknown("network in --weights", name, self.models or list_models())
+        _ = self.starts, self.recipe_for("scratch"), self.recipe_for("finetune"), self.device_type
 
     @property
-    def full_recipe(self) -> Recipe:
-        """The recipe, with the epochs that were asked for."""
-        recipe = recipes.recipe(self.recipe)
+    def starts(self) -> tuple[Start, ...] | None:
+        """What the networks start from; None where that is to be seen."""
+        return None if self.start == "auto" else parse_starts(self.start)
+
+    def recipe_for(self, start: Start) -> Recipe:
+        """The recipe of a start, with the epochs that were asked for."""
+        recipe = recipes.recipe(self.recipe or {"finetune": "finetune"}.get(start, "modern"))
         return recipe if self.epochs is None else replace(recipe, epochs=self.epochs)
 
     @property
@@ -102,7 +123,11 @@ class Request:
             "models": list(self.models) if self.models else None,
             "lineup": self.lineup,
             "seeds": self.seeds,
-            "recipe": self.full_recipe.to_dict(),
+            "recipe": self.recipe_for("scratch").to_dict(),
+            "finetune": self.recipe_for("finetune").to_dict(),
+            "start": self.start,
+            "weights": dict(self.weights),
+            "folds": self.folds,
             "minutes": self.minutes,
             "input_size": self.input_size,
             "tune": self.tune,

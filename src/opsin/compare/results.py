@@ -8,6 +8,7 @@ import numpy as np
 from opsin import __version__, zoo
 from opsin.compare import pareto, statistics
 from opsin.compare.details import details
+from opsin.compare.entry import STARTS, Entry
 from opsin.compare.measured import memory_mb
 from opsin.compare.outcome import Outcome
 from opsin.compare.pick import pick
@@ -34,42 +35,44 @@ def assemble(outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
         "command": outcome.request.command,
         "started": (datetime.now(UTC) - timedelta(seconds=outcome.seconds)).isoformat(timespec="seconds"),
         "seconds": outcome.seconds,
-        "recipe": outcome.plan.recipe.to_dict(),
+        "recipe": outcome.plan.main_recipe.to_dict(),
+        "recipes": {start: recipe.to_dict() for start, recipe in outcome.plan.recipes.items()},
         "plan": _plan(outcome),
         "rows": [],
         "baselines": outcome.baselines,
         "pick": None,
     }
     if not predicted["test"]:
-        results["rows"] = [_row(outcome, model) for model in outcome.plan.models]
+        results["rows"] = [_row(outcome, entry) for entry in outcome.plan.entries]
         return results, details(outcome, None, logits)
     val, test = outcome.divided.rows("val"), outcome.divided.rows("test")
     on_val = statistics.resample(predicted["val"], labels[val], k, outcome.metric, outcome.groups(val))
     on_test = statistics.resample(predicted["test"], labels[test], k, "top1", outcome.groups(test))
     rows = [
-        _row(outcome, model) | _scores(outcome, model, predicted, labels[val], labels[test], k, on_test)
-        if model in predicted["test"]
-        else _row(outcome, model)
-        for model in outcome.plan.models
+        _row(outcome, entry) | _scores(outcome, entry.name, predicted, labels[val], labels[test], k, on_test)
+        if entry.name in predicted["test"]
+        else _row(outcome, entry)
+        for entry in outcome.plan.entries
     ]
     _mark_fronts(rows)
     results["rows"] = rows
     finished = list(predicted["val"])
-    p50 = {model: outcome.latency[model].p50 for model in finished}
-    macs = {model: outcome.counts[model].macs for model in finished}
+    p50 = {name: outcome.latency[name].p50 for name in finished}
+    macs = {name: outcome.counts[name].macs for name in finished}
     picked = pick(on_val, p50, macs, outcome.request.margin)
-    results["pick"] = picked.record()
+    entry = outcome.plan.entry(picked.model)
+    results["pick"] = picked.record() | {"entry": entry.name, "model": entry.model, "start": entry.start}
     return results, details(outcome, picked.model, logits)
 
 
 def _logits(outcome: Outcome, part: str) -> dict[str, dict[int, np.ndarray]]:
     found: dict[str, dict[int, np.ndarray]] = {}
-    for model, trained in outcome.trained.items():
+    for name, trained in outcome.trained.items():
         for seed, run in sorted(trained.runs.items()):
             if run["status"] == "ok":
-                path = Record(outcome.run_folder(model, seed)).predictions
+                path = Record(outcome.run_folder(name, seed)).predictions
                 with np.load(path) as arrays:
-                    found.setdefault(model, {})[seed] = arrays[part]
+                    found.setdefault(name, {})[seed] = arrays[part]
     return found
 
 
@@ -77,7 +80,7 @@ def _data(outcome: Outcome) -> dict[str, Any]:
     source, divided = outcome.scanned.source, outcome.divided
     parts = {part: divided.rows(part) for part in ("train", "val", "test")}
     notes = list(divided.notes)
-    enlarged = {outcome.preprocess[size].enlargement(outcome.scanned.native_sizes) for size in outcome.sizes}
+    enlarged = {each.enlargement(outcome.scanned.native_sizes) for each in outcome.preprocess.values()}
     notes += sorted(note for note in enlarged if note)
     k = len(source.classes)
     return {
@@ -99,42 +102,64 @@ def _data(outcome: Outcome) -> dict[str, Any]:
 def _plan(outcome: Outcome) -> dict[str, Any]:
     plan = outcome.plan
     return {
-        "models": list(plan.models),
+        "models": list(dict.fromkeys(entry.model for entry in plan.entries)),
+        "entries": list(plan.names),
+        "starts": sorted({entry.start for entry in plan.entries}, key=STARTS.index),
         "left_out": list(plan.left_out),
         "input_size": plan.input_size,
         "seeds": list(plan.seeds),
-        "epochs": plan.recipe.epochs,
+        "epochs": plan.main_recipe.epochs,
         "metric": outcome.metric,
         "margin": outcome.request.margin,
         "minutes": plan.minutes,
         "tune": plan.tune,
+        "folds": plan.folds,
         "notes": list(plan.notes),
     }
 
 
-def _row(outcome: Outcome, model: str) -> dict[str, Any]:
-    """What is known of a network whether its runs ended well or not."""
-    card, trained, arguments = zoo.card(model), outcome.trained[model], outcome.arguments[model]
-    good, latency = {seed: trained.runs[seed] for seed in trained.seeds()}, outcome.latency.get(model)
-    memory = [run["peak_memory_mb"] for run in good.values() if "peak_memory_mb" in run]
+def _row(outcome: Outcome, entry: Entry) -> dict[str, Any]:
+    """What is known of an entry whether its runs ended well or not."""
+    name, card = entry.name, zoo.card(entry.model)
+    trained, arguments, count = outcome.trained[name], outcome.arguments[name], outcome.counts[name]
+    good, latency = {seed: trained.runs[seed] for seed in trained.seeds()}, outcome.latency.get(name)
     return {
-        "model": model,
+        "entry": name,
+        "model": entry.model,
+        "start": entry.start,
+        "weights": _weights(entry),
         "family": card.family,
         "year": card.year,
         "status": _status(trained),
         "seeds": sorted(good),
         **dict.fromkeys(SCORES),
-        "params": outcome.counts[model].params,
-        "macs": outcome.counts[model].macs,
+        "params": count.params,
+        "macs": count.macs,
         "input_size": arguments["input_size"],
         "learning_rate": trained.rate,
+        "probe_strength": next((run["probe"]["strength"] for run in good.values() if "probe" in run), None),
         "latency_ms_p50": latency.p50 if latency else None,
         "latency_ms_p95": latency.p95 if latency else None,
-        "peak_memory_mb": max(memory) if memory else memory_mb(model, arguments, outcome.batch_size),
+        "peak_memory_mb": _memory(outcome, entry, good),
         "train_seconds": sum(run["train_seconds"] for run in good.values()) / len(good) if good else None,
         "pareto": False,
         "pareto_latency": False,
     }
+
+
+def _weights(entry: Entry) -> dict[str, Any] | None:
+    origin = entry.origin
+    if origin is None:
+        return None
+    return {"name": origin.name, "licence": origin.licence, "file": origin.file, "sha256": origin.sha256}
+
+
+def _memory(outcome: Outcome, entry: Entry, good: dict[int, dict[str, Any]]) -> float | None:
+    """MiB at the peak of a training step; None for an entry that is not trained."""
+    if entry.start == "probe":
+        return None
+    counted = [run["peak_memory_mb"] for run in good.values() if "peak_memory_mb" in run]
+    return max(counted) if counted else memory_mb(entry.model, outcome.arguments[entry.name], outcome.batch_size(entry))
 
 
 SCORES = ("top1_mean", "top1_ci", "ci_over", "top1_by_seed", "balanced_mean", "macro_f1_mean", "val_mean")

@@ -15,7 +15,7 @@ class Watch:
     def advance(self, done: float) -> None:
         """So many steps of the stage are done."""
 
-    def started(self, run: str, epochs: int) -> None:
+    def started(self, run: str, epochs: float) -> None:
         """A run begins in a worker."""
 
     def epoch(self, run: str, metrics: dict[str, Any]) -> None:

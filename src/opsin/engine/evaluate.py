@@ -1,4 +1,6 @@
-"""Evaluation: the logits of a network for a part of the images."""
+"""Evaluation: what a network says of a part of the images, its logits or its embeddings."""
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -6,24 +8,50 @@ from torch import Tensor, nn
 
 from opsin.data.preprocess import Preprocess
 from opsin.device import place_images, precision
+from opsin.models.network import Network
+
+BATCH, PIXELS = 256, 256 * 64 * 64
+"""Images at once, at most; and how many pixels they may have together, so that the maps of large images find room."""
 
 
-@torch.inference_mode()
 def predict(
-    net: nn.Module,
+    net: nn.Module, images: np.ndarray, samples: np.ndarray, preprocess: Preprocess, device: torch.device
+) -> Tensor:
+    """Logits, float32 [len(samples), K] on the CPU, of `images` (uint8 [n, C, S, S]) at the indices `samples`."""
+    return _run(net, net, images, samples, preprocess, device)
+
+
+def embed(
+    net: Network,
     images: np.ndarray,
     samples: np.ndarray,
     preprocess: Preprocess,
     device: torch.device,
-    batch_size: int = 256,
+    progress: Callable[[int], None] | None = None,
 ) -> Tensor:
-    """Logits, float32 [len(samples), K] on the CPU, of `images` (uint8 [n, C, S, S]) at the indices `samples`."""
+    """What the last layer sees, float32 [len(samples), D] on the CPU; `progress` is told how many images are done."""
+    return _run(net, net.embed, images, samples, preprocess, device, progress)
+
+
+@torch.inference_mode()
+def _run(
+    net: nn.Module,
+    call: Callable[[Tensor], Tensor],
+    images: np.ndarray,
+    samples: np.ndarray,
+    preprocess: Preprocess,
+    device: torch.device,
+    progress: Callable[[int], None] | None = None,
+) -> Tensor:
     was_training = net.training
     net.eval()
-    pixels, rows, logits = torch.from_numpy(images), torch.from_numpy(samples), []
-    for at in range(0, len(samples), batch_size):
-        batch = pixels.index_select(0, rows[at : at + batch_size]).to(device)
+    pixels, rows, outputs = torch.from_numpy(images), torch.from_numpy(samples), []
+    size = max(8, min(BATCH, PIXELS // (images.shape[2] * images.shape[3])))
+    for at in range(0, len(samples), size):
+        batch = pixels.index_select(0, rows[at : at + size]).to(device)
         with precision(device):
-            logits.append(net(place_images(preprocess.normalize(batch))).float().cpu())
+            outputs.append(call(place_images(preprocess.normalize(batch))).float().cpu())
+        if progress:
+            progress(min(at + size, len(samples)))
     net.train(was_training)
-    return torch.cat(logits)
+    return torch.cat(outputs)

@@ -29,6 +29,8 @@ class Recipe:
         label_smoothing: share of the target spread evenly over all classes.
         aux_weight: what the loss of an auxiliary head (GoogLeNet, Inception-v3) counts beside the network's own.
         clip_norm: the gradient's greatest norm; None for no limit.
+        head_epochs: epochs, the first ones, in which only the last layer learns.
+        stem_rate: the learning rate of the first layer as a share of the last one's; it grows geometrically between.
         augment: "auto" for shifts and flips suited to the data (grey images are never flipped), or "none".
         rates: factors on `learning_rate` that the comparison's short probe tries on validation.
         probe: share of the epochs that one such probe takes.
@@ -46,6 +48,8 @@ class Recipe:
     label_smoothing: float = 0.1
     aux_weight: float = 0.3
     clip_norm: float | None = 1.0
+    head_epochs: int = 0
+    stem_rate: float = 1.0
     augment: Literal["auto", "none"] = "auto"
     rates: tuple[float, ...] = (1 / 3, 1.0, 3.0)
     probe: float = 0.2
@@ -62,6 +66,8 @@ class Recipe:
             "label_smoothing must be from 0 to below 1": 0 <= self.label_smoothing < 1,
             "aux_weight must not be negative, and finite": 0 <= self.aux_weight < math.inf,
             "clip_norm must be above 0": self.clip_norm is None or self.clip_norm > 0,
+            "head_epochs must not be negative": self.head_epochs >= 0,
+            "stem_rate must be a share above 0, at most 1": 0 < self.stem_rate <= 1,
             "augment must be auto or none": self.augment in ("auto", "none"),
             "rates must be one or more factors above 0": bool(self.rates) and min(self.rates) > 0,
             "probe must be a share above 0, at most 1": 0 < self.probe <= 1,

@@ -24,6 +24,7 @@ from opsin.engine.evaluate import predict
 from opsin.engine.optim import learning_rate, make_optimizer
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
+from opsin.models.network import Network
 
 CHECKPOINT_SECONDS = 30.0
 """A checkpoint is written after the first epoch that ends this long after the last one."""
@@ -126,6 +127,8 @@ def train_epoch(
 ) -> dict[str, float]:
     """One pass over the training part; returns its mean loss and its last learning rate."""
     net.train()
+    if isinstance(net, Network):
+        learn_last_layer_alone(net, epoch < recipe.head_epochs)
     order = data.train[epoch_order(seed, epoch, len(data.train))]
     steps = math.ceil(len(order) / recipe.batch(len(order)))
     total = torch.zeros((), device=device)
@@ -147,6 +150,12 @@ def train_epoch(
     return {"train_loss": total.item() / len(order), "learning_rate": rate}
 
 
+def learn_last_layer_alone(net: Network, alone: bool) -> None:
+    """Whether only the layer that gives the logits takes gradients, or all layers do."""
+    net.requires_grad_(not alone)
+    net.get_classifier().requires_grad_(True)
+
+
 def train_step(
     net: nn.Module,
     images: Tensor,
@@ -158,7 +167,7 @@ def train_step(
 ) -> Tensor:
     """One step of the optimizer on images [N, C, S, S] and labels [N]; returns the loss, detached, on the device."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["factor"]
     with precision(images.device):
         loss = task.loss(net(images), labels)
     optimizer.zero_grad(set_to_none=True)

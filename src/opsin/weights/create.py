@@ -13,7 +13,7 @@ from opsin.engine.checkpoint import sha256
 from opsin.errors import OpsinError
 from opsin.models.network import Network
 from opsin.weights import catalogue, download, files, hub
-from opsin.weights.load import channels_in, classes_in, load
+from opsin.weights.load import channels_in, classes_in, fits, load
 from opsin.weights.public import Keys, Weights
 
 
@@ -101,47 +101,76 @@ def create_model(
     found = find(name, pretrained, progress)
     with torch.device("meta"):
         plain = zoo.build_model(name)
-    classes = classes_in(found.tensors, plain, found.keys) or found.num_classes
+    classes = classes_in(found.tensors, plain, found.keys) or found.num_classes or None
     card = zoo.card(name)
     if num_classes is None:
-        num_classes = found.num_classes or card.num_classes
+        num_classes = card.num_classes if drop_head else found.num_classes or card.num_classes
         if classes and classes != num_classes and not drop_head:
             raise OpsinError(
                 f"{found.origin.name} tells {classes} classes apart, and {name} has {num_classes}: give "
                 f"num_classes={classes} to keep its last layer, or drop_head=True for a new one"
             )
-    if card.inputs.fixed and found.input_size:
-        arguments.setdefault("input_size", found.input_size)
+    if card.inputs.fixed:
+        arguments.setdefault("input_size", found.input_size or card.inputs.size)
     net = zoo.build_model(name, num_classes=num_classes, in_chans=in_chans, **arguments)
-    with torch.device("meta"):
-        template = zoo.build_model(
-            name,
-            num_classes=classes,
-            in_chans=channels_in(found.tensors, plain, found.keys),
-            **arguments | ({"input_size": found.input_size} if card.inputs.fixed and found.input_size else {}),
-        )
+    channels = channels_in(found.tensors, plain, found.keys)
+    template = template_of(found, name, num_classes=classes, in_chans=channels, **arguments)
     fresh = load(net, template, found.tensors, found.keys, found.origin.name)
     net.origin = replace(found.origin, fresh=tuple(fresh))
     return net
 
 
+def template_of(found: Found, name: str, **arguments: Any) -> Network:
+    """The network as a file has it, on `meta`: at the size that the file states, or else at the one that fits it."""
+    sizes = [found.input_size or arguments.get("input_size"), zoo.card(name).inputs.size]
+    for size in sizes if zoo.card(name).inputs.fixed else [None]:
+        with torch.device("meta"):
+            template = zoo.build_model(name, **arguments | ({"input_size": size} if size else {}))
+        if fits(template, found.tensors, found.keys):
+            break
+    return template
+
+
 def find(name: str, pretrained: bool | str | Path, progress: download.Progress | None = None) -> Found:
     """The weights that `pretrained` of `create_model` asks for, fetched and read."""
-    if isinstance(pretrained, Path) or is_path(pretrained):
+    if not isinstance(pretrained, bool) and is_path(pretrained):
         return from_disk(name, Path(pretrained))
     wanted = catalogue.find(name, pretrained)
     return from_torchvision(wanted, progress) if wanted.source == "torchvision" else from_timm(wanted, progress)
 
 
-def is_path(pretrained: bool | str) -> bool:
-    """Whether a string names a file or folder rather than a library's weights."""
-    return isinstance(pretrained, str) and pretrained.partition(":")[0] not in ("torchvision", "timm")
+def available(name: str) -> Weights | None:
+    """A network's first public weights that lie on this disk; else the first whose server answers; None for none."""
+    rows = catalogue.public(name)
+    answers: dict[str, bool] = {}
+    for row in rows:
+        if is_cached(row):
+            return row
+    for row in rows:
+        address = download.torchvision_url(row.file) if row.file else hub.address(row.repository)
+        if row.source not in answers:
+            answers[row.source] = download.reachable(address)
+        if answers[row.source]:
+            return row
+    return None
+
+
+def is_cached(row: Weights) -> bool:
+    """Whether public weights lie on this disk, sound."""
+    if row.file:
+        return download.cached(download.torchvision_url(row.file), row.digits) is not None
+    return all(hub.cached(row.repository, file) for file in ("config.json", "model.safetensors"))
+
+
+def is_path(pretrained: str | Path) -> bool:
+    """Whether this is a file or folder rather than a library's weights."""
+    return isinstance(pretrained, Path) or pretrained.partition(":")[0] not in ("torchvision", "timm")
 
 
 def from_torchvision(wanted: Weights, progress: download.Progress | None) -> Found:
     assert wanted.file is not None
     url = download.torchvision_url(wanted.file)
-    path = download.fetch(url, wanted.file.removesuffix(".pth").rpartition("-")[2], progress=progress)
+    path = download.fetch(url, wanted.digits, progress=progress)
     origin = Origin(wanted.name, url, sha256(path), wanted.licence, wanted.preprocess)
     return Found(path, files.read(path), wanted.keys, origin, wanted.num_classes, wanted.preprocess.size)
 

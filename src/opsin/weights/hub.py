@@ -62,6 +62,17 @@ def cached(repo: str, file: str, revision: str | None = None) -> Path | None:
     return held if held and _is_sound(held) else None
 
 
+def address(repo: str) -> str:
+    """Where the hub says what a repository has; "" without huggingface_hub."""
+    try:
+        _require()
+    except OpsinError:
+        return ""
+    import huggingface_hub as hf
+
+    return hf.hf_hub_url(repo, "config.json")
+
+
 def _newest(repo: str, file: str, revision: str | None, progress: Progress | None) -> Path:
     import huggingface_hub as hf
     from huggingface_hub import constants, utils

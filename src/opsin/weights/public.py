@@ -1,6 +1,7 @@
 """What is known of public weights before they are fetched: `Weights`, and the names of their tensors, `Keys`."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,13 @@ Source = Literal["torchvision", "timm"]
 
 
 def same(key: str) -> str:
+    return key
+
+
+def rename(key: str, rules: Mapping[str, str | Callable[[re.Match[str]], str]]) -> str:
+    """A key after all rules, a pattern and what stands for it, in their order."""
+    for pattern, replacement in rules.items():
+        key = re.sub(pattern, replacement, key)
     return key
 
 
@@ -86,6 +94,11 @@ class Weights:
     def name(self) -> str:
         """As `pretrained` of `opsin.create_model` takes it."""
         return f"{self.source}:{self.tag}"
+
+    @property
+    def digits(self) -> str:
+        """The beginning of the SHA-256 of torchvision's file."""
+        return (self.file or "").removesuffix(".pth").rpartition("-")[2]
 
     @property
     def repository(self) -> str:

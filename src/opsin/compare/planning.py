@@ -1,0 +1,139 @@
+"""The plan of a comparison is made: who meets, from what they start, and what a time budget leaves of it."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from opsin.compare import budget
+from opsin.compare.entry import Entry
+from opsin.compare.plan import Plan
+from opsin.compare.schedule import Trained
+from opsin.compare.setting import Setting
+from opsin.compare.starts import choose_entries
+from opsin.data.scan import Scan
+from opsin.errors import OpsinError
+from opsin.launch.local import Task
+
+SMALLEST, SMALL, LARGE = 16, 64, 224
+"""Default input sizes in pixels: the least, the largest on a CPU, and the largest on an accelerator."""
+BEST = 3
+"""How many of the probed networks are fine-tuned where no time is given, on an accelerator."""
+LEAST_EPOCHS = 3
+"""Of a fine-tuning that a time budget shortens."""
+
+
+def make_plan(setting: Setting, began: float) -> Plan:
+    """What is run; with a budget of minutes, after a short probe of how fast the networks are here."""
+    request, scanned, watch = setting.request, setting.scanned, setting.watch
+    size = request.input_size or default_size(scanned, request.device_type)
+    chosen = choose_entries(request, own_size(scanned), size, watch)
+    recipes = [request.recipe_for(start) for start in ("scratch", "finetune")]
+    recipe, finetune = (replace(each, batch_size=each.batch(setting.counts()[0])) for each in recipes)
+    plan = Plan(
+        entries=chosen.entries,
+        input_size=size,
+        seeds=tuple(range(request.seeds)),
+        recipe=recipe,
+        tune=request.tune,
+        finetune=finetune,
+        folds=request.folds,
+        undecided=chosen.undecided,
+        minutes=request.minutes,
+        notes=chosen.notes,
+    )
+    for note in chosen.notes:
+        watch.say(note)
+    if request.minutes is None:
+        return plan
+    least = min(size, max(SMALLEST, default_size(scanned, "cpu") // 2)) if not request.input_size else size
+    if any(entry.start != "scratch" for entry in plan.entries):
+        least = size  # public weights keep their own
+    few = 1 if chosen.undecided else 4
+    floor = budget.Floor(least, models=len(plan.entries) if request.models and not chosen.undecided else few)
+    watch.say(f"planning for {request.minutes:g} minutes: a short probe of each network's speed")
+    spent = time.monotonic()
+    plan, needs = budget.fit(plan, _left(setting, began), floor, _estimator(setting))
+    for note in plan.notes[len(chosen.notes) :]:
+        watch.say(f"to keep to the time: {note}")
+    watch.say(f"planned: {needs / 60:.1f} minutes, after a probe of {(time.monotonic() - spent) / 60:.1f}")
+    return plan
+
+
+def _left(setting: Setting, began: float) -> float:
+    """Seconds left of the budget."""
+    assert setting.request.minutes is not None
+    return setting.request.minutes * 60 - (time.monotonic() - began)
+
+
+def decide(setting: Setting, plan: Plan, probed: dict[str, Trained], began: float) -> Plan:
+    """The plan with the best of the probed networks to be fine-tuned, as many as the time allows.
+
+    Without a time these are the best three on an accelerator; on a CPU, where fine-tuning takes hours, none.
+    """
+    accuracy = {
+        name: run["figures"]["val_top1"]
+        for name, trained in probed.items()
+        for run in trained.runs.values()
+        if trained.entry.start == "probe" and run["status"] == "ok"
+    }
+    ranked = [plan.entry(name) for name in sorted(accuracy, key=lambda name: -accuracy[name])]
+    wanted = [replace(entry, start="finetune") for entry in ranked]
+    decided = replace(plan, undecided=False)
+    if plan.minutes is None:
+        if setting.request.device_type != "cpu":
+            return _with(decided, wanted[:BEST], f"fine-tuned: the best {BEST} of those probed")
+        return _with(decided, [], "none is fine-tuned: on a CPU that takes long; --minutes gives it time")
+    seconds, estimate = _left(setting, began), _estimator(setting)
+    for wide in range(min(len(wanted), BEST), 0, -1):
+        alone = replace(decided, entries=tuple(wanted[:wide]), notes=(), left_out=())
+        floor = budget.Floor(plan.input_size, models=wide, epochs=LEAST_EPOCHS)
+        try:
+            fitted, _ = budget.fit(alone, seconds, floor, estimate)
+        except OpsinError:
+            continue
+        kept = replace(decided, finetune=fitted.finetune, seeds=fitted.seeds)
+        notes = "; ".join(("", *fitted.notes))
+        return _with(kept, wanted[:wide], f"fine-tuned: the best {wide} of those probed{notes}")
+    return _with(decided, [], "none is fine-tuned: the time left is too short")
+
+
+def _with(plan: Plan, entries: list[Entry], note: str) -> Plan:
+    return replace(plan, entries=(*plan.entries, *entries), notes=(*plan.notes, note))
+
+
+def default_size(scanned: Scan, device: str) -> int:
+    """The images' own size (median of the short sides), within what is sensible on the device, in pixels."""
+    return min(max(own_size(scanned), SMALLEST), SMALL if device == "cpu" else LARGE)
+
+
+def own_size(scanned: Scan) -> int:
+    """The median of the images' short sides, in pixels."""
+    return int(np.median(scanned.sizes.min(axis=1)))
+
+
+def _estimator(setting: Setting):
+    """A function from a plan to its estimate, which measures the speeds it lacks on the pool."""
+    speeds: dict[tuple[str, int], budget.Speed] = {}
+
+    def estimate(plan: Plan) -> budget.Estimate:
+        wanted = {(entry.model, plan.size_of(entry)): entry for entry in plan.entries}
+        wanted = {key: entry for key, entry in wanted.items() if key not in speeds}
+        setting.watch.stage("measuring speed", len(wanted))
+        tasks = {}
+        for (model, size), entry in sorted(wanted.items(), key=lambda item: item[0]):
+            recipe, arguments = plan.recipe_of(entry), setting.arguments(plan, entry)
+            batch = recipe.batch(setting.counts()[0])
+            trains = any(each.start != "probe" for each in plan.entries if each.model == model)
+            probe = budget.SpeedProbe(model, arguments, recipe, batch, size, setting.request.device_type, trains)
+            tasks[f"{model} {size}"] = model, size
+            setting.pool.submit(Task(f"{model} {size}", "opsin.compare.budget:measure_speed", probe))
+        for event in setting.pool.events():
+            if event.kind == "done":
+                speeds[tasks[event.key]] = event.value
+                setting.watch.advance(1)
+            if event.kind == "failed":
+                raise OpsinError(f"{event.key} px cannot be trained here: {event.value['message'][:200]}")
+        return budget.Estimate(speeds, setting.counts(), setting.pool.size)
+
+    return estimate

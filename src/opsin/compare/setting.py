@@ -1,0 +1,69 @@
+"""What the steps of one comparison share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opsin.compare.entry import Entry
+from opsin.compare.plan import Plan
+from opsin.compare.request import Request
+from opsin.compare.watch import Watch
+from opsin.data.preprocess import Preprocess
+from opsin.data.scan import Scan
+from opsin.data.split import Split
+from opsin.launch.local import Pool
+
+COLOURS = 3
+"""Channels of the images that public weights take; grey images are given three equal ones."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The request and its images, the folder, and who works and watches."""
+
+    request: Request
+    folder: Path
+    scanned: Scan
+    divided: Split
+    pool: Pool
+    watch: Watch
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    @property
+    def table(self) -> Path:
+        return self.cache / "table.npz"
+
+    def images(self, preprocess: Preprocess) -> Path:
+        """The file of all images as they are before normalisation."""
+        p = preprocess
+        return self.cache / f"images-{p.channels}x{p.size}-{p.resize or p.size}-{p.fit}-{p.interpolation}.npy"
+
+    def counts(self) -> tuple[int, int, int]:
+        """Images of the training, validation and test part."""
+        train, val, test = (len(self.divided.rows(part)) for part in ("train", "val", "test"))
+        return train, val, test
+
+    def preprocess(self, plan: Plan, entry: Entry) -> Preprocess:
+        """How an entry's images are made: as its weights expect them, else plainly at the comparison's size.
+
+        Where nothing says by which mean and deviation, these are still to be measured.
+        """
+        size = plan.size_of(entry)
+        if entry.origin is None:
+            return Preprocess(size=size, channels=self.scanned.channels)
+        own = entry.origin.preprocess
+        return own.at(size) if own else Preprocess(size=size, channels=COLOURS)
+
+    def arguments(self, plan: Plan, entry: Entry) -> dict[str, Any]:
+        """Of the network, as it is built for these images."""
+        arguments = {
+            "num_classes": len(self.scanned.source.classes),
+            "in_chans": self.scanned.channels if entry.origin is None else COLOURS,
+            "input_size": plan.size_of(entry),
+        }
+        if entry.start == "probe" and entry.model.startswith("squeezenet"):
+            arguments["relu_conv10"] = False  # its logits would not be linear in what conv10 sees
+        return arguments

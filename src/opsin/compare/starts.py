@@ -1,0 +1,106 @@
+"""What the networks of a comparison start from: the weights of others, where they are to be had, or scratch.
+
+With `--start auto` photos start from public weights: every network that has some is probed, and the best are then
+fine-tuned, as many as the time allows. Small images start from scratch, and so does all where no weights can be had.
+"""
+
+from dataclasses import dataclass, replace
+
+from opsin import zoo
+from opsin.compare.entry import Entry, Start, scratch
+from opsin.compare.lineup import choose
+from opsin.compare.request import Request
+from opsin.compare.watch import Watch
+from opsin.errors import OpsinError
+from opsin.weights import catalogue, create, download
+from opsin.weights.public import Weights
+
+PHOTO = 64
+"""Images above this side, in pixels, are photos: what public weights are trained on."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The entries of a comparison, network by network; `undecided` as in Plan, and what is to be said of it."""
+
+    entries: tuple[Entry, ...]
+    undecided: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def choose_entries(request: Request, own_size: int, size: int, watch: Watch) -> Chosen:
+    """Which networks meet, and what each starts from; public weights are downloaded on the way.
+
+    Args:
+        own_size: of the images, in pixels.
+        size: at which networks from scratch would train, in pixels.
+
+    Raises:
+        OpsinError: a network without public weights where they were asked for; or weights that are not to be had.
+    """
+    starts = request.starts
+    if starts == ("scratch",) or (starts is None and own_size <= PHOTO and not request.weights):
+        return Chosen(scratch(choose(request.models, request.lineup, size)))
+    models = choose(request.models, request.lineup or (None if request.models else "public"), size)
+    if starts is None:
+        return _auto(request, models, size, watch)
+    entries = []
+    for model in models:
+        started = _fetch(model, _asked(request, model), watch, request.input_size)
+        entries += [Entry(model) if start == "scratch" else replace(started, start=start) for start in starts]
+    return Chosen(tuple(entries))
+
+
+def _auto(request: Request, models: tuple[str, ...], size: int, watch: Watch) -> Chosen:
+    watch.stage("looking for public weights", len(models))
+    found: dict[str, Entry] = {}
+    notes = []
+    for model in models:
+        asked = request.weights.get(model) or create.available(model)
+        watch.advance(1)
+        try:
+            if asked is not None:
+                found[model] = _fetch(model, asked, watch, request.input_size)
+        except OpsinError as error:
+            if model in request.weights:
+                raise
+            notes.append(f"{model}: {error}")
+    named = request.models or request.lineup
+    without = [model for model in models if model not in found]
+    if not found:
+        offline = f" ({variable} is set)" if (variable := download.offline_variable()) else ""
+        notes.append(f"all start from scratch: no public weights are cached, and none can be reached{offline}")
+        return Chosen(scratch(choose(request.models, request.lineup, size)), notes=tuple(notes))
+    if without:
+        what = "from scratch" if named else "left out"
+        notes.append(f"{what}, since their public weights are not to be had here: {', '.join(without)}")
+    entries = [found.get(model) or Entry(model) for model in models if named or model in found]
+    return Chosen(tuple(entries), undecided=True, notes=tuple(notes))
+
+
+def _asked(request: Request, model: str) -> str | Weights:
+    """The weights that a network is to start from. Raises OpsinError where it has none, naming the variant that has."""
+    return request.weights.get(model) or create.available(model) or catalogue.find(model, True)
+
+
+def _fetch(model: str, asked: str | Weights, watch: Watch, input_size: int | None) -> Entry:
+    """The entry of a probe with these weights on this disk, at the size asked for, else at that of the weights."""
+    name = asked.name if isinstance(asked, Weights) else asked
+    told = 0
+
+    def progress(done: int, total: int | None) -> None:
+        nonlocal told
+        if told == 0:
+            watch.stage(f"downloading {name} for {model}", total)
+        watch.advance(done - told)
+        told = done
+
+    found = create.find(model, name, progress)
+    watch.say(f"{model} starts from {found.origin}")
+    inputs, preprocess = zoo.card(model).inputs, found.origin.preprocess
+    size = preprocess.size if preprocess else inputs.size
+    if input_size is not None:
+        inputs.check(model, input_size)
+        size = input_size
+    start: Start = "probe"
+    return Entry(model, start, str(found.path.resolve()), found.origin, size)
