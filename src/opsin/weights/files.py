@@ -1,6 +1,8 @@
 """Weights as files: what they hold, read without running any code that a file may bring."""
 
 import json
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +24,25 @@ def read(path: Path) -> dict[str, Tensor]:
     Raises OpsinError for a file that is missing, cut short or damaged, or holds anything but tensors.
     """
     if not path.is_file():
-        raise OpsinError(f"no weights at {path}: give a .safetensors or .pth file, or a folder that timm has written")
+        raise OpsinError(
+            f"no weights at {path}: give a .safetensors or .pth file, a folder that timm has written, or a library's "
+            "(torchvision, timm, timm:TAG)"
+        )
     try:
-        held = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
+        held: dict[Any, Any] = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
     except OSError as error:
         raise OpsinError(f"cannot read {path}: {error.strerror or error}") from None
-    except (SafetensorError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        line = " ".join(str(error).split())[:150]
-        raise OpsinError(f"{path} is cut short, damaged or no file of weights: {line}") from None
-    for name in WRAPPERS:
-        if isinstance(held.get(name), dict):
-            held = held[name]
-            break
+    except (SafetensorError, RuntimeError, ValueError, EOFError, LookupError) as error:
+        line = " ".join(str(error).split()).partition(". ")[0]
+        why = f" ({line[:150]})" if " " in line else ""
+        raise OpsinError(f"{path} is cut short, damaged or no file of weights{why}") from None
+    held = next((held[name] for name in WRAPPERS if isinstance(held.get(name), dict)), held)
     tensors = {key: value for key, value in held.items() if isinstance(key, str) and isinstance(value, Tensor)}
     if not tensors:
         raise OpsinError(f"{path} holds no tensors: give a state_dict")
-    if all(key.startswith("module.") for key in tensors):  # written through DataParallel
-        tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
+    for prefix in ("_orig_mod.", "module."):  # written through torch.compile, DataParallel
+        if all(key.startswith(prefix) for key in tensors):
+            tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
     return tensors
 
 
@@ -46,10 +50,14 @@ def _unpickle(path: Path) -> dict[Any, Any]:
     from pickle import UnpicklingError
 
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            held = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        reason = "it holds more than tensors" if "weights_only" in str(error) else "it is damaged"
-        raise OpsinError(f"{path} is not opened: {reason}; save the state_dict alone, best as .safetensors") from None
+        other = re.search(r"GLOBAL (\S+)", str(error))
+        if other is None:
+            raise ValueError("its pickle cannot be read") from None
+        mend = "save the state_dict alone, best as .safetensors"
+        raise OpsinError(f"{path} is not opened, since it holds more than tensors ({other[1]}): {mend}") from None
     if not isinstance(held, dict):
         raise OpsinError(f"{path} holds a {type(held).__name__}: save the state_dict")
     return held

@@ -28,6 +28,14 @@ def channels_in(tensors: dict[str, Tensor], net: Network, keys: Keys) -> int | N
     return found[0].shape[1] if found and found[0].ndim == 4 else None
 
 
+def fits(template: Network, tensors: dict[str, Tensor], keys: Keys) -> bool:
+    """Whether the tensors have the shapes of `template`, whatever is missing or too many."""
+    expected = template.state_dict()
+    theirs = {keys.theirs(ours): ours for ours in expected}
+    found = [(theirs[key], tensor) for name, tensor in tensors.items() if (key := keys.today(name)) in theirs]
+    return all(as_ours(keys, ours, tensor, expected[ours].shape) is not None for ours, tensor in found)
+
+
 def load(net: Network, template: Network, tensors: dict[str, Tensor], keys: Keys, where: str) -> list[str]:
     """Fills `net` with another library's tensors.
 
@@ -48,27 +56,29 @@ def load(net: Network, template: Network, tensors: dict[str, Tensor], keys: Keys
     found = {keys.today(key): tensor for key, tensor in tensors.items() if not re.fullmatch(keys.tables, key)}
     expected = template.state_dict()
     theirs = {keys.theirs(ours): ours for ours in expected}
-    heads = (f"{template.last_layer}.", "aux")
-    without = {ours.split(".")[0] for key, ours in theirs.items() if ours.startswith("aux") and key not in found}
-    headless = not any(ours.startswith(heads[0]) for key, ours in theirs.items() if key in found)
-    absent = tuple(f"{name}." for name in without) + ((heads[0],) if headless else ())
+    heads = (f"{template.last_layer}.", *{f"{ours.split('.')[0]}." for ours in expected if ours.startswith("aux")})
+    there = [ours for key, ours in theirs.items() if key in found]
+    absent = tuple(head for head in heads if not any(ours.startswith(head) for ours in there))
+    if found and not found.keys() & theirs.keys():
+        raise OpsinError(
+            f"{where} is of another network: it has {next(iter(found))} where this has {next(iter(theirs))}"
+        )
     missing = [
         key
         for key, ours in theirs.items()
-        if key not in found and not ours.endswith("num_batches_tracked") and not (absent and ours.startswith(absent))
+        if key not in found and not ours.endswith("num_batches_tracked") and not ours.startswith(absent)
     ]
     complain(where, "lacks", missing)
     complain(where, "has what the network does not:", [key for key in found if key not in theirs])
-    misshapen, loaded, told = [], {}, []
+    misshapen, unfit, loaded, told = [], [], {}, []
     target = net.state_dict()
     for key, ours in theirs.items():
         if key not in found or ours not in target:
             continue
-        tensor = keys.to_ours(ours, found[key])
-        if flat(tensor.shape) != flat(expected[ours].shape):
-            misshapen.append(f"{key} {list(tensor.shape)} for {list(expected[ours].shape)}")
+        tensor, wanted = as_ours(keys, ours, found[key], expected[ours].shape), target[ours].shape
+        if tensor is None:
+            misshapen.append(f"{key} {list(found[key].shape)} for {list(expected[ours].shape)}")
             continue
-        tensor, wanted = tensor.reshape(expected[ours].shape), target[ours].shape
         if tensor.shape == wanted:
             loaded[ours] = tensor
         elif ours.startswith(heads):
@@ -78,13 +88,26 @@ def load(net: Network, template: Network, tensors: dict[str, Tensor], keys: Keys
         elif (resized := keys.resize(ours, tensor, wanted)) is not None:
             loaded[ours] = resized
         else:
-            misshapen.append(f"{key} {list(tensor.shape)} for {list(wanted)}")
+            unfit.append(key)
     complain(where, "has other shapes:", misshapen)
+    if unfit:
+        size, other = (getattr(one.constructor, "keywords", {}).get("input_size") for one in (template, net))
+        raise OpsinError(
+            f"{where} is for images of {size} px, and {unfit[0]} cannot take {other}: leave out input_size"
+        )
     with torch.no_grad():
         for ours, tensor in loaded.items():
             target[ours].copy_(tensor)
     told += [name.removesuffix(".") for name in absent if any(ours.startswith(name) for ours in target)]
     return list(dict.fromkeys(told))
+
+
+def as_ours(keys: Keys, ours: str, tensor: Tensor, shape: torch.Size) -> Tensor | None:
+    """Another library's tensor in our layout and `shape`; None where it is of another shape."""
+    if tensor.numel() != shape.numel():
+        return None
+    tensor = keys.to_ours(ours, tensor)
+    return tensor.reshape(shape) if flat(tensor.shape) == flat(shape) else None
 
 
 def flat(shape: Iterable[int]) -> list[int]:
