@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 import vl_convert
+from markupsafe import Markup, escape
 
 from opsin.errors import OpsinError
 from opsin.report import words
@@ -76,6 +77,11 @@ def script(name: str) -> str:
     return safe((_TEMPLATES / name).read_text(encoding="utf-8"))
 
 
+def coded(text: str) -> Markup:
+    """A text of a card, escaped, with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
 def safe(script: str) -> str:
     """A script as it can stand in its element, where a browser hashes it to the same digest."""
     script = script.replace("\r\n", "\n").replace("</script", "<\\/script").replace("<!--", "<\\!--")
@@ -95,6 +101,6 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     shown = (words.percent, words.accuracy, words.points, words.number, words.count, words.duration, words.plain)
-    env.filters.update({show.__name__: show for show in (*shown, words.plural, words.sentence, words.unbroken)})
+    env.filters.update({show.__name__: show for show in (*shown, words.plural, words.sentence, words.unbroken, coded)})
     env.tests["picture"] = lambda uri: isinstance(uri, str) and _PICTURE.match(uri) is not None
     return env

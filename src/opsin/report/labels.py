@@ -8,6 +8,7 @@ _WIDE = set("MWmw@%—")
 _NARROW = set("iljtfrI.,:;-'’()[] 1")
 _GAPS = (4.0, 10.0, 20.0, 34.0, 54.0)
 _ANGLES = 12
+_ASTRAY = 40.0  # what a text costs for each dot that lies nearer to it than its own
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class Box:
         wide = min(self.right, other.right) - max(self.left, other.left)
         high = min(self.bottom, other.bottom) - max(self.top, other.top)
         return wide * high if wide > 0 and high > 0 else 0.0
+
+    def distance(self, x: float, y: float) -> float:
+        """From a point to the nearest of the rectangle, px; 0 inside."""
+        return math.hypot(max(self.left - x, 0.0, x - self.right), max(self.top - y, 0.0, y - self.bottom))
 
     def within(self, other: "Box") -> bool:
         return (
@@ -91,16 +96,22 @@ def place(anchors: Sequence[Anchor], frame: Box, size: float, obstacles: Sequenc
     order = sorted(range(len(anchors)), key=lambda i: (-anchors[i].rank, anchors[i].x, anchors[i].text, i))
     choices: dict[int, list[tuple[Box, float, bool]]] = {}
     for i in order:
+        own = anchors[i]
+        nearer = [  # another dot lies nearer to the text than its own
+            sum(other is not own and box.distance(other.x, other.y) < box.distance(own.x, own.y) for other in anchors)
+            for box, *_ in _candidates(own, size)
+        ]
         choices[i] = [
             (
                 box,
                 cost
+                + _ASTRAY * astray
                 + sum(3.0 * box.overlap(dot) for dot in dots)
                 + sum(0.15 * box.overlap(disc) for j, disc in enumerate(discs) if j != i)
                 + sum(1.5 * box.overlap(block) for block in obstacles),
-                far,
+                far or astray > 0,
             )
-            for box, cost, far in _candidates(anchors[i], size)
+            for (box, cost, far), astray in zip(_candidates(own, size), nearer, strict=True)
             if box.within(frame)
         ]
     placed: dict[int, tuple[Box, bool]] = {}

@@ -11,7 +11,7 @@ from opsin.report.history.record import Point
 from opsin.report.scales import Layout, Scale, padded, share_scale, share_ticks
 from opsin.report.scene import OPERATIONS, Scene, add_key, add_labels
 
-WIDE = Layout(928, 600, 54, 26, 70, 54, 12.0, 28.0)
+WIDE = Layout(928, 790, 54, 26, 74, 54, 12.0, 26.0)
 NARROW = Layout(300, 430, 40, 12, 58, 50, 11.0, 17.0)
 TIPS = ("Network", "Model", "Top-1 accuracy", "Measured", "Source", "Parameters", "MACs")
 _SETS = ("points", "kin", "front", "leaders", "key", "texts")

@@ -1,6 +1,7 @@
 """The page of the zoo, one self-contained file: timeline, the articles' figure, networks side by side, cards."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ def write_history(out: Path, blocks: Mapping[str, Sequence[Block]]) -> Path:
 def render(blocks: Mapping[str, Sequence[Block]]) -> str:
     """The page as text."""
     families, points = record.families(), record.points()
-    colours = year_steps({card.year for family in families for card in family.cards})
+    colours = dict.fromkeys((card.year for family in families for card in family.cards), 0)
+    colours |= year_steps(point.year for point in points)  # what is older than the figure has the oldest colour
     specs: dict[str, Any] = {}
     data: dict[str, Any] = {}
     views: dict[str, Any] = {}
@@ -75,19 +77,19 @@ def side(card: Card, blocks: Sequence[Block]) -> dict[str, Any]:
         "size": card.inputs.size,
         "params": card.params,
         "macs": card.macs,
-        "rows": [[b.name, b.kind, " × ".join(map(str, b.shape)), b.macs, b.params, b.times] for b in blocks],
+        "rows": [[b.name, b.kind, "×".join(map(str, b.shape)), b.macs, b.params, b.times] for b in blocks],
     }
 
 
 def told(family: Family, silent: int, colours: Mapping[int, int]) -> dict[str, Any]:
     """What the timeline and the card of a family say."""
-    papers = list(dict.fromkeys(card.paper for card in family.cards))
+    papers = list(dict.fromkeys([family.paper, *(card.paper for card in family.cards)]))
     return {
         "slug": family.slug,
         "name": family.name,
         "year": family.year,
         "step": colours[family.year],
-        "brought": family.brought,
+        "brought": typeset(family.brought),
         "silent": silent if silent > 5 else 0,
         "params": stories.span(family.shown, "params"),
         "macs": stories.span(family.shown, "macs"),
@@ -99,7 +101,12 @@ def told(family: Family, silent: int, colours: Mapping[int, int]) -> dict[str, A
     }
 
 
-def shared(cards: Sequence[Card], lines_of) -> list[tuple[str, list[str]]]:
+def typeset(text: str) -> str:
+    """A sentence with the signs of print: "LeNet's 3x3" -> "LeNet’s 3×3"."""
+    return re.sub(r"(?<=[\dn])x(?=[\dn])", "×", text.replace("'", "’"))
+
+
+def shared(cards: Sequence[Card], lines_of: Callable[[Card], Sequence[str]]) -> list[tuple[str, list[str]]]:
     """Each line that cards have, once, with the names of those that have it; no names where all do."""
     found: dict[str, list[str]] = {}
     for card in cards:

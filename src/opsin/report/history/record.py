@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from opsin import zoo
-from opsin.cards import Card
+from opsin.cards import Card, Paper
 from opsin.cost.blocks import Block, blocks_of
 from opsin.protocols import imagenet_error
 from opsin.report.words import display_names
@@ -20,6 +20,7 @@ class Family:
     name: str
     year: int
     brought: str
+    paper: Paper
     cards: tuple[Card, ...]
 
     @property
@@ -50,9 +51,14 @@ def families() -> tuple[Family, ...]:
     """All families, oldest paper first."""
     return tuple(
         Family(
-            family.__name__.rpartition(".")[2], family.CARDS[0].family, family.PAPER.year, family.BROUGHT, family.CARDS
+            slug=module.__name__.rpartition(".")[2],
+            name=module.CARDS[0].family,
+            year=module.PAPER.year,
+            brought=module.BROUGHT,
+            paper=module.PAPER,
+            cards=module.CARDS,
         )
-        for family in zoo.FAMILIES
+        for module in zoo.FAMILIES
     )
 
 
@@ -84,10 +90,10 @@ def lacking() -> list[tuple[str, list[str]]]:
     drawn = {point.model for point in points()}
     rest = [card for family in families() for card in family.cards if card.name not in drawn]
     reasons: dict[str, list[str]] = {
-        "For ImageNet’s thousand classes, but no top-1 error is on the card": [],
-        "For other images: digits, traffic signs, CIFAR, street scenes": [],
+        "Not in the chart, since no top-1 error on ImageNet is on their cards": [],
+        "Made for other images: digits, traffic signs, CIFAR, street scenes": [],
         "Our own networks for images of 32 px": [],
-        "They do not classify images": [],
+        "Made for other outputs: boxes, a class for every pixel": [],
     }
     large, small, ours, other = reasons.values()
     for card in rest:

@@ -5,6 +5,7 @@ from collections import Counter
 
 from opsin.cards import Card
 from opsin.report import words
+from opsin.report.history.figure import front
 from opsin.report.history.record import Family, Point
 
 CLOSE = 3.0  # points of accuracy that count as nearly as accurate
@@ -51,19 +52,23 @@ def figure_title(points: list[Point]) -> str:
 
 
 def progress(points: list[Point]) -> str:
-    """The two networks of about equal operations between which accuracy grew most with the years."""
+    """From a network that was the best of its time for its operations to the best since, for about as many."""
     solid = [point for point in points if point.one_crop]
     pairs = [
         (new.top1 - old.top1, old, new)
-        for old, new in itertools.permutations(solid, 2)
-        if new.year > old.year and 1 / ALIKE <= new.macs / old.macs <= ALIKE and new.top1 > old.top1
+        for old in solid
+        for new in solid
+        if old in front([point for point in solid if point.year <= old.year])
+        and new.year > old.year
+        and 1 / ALIKE <= new.macs / old.macs <= ALIKE
+        and new.top1 > old.top1
     ]
     if not pairs:
         return ""
     gain, old, new = max(pairs, key=lambda pair: pair[0])
     return (
-        f"For about the same operations, {words.count(old.macs)} and {words.count(new.macs)}, {old.name} ({old.year}) "
-        f"prints {old.top1:g}\u00a0% and {new.name} ({new.year}) {new.top1:g}\u00a0%: {words.points(gain / 100)} more."
+        f"About as many operations, {words.count(old.macs)} and {words.count(new.macs)}, bought {old.top1:g}\u00a0% in "
+        f"{old.year} ({old.name}) and {new.top1:g}\u00a0% in {new.year} ({new.name}): {words.points(gain / 100)} more."
     )
 
 
