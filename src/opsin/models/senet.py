@@ -100,8 +100,13 @@ class SEBottleneck(nn.Module):
         return F.relu(self.se(self.conv3(out)) + self.shortcut(x))
 
 
-def make_stem(kind: Literal["7x7", "three_3x3", "cifar"], in_chans: int, channels: int) -> nn.Sequential:
-    """ResNet's 7x7 (table 1), the three 3x3 of SENet-154 (appendix, b), or the single 3x3 of CIFAR networks."""
+def make_stem(
+    kind: Literal["7x7", "three_3x3", "cifar"], in_chans: int, channels: int, caffe_pool: bool = False
+) -> nn.Sequential:
+    """ResNet's 7x7 (table 1), the three 3x3 of SENet-154 (appendix, b), or the single 3x3 of CIFAR networks.
+
+    Behind the first two is a max pooling, padded on all sides, or with `caffe_pool` on the right and below alone.
+    """
     if kind == "cifar":
         return nn.Sequential(convolution(in_chans, channels, 3), nn.ReLU())  # N C H W
     if kind == "7x7":
@@ -112,13 +117,15 @@ def make_stem(kind: Literal["7x7", "three_3x3", "cifar"], in_chans: int, channel
             *(convolution(channels // 2, channels // 2, 3), nn.ReLU()),
             *(convolution(channels // 2, channels, 3), nn.ReLU()),
         ]
-    return nn.Sequential(*layers, nn.MaxPool2d(3, stride=2, padding=1))  # N C H/4 W/4
+    pool = nn.MaxPool2d(3, stride=2, ceil_mode=True) if caffe_pool else nn.MaxPool2d(3, stride=2, padding=1)
+    return nn.Sequential(*layers, pool)  # N C H/4 W/4
 
 
 class SENet(Network):
     """The networks of table 1, of the appendix, and for small images. N C H W -> N num_classes.
 
     `depths` and `widths` give blocks and channels of each stage; every stage but the first halves the image.
+    `caffe_pool`: the max pooling of the stem is padded as in the authors' Caffe.
     """
 
     def __init__(
@@ -128,13 +135,14 @@ class SENet(Network):
         widths: tuple[int, ...] = (64, 128, 256, 512),
         *,
         stem: Literal["7x7", "three_3x3", "cifar"] = "7x7",
+        caffe_pool: bool = False,
         dropout: float = 0.0,
         num_classes: int = 1000,
         in_chans: int = 3,
     ):
         super().__init__()
         channels = 2 * widths[0] if stem == "three_3x3" else widths[0]
-        self.stem = make_stem(stem, in_chans, channels)
+        self.stem = make_stem(stem, in_chans, channels, caffe_pool)
         stages = []
         for stage, (depth, width) in enumerate(zip(depths, widths, strict=True)):
             blocks = []
@@ -182,6 +190,10 @@ POOLING = (
     "The max pooling is padded by 1 on all sides, as in `resnet50`; in the authors' Caffe it is padded on the right "
     "and below alone: the same shapes, windows a pixel apart."
 )
+CAFFE_POOLING = (
+    "The max pooling is padded on the right and below alone, as in the authors' Caffe, and not on all sides as in "
+    "`resnet50`: the same shapes, windows a pixel apart."
+)
 BIASES = (
     "The layers of the SE blocks have biases, as in the networks that the authors released; the paper's ablations "
     "(section 6) are without."
@@ -200,7 +212,8 @@ RESNEXT_MACS = (
 
 def _imagenet(name, block, depths, params, macs, published=(), note="", departures=(), **arguments):
     build = partial(SENet, block=block, depths=depths, **arguments)
-    note = " ".join(x for x in (note, BIASES, POOLING) if x)
+    pooling = CAFFE_POOLING if arguments.get("caffe_pool") else POOLING
+    note = " ".join(x for x in (note, BIASES, pooling) if x)
     return Card(name, "SENet", PAPER, IMAGENET, build, params, macs, 1000, published, departures, note)
 
 
@@ -224,15 +237,15 @@ CARDS = (
         Published("table 2", macs="3.87G", top1_err=23.29, top5_err=6.62, protocol=ONE_CROP, checked=True),
         Published("table 10", params="28.1M", top1_err=22.28, top5_err=6.03, protocol=LONG, checked=True),
         Published(REPOSITORY, top1_err=22.37, top5_err=6.36, protocol=ONE_CROP, checked=True),
-    ), note="Without the biases of its SE blocks it would have 16,048 parameters fewer."),
+    ), note="Without the biases of its SE blocks it would have 16,048 parameters fewer.", caffe_pool=True),
     _imagenet("se_resnet101", SEBottleneck, (3, 4, 23, 3), 49_326_872, 7_574_937_600, published=(
         Published("table 2", macs="7.60G", top1_err=22.38, top5_err=6.07, protocol=ONE_CROP, checked=True),
         Published(REPOSITORY, top1_err=21.75, top5_err=5.72, protocol=ONE_CROP, checked=True),
-    ), note=MORE_THAN_PRODUCTS),
+    ), note=MORE_THAN_PRODUCTS, caffe_pool=True),
     _imagenet("se_resnet152", SEBottleneck, (3, 8, 36, 3), 66_821_848, 11_288_993_792, published=(
         Published("table 2", macs="11.32G", top1_err=21.57, top5_err=5.73, protocol=ONE_CROP, checked=True),
         Published(REPOSITORY, top1_err=21.34, top5_err=5.54, protocol=ONE_CROP, checked=True),
-    ), note=MORE_THAN_PRODUCTS),
+    ), note=MORE_THAN_PRODUCTS, caffe_pool=True),
     _imagenet("se_resnet50_v1_5", partial(SEBottleneck, stride_in_3x3=True), (3, 4, 6, 3), 28_088_024, 4_091_699_200,
               departures=V1_5),
     _imagenet("se_resnext50_32x4d", RESNEXT_32X4D, (3, 4, 6, 3), 27_559_896, 4_232_994_816, published=(
