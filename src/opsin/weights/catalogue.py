@@ -4,10 +4,44 @@ from math import log
 
 from opsin import zoo
 from opsin.errors import OpsinError, unknown
-from opsin.weights.families import alexnet_owt, convnext, densenet, mobilenet_v2, resnet, squeezenet, swin, vgg, vit
+from opsin.weights.families import (
+    alexnet_owt,
+    convnext,
+    densenet,
+    googlenet,
+    inception_resnet,
+    inception_v3,
+    inception_v4,
+    mobilenet_v2,
+    preact_resnet,
+    resnet,
+    senet,
+    squeezenet,
+    swin,
+    vgg,
+    vit,
+    xception,
+)
 from opsin.weights.public import Keys, Weights
 
-FAMILIES = (alexnet_owt, vgg, resnet, squeezenet, densenet, mobilenet_v2, vit, swin, convnext)
+FAMILIES = (
+    alexnet_owt,
+    vgg,
+    googlenet,
+    inception_v3,
+    resnet,
+    inception_v4,
+    inception_resnet,
+    squeezenet,
+    preact_resnet,
+    densenet,
+    xception,
+    senet,
+    mobilenet_v2,
+    vit,
+    swin,
+    convnext,
+)
 """The modules of families with public weights; each has PUBLIC, the weights, and EXPORTS, by library: its names for our
 networks, and Keys for all of them or for each."""
 
@@ -15,6 +49,7 @@ INSTEAD = {
     "alexnet": "alexnet_owt",
     "alexnet_32": "alexnet_owt",
     "alexnet_he": "alexnet_owt",
+    "bn_inception": "googlenet_bn",
     "inception_resnet_v1": "inception_resnet_v2_slim",
     "mobilenet_v1_025": "mobilenet_v2_050",
     "mobilenet_v1_050": "mobilenet_v2_050",

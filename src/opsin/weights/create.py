@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -122,21 +122,22 @@ def create_model(
 
 def template_of(found: Found, name: str, **arguments: Any) -> Network:
     """The network as a file has it, on `meta`: at the size that the file states, or else at the one that fits it."""
-    sizes = [found.input_size or arguments.get("input_size"), zoo.card(name).inputs.size]
-    for size in sizes if zoo.card(name).inputs.fixed else [None]:
+    inputs = zoo.card(name).inputs
+
+    def sized(size: int | None) -> Network:
         with torch.device("meta"):
-            template = zoo.build_model(name, **arguments | ({"input_size": size} if size else {}))
-        if fits(template, found.tensors, found.keys):
-            break
-    return template
+            return zoo.build_model(name, **arguments | ({"input_size": size} if inputs.fixed else {}))
+
+    template = sized(found.input_size or arguments.get("input_size"))
+    return template if fits(template, found.tensors, found.keys) else sized(inputs.size)
 
 
 def find(name: str, pretrained: bool | str | Path, progress: download.Progress | None = None) -> Found:
     """The weights that `pretrained` of `create_model` asks for, fetched and read."""
-    if not isinstance(pretrained, bool) and is_path(pretrained):
+    if isinstance(pretrained, Path) or is_path(pretrained):
         return from_disk(name, Path(pretrained))
     wanted = catalogue.find(name, pretrained)
-    return from_torchvision(wanted, progress) if wanted.source == "torchvision" else from_timm(wanted, progress)
+    return from_address(wanted, progress) if wanted.file else from_hub(wanted, progress)
 
 
 def available(name: str) -> Weights | None:
@@ -162,12 +163,12 @@ def is_cached(row: Weights) -> bool:
     return all(hub.cached(row.repository, file) for file in ("config.json", "model.safetensors"))
 
 
-def is_path(pretrained: str | Path) -> bool:
-    """Whether this is a file or folder rather than a library's weights."""
-    return isinstance(pretrained, Path) or pretrained.partition(":")[0] not in ("torchvision", "timm")
+def is_path(pretrained: bool | str) -> TypeGuard[str]:
+    """Whether a string names a file or folder rather than a library's weights."""
+    return isinstance(pretrained, str) and pretrained.partition(":")[0] not in ("torchvision", "timm")
 
 
-def from_torchvision(wanted: Weights, progress: download.Progress | None) -> Found:
+def from_address(wanted: Weights, progress: download.Progress | None) -> Found:
     assert wanted.file is not None
     url = download.torchvision_url(wanted.file)
     path = download.fetch(url, wanted.digits, progress=progress)
@@ -175,7 +176,7 @@ def from_torchvision(wanted: Weights, progress: download.Progress | None) -> Fou
     return Found(path, files.read(path), wanted.keys, origin, wanted.num_classes, wanted.preprocess.size)
 
 
-def from_timm(wanted: Weights, progress: download.Progress | None) -> Found:
+def from_hub(wanted: Weights, progress: download.Progress | None) -> Found:
     config = files.read_config(hub.fetch(wanted.repository, "config.json"))
     path = hub.fetch(wanted.repository, "model.safetensors", progress=progress)
     facts = config.get("pretrained_cfg", {})

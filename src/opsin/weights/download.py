@@ -41,7 +41,12 @@ class _Cut(Exception):
 
 
 def torchvision_url(file: str) -> str:
-    """The address of a file of torchvision's weights; OPSIN_TORCHVISION_URL replaces its folder (mirrors)."""
+    """The address of a file of torchvision's weights; OPSIN_TORCHVISION_URL replaces its folder (mirrors).
+
+    What is an address already stays as it is.
+    """
+    if "://" in file:
+        return file
     return f"{(os.environ.get('OPSIN_TORCHVISION_URL') or TORCHVISION).rstrip('/')}/{file}"
 
 

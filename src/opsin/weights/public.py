@@ -76,7 +76,8 @@ class Weights:
         keys: its names for the tensors.
         preprocess: the images that they were trained for, as the library evaluates them.
         licence: of the weights, as the library states it.
-        file: torchvision's file, whose name ends with 8 digits of its SHA-256.
+        file: torchvision's file, whose name ends with 8 digits of its SHA-256; the whole address of one that timm keeps
+            outside the hub; None on the hub.
         num_classes: what the file's last layer tells apart; 0 where it has none.
     """
 
@@ -97,7 +98,7 @@ class Weights:
 
     @property
     def digits(self) -> str:
-        """The beginning of the SHA-256 of torchvision's file."""
+        """The beginning of the SHA-256 of `file`."""
         return (self.file or "").removesuffix(".pth").rpartition("-")[2]
 
     @property
@@ -138,6 +139,7 @@ def timm_weights(
     preprocess: Preprocess,
     licence: str = "apache-2.0",
     num_classes: int = 1000,
+    file: str | None = None,
 ) -> Weights:
     """A row of a family's table; `architectures` has timm's names for our networks."""
-    return Weights(model, "timm", architectures[model], tag, keys, preprocess, licence, None, num_classes)
+    return Weights(model, "timm", architectures[model], tag, keys, preprocess, licence, file, num_classes)
