@@ -201,7 +201,7 @@ def _decode(setting: Setting, plan: Plan) -> dict[str, Preprocess]:
     source, train = setting.scanned.source, setting.divided.rows("train")
     setting.cache.mkdir(exist_ok=True)
     groups = {} if source.groups is None else {"groups": np.array(source.groups)}
-    np.savez(setting.table, labels=source.labels, parts=setting.divided.parts, **groups)
+    np.savez(setting.table, labels=source.labels, parts=setting.divided.parts, allow_pickle=False, **groups)
     wanted = {entry.name: setting.preprocess(plan, entry) for entry in plan.entries}
     measured: dict[Preprocess, Preprocess] = {}
     for each in sorted(set(wanted.values()), key=str):

@@ -86,6 +86,8 @@ def _asked(request: Request, model: str) -> str | Weights:
 def _fetch(model: str, asked: str | Weights, watch: Watch, input_size: int | None) -> Entry:
     """The entry of a probe with these weights on this disk, at the size asked for, else at that of the weights."""
     name = asked.name if isinstance(asked, Weights) else asked
+    if input_size is not None:
+        zoo.card(model).inputs.check(model, input_size)
     told = 0
 
     def progress(done: int, total: int | None) -> None:
@@ -97,10 +99,7 @@ def _fetch(model: str, asked: str | Weights, watch: Watch, input_size: int | Non
 
     found = create.find(model, name, progress)
     watch.say(f"{model} starts from {found.origin}")
-    inputs, preprocess = zoo.card(model).inputs, found.origin.preprocess
-    size = preprocess.size if preprocess else inputs.size
-    if input_size is not None:
-        inputs.check(model, input_size)
-        size = input_size
+    preprocess = found.origin.preprocess
+    size = input_size or (preprocess.size if preprocess else zoo.card(model).inputs.size)
     start: Start = "probe"
     return Entry(model, start, str(found.path.resolve()), found.origin, size)

@@ -76,7 +76,7 @@ def fit(
         seen = sum(len(left_out[1]) for _, left_out in splits)
         losses = {strength: loss / seen for strength, loss in losses.items()}
         chosen = min(losses, key=lambda strength: (losses[strength], strength))
-        *_, (_, weight, bias) = _path(x, labels, n_classes, chosen)
+        _, weight, bias = list(_path(x, labels, n_classes, chosen))[-1]
     weight = weight / deviation
     return Probe(weight, bias - weight @ mean, chosen, losses, how)
 

@@ -1,0 +1,217 @@
+"""What networks start from: probes and fine-tuning end to end on digits, and what --start auto decides."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from opsin import zoo
+from opsin.bundle import Bundle
+from opsin.compare import planning, starts
+from opsin.compare.budget import Estimate, Speed
+from opsin.compare.comparison import run_comparison
+from opsin.compare.entry import Entry, parse_starts
+from opsin.compare.plan import Plan, read_plan, write_plan
+from opsin.compare.request import Request
+from opsin.compare.schedule import Trained
+from opsin.compare.watch import Watch
+from opsin.data.scan import scan
+from opsin.data.source import load
+from opsin.data.split import divide
+from opsin.engine.optim import make_optimizer
+from opsin.engine.train import learn_last_layer_alone
+from opsin.errors import OpsinError
+from opsin.recipes import FINETUNE, MODERN
+from opsin.weights import create
+
+MODEL, VIT = "mobilenet_v1_32", "vit_tiny_patch16_224"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Weights for coloured images of 20 classes, by our own keys."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
+    save_file(zoo.build_model(MODEL, num_classes=20).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def mixed(weights, tmp_path_factory):
+    out = tmp_path_factory.mktemp("mixed") / "out"
+    asked = {"models": (MODEL,), "start": "finetune,scratch,probe", "weights": {MODEL: str(weights)}}
+    return run_comparison(Request("digits", out=out, input_size=16, epochs=2, seeds=2, tune=False, **asked))
+
+
+def test_rows_say_their_start_and_weights(mixed, weights):
+    rows = {row["entry"]: row for row in mixed.results["rows"]}
+    assert list(rows) == [MODEL, f"{MODEL}-probe", f"{MODEL}-finetune"]
+    assert [row["start"] for row in rows.values()] == ["scratch", "probe", "finetune"]
+    assert {row["model"] for row in rows.values()} == {MODEL}
+    assert rows[MODEL]["weights"] is None
+    for name in (f"{MODEL}-probe", f"{MODEL}-finetune"):
+        assert rows[name]["weights"]["name"] == str(weights)
+        assert len(rows[name]["weights"]["sha256"]) == 64
+    probe = rows[f"{MODEL}-probe"]
+    assert (probe["seeds"], probe["learning_rate"], probe["peak_memory_mb"]) == ([0], None, None)
+    assert probe["probe_strength"] in (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+    assert rows[f"{MODEL}-finetune"]["seeds"] == [0, 1]
+    assert mixed.results["plan"]["starts"] == ["scratch", "probe", "finetune"]
+    assert mixed.results["recipes"].keys() == {"scratch", "finetune"}
+    assert mixed.results["pick"]["entry"] in rows
+
+
+def test_a_probes_bundle_predicts_what_the_probe_does(mixed):
+    run = mixed.folder / "runs" / f"{MODEL}-probe" / "seed-0"
+    bundle = Bundle.read(run)
+    assert bundle.origin is not None and bundle.recipe["name"] == "probe"
+    assert bundle.preprocess.channels == 3  # what the weights take, though digits are grey
+
+    source = load("digits", None)
+    rows = divide(scan(source)).rows("test")
+    pixels = np.stack([bundle.preprocess.pixels(source.image(int(row))) for row in rows])
+    with torch.no_grad():
+        logits = bundle.net(bundle.preprocess.normalize(torch.from_numpy(pixels))).numpy()
+    with np.load(run / "predictions.npz") as kept:
+        np.testing.assert_allclose(logits, kept["test"], atol=1e-3 * np.abs(kept["test"]).max())
+
+
+def test_fine_tuning_starts_with_the_weights_and_its_head_alone(weights):
+    net = create.create_model(MODEL, weights, num_classes=10)
+    theirs = zoo.build_model(MODEL, num_classes=20)
+    assert net.origin.fresh == (net.last_layer,)
+    learn_last_layer_alone(net, True)
+    trained = {name for name, parameter in net.named_parameters() if parameter.requires_grad}
+    assert trained == {f"{net.last_layer}.weight", f"{net.last_layer}.bias"}
+    learn_last_layer_alone(net, False)
+    assert all(parameter.requires_grad for parameter in net.parameters())
+    groups = make_optimizer(net, FINETUNE).param_groups
+    factor = {id(p): group["factor"] for group in groups for p in group["params"]}
+    factors = [factor[id(p)] for p in net.parameters()]
+    assert factors[0] == pytest.approx(0.1) and factors[-1] == 1.0
+    assert factors == sorted(factors)
+    assert len(make_optimizer(theirs, MODERN).param_groups) == 2
+
+
+@pytest.mark.slow
+def test_the_same_again_runs_nothing(mixed, weights):
+    times = {path: path.stat().st_mtime_ns for path in mixed.folder.rglob("run.json")}
+    asked = {"models": (MODEL,), "start": "finetune,scratch,probe", "weights": {MODEL: str(weights)}}
+    again = run_comparison(Request("digits", out=mixed.folder, input_size=16, epochs=2, seeds=2, tune=False, **asked))
+    assert {path: path.stat().st_mtime_ns for path in mixed.folder.rglob("run.json")} == times
+    kept = ("entry", "top1_mean", "top1_ci", "val_mean", "probe_strength")
+    assert [[row[key] for key in kept] for row in again.results["rows"]] == [
+        [row[key] for key in kept] for row in mixed.results["rows"]
+    ]
+
+
+def test_words_of_a_start():
+    assert parse_starts("finetune, probe") == ("probe", "finetune")
+    for wrong in ("probes", "", "scratch,auto"):
+        with pytest.raises(OpsinError, match="unknown start"):
+            parse_starts(wrong)
+
+
+class Says(Watch):
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+def test_small_images_start_from_scratch():
+    chosen = starts.choose_entries(Request("digits"), 8, 16, Says())
+    assert {entry.start for entry in chosen.entries} == {"scratch"}
+    assert not chosen.undecided
+
+
+def test_auto_without_weights_says_so(monkeypatch):
+    monkeypatch.setattr(create, "available", lambda name: None)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    chosen = starts.choose_entries(Request("photos"), 224, 64, Says())
+    assert chosen.entries == tuple(Entry(model) for model in starts.choose(None, None, 64))
+    assert "all start from scratch: no public weights" in chosen.notes[-1]
+    assert "HF_HUB_OFFLINE is set" in chosen.notes[-1]
+
+
+def test_auto_probes_what_has_weights(weights, monkeypatch):
+    monkeypatch.setattr(create, "available", lambda name: None)
+    asked = Request("photos", models=(MODEL, "lenet5"), weights={MODEL: str(weights)})
+    chosen = starts.choose_entries(asked, 224, 64, watch := Says())
+    assert [(entry.model, entry.start) for entry in chosen.entries] == [(MODEL, "probe"), ("lenet5", "scratch")]
+    assert chosen.undecided
+    assert any("lenet5" in note for note in chosen.notes)
+    assert any("licence not stated" in line for line in watch.lines)
+
+
+def test_asking_for_weights_that_do_not_exist():
+    with pytest.raises(OpsinError, match="resnet50 has no public weights: resnet50_v1_5 has"):
+        starts.choose_entries(Request("photos", models=("resnet50",), start="probe"), 224, 64, Says())
+    with pytest.raises(OpsinError, match="cannot take 40 px"):
+        asked = Request(
+            "photos",
+            models=("vit_tiny_patch16_224",),
+            start="probe",
+            input_size=40,
+            weights={"vit_tiny_patch16_224": "x"},
+        )
+        starts.choose_entries(asked, 224, 64, Says())
+
+
+PROBED = {"resnet18": 0.8, "vgg11": 0.9, "convnext_tiny": 0.7, "densenet121": 0.85}
+
+
+def undecided(minutes):
+    entries = tuple(Entry(model, "probe", "file", None, 64) for model in PROBED)
+    return Plan(entries, 64, (0, 1), MODERN, tune=True, undecided=True, minutes=minutes)
+
+
+def decide(monkeypatch, minutes, device="cpu", second=0.001):
+    """With a machine on which an image trains for a thousandth of a second."""
+
+    def estimator(setting):
+        def estimate(plan):
+            speeds = {(entry.model, 64): Speed(second, second / 3) for entry in plan.entries}
+            return Estimate(speeds, (1000, 100, 100), workers=2, fixed=0.0)
+
+        return estimate
+
+    monkeypatch.setattr(planning, "_estimator", estimator)
+    plan = undecided(minutes)
+    run = {name: {"status": "ok", "figures": {"val_top1": top1}} for name, top1 in PROBED.items()}
+    probed = {entry.name: Trained(entry, runs={0: run[entry.model]}) for entry in plan.entries}
+    asked = SimpleNamespace(minutes=minutes, device_type=device)
+    return planning.decide(SimpleNamespace(request=asked), plan, probed, planning.time.monotonic())
+
+
+def test_the_best_are_fine_tuned_as_far_as_time_goes(monkeypatch):
+    plan = decide(monkeypatch, 10)
+    assert [entry.model for entry in plan.entries[4:]] == ["vgg11", "densenet121", "resnet18"]
+    assert {entry.start for entry in plan.entries[4:]} == {"finetune"}
+    assert (plan.undecided, plan.finetune.epochs) == (False, 10)
+    short = decide(monkeypatch, 0.5)
+    assert 1 <= len(short.entries) - 4 <= 3
+    assert "instead of" in short.notes[-1]
+    none = decide(monkeypatch, 0.01)
+    assert len(none.entries) == 4
+    assert "too short" in none.notes[-1]
+
+
+def test_without_a_time_the_device_decides(monkeypatch):
+    assert len(decide(monkeypatch, None).entries) == 4
+    assert "on a CPU" in decide(monkeypatch, None).notes[-1]
+    assert len(decide(monkeypatch, None, "cuda").entries) == 7
+
+
+def test_a_plan_with_weights_survives_its_file(tmp_path, weights):
+    found = create.find(MODEL, weights)
+    origin = replace(found.origin, preprocess=zoo.card(MODEL) and None)
+    plan = replace(undecided(3.0), entries=(Entry(MODEL, "probe", str(weights), origin, 16),))
+    write_plan(tmp_path, {}, plan)
+    assert read_plan(tmp_path, {}) == plan
+    assert json.loads((tmp_path / "plan.json").read_text())["plan"]["entries"][0]["origin"]["sha256"] == origin.sha256
