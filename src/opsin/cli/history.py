@@ -8,7 +8,7 @@ import typer
 
 
 def history(
-    out: Path = typer.Option("history.html", "--out", help="The file to write.", dir_okay=False),
+    out: Path = typer.Option("history.html", "--out", help="The file to write."),
     as_json: bool = typer.Option(False, "--json", help="Print the figure's data instead of writing the page."),
 ) -> None:
     """Write the page of the zoo: timeline, accuracy against cost, networks side by side, every card.

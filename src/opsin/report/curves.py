@@ -28,16 +28,16 @@ def _series(by_seed: dict[str, Any]) -> list[dict[str, float]]:
 
 
 def curve_panels(records: Records) -> list[dict[str, Any]]:
-    """For each finished network with two epochs or more: its name, year, colour step and series, oldest first."""
+    """For each finished entry with two epochs or more: its name, year, colour step and series, oldest first."""
     curves = records.page.get("curves") or {}
     panels = [
         {
-            "model": row["model"],
-            "name": records.name(row["model"]),
+            "entry": row["entry"],
+            "name": records.name(row["entry"]),
             "year": row["year"],
             "step": records.steps[row["year"]],
             "pick": records.picked is row,
-            "series": _series(curves.get(row["model"]) or {}),
+            "series": _series(curves.get(row["entry"]) or {}),
         }
         for row in records.ok
     ]
@@ -47,7 +47,7 @@ def curve_panels(records: Records) -> list[dict[str, Any]]:
 def background(panels: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The curves that lie behind every panel in grey."""
     shown = panels if len(panels) <= _MANY else [p for p in panels if p["pick"]]
-    return [{"name": p["model"], "epoch": s["epoch"], "mean": s["mean"]} for p in shown for s in p["series"]]
+    return [{"name": p["entry"], "epoch": s["epoch"], "mean": s["mean"]} for p in shown for s in p["series"]]
 
 
 def axis_floor(panels: list[dict[str, Any]]) -> float:

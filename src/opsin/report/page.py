@@ -65,7 +65,7 @@ def _alt(records: Records, axis: scene.Axis) -> str:
     """A chart in words, for those who do not see it."""
     rows = sorted(scene.drawable(records, axis), key=lambda row: row[axis.key])
     show = {"macs": words.count, "latency_ms_p50": words.milliseconds, "year": str}[axis.key]
-    told = [f"{records.name(r['model'])} {show(r[axis.key])}, {words.percent(r['top1_mean'])}" for r in rows]
+    told = [f"{records.name(r['entry'])} {show(r[axis.key])}, {words.percent(r['top1_mean'])}" for r in rows]
     return f"Test accuracy against {axis.title.lower()}. " + "; ".join(told) + "."
 
 
@@ -87,7 +87,7 @@ def _context(records: Records, figures: dict[str, Any]) -> dict[str, Any]:
         "summary": stories.summary(records),
         "picked": records.picked,
         "pick": records.pick,
-        "pick_name": records.name(records.picked["model"]) if records.picked else None,
+        "pick_name": records.name(records.picked["entry"]) if records.picked else None,
         "metric": stories.METRICS.get(results["plan"]["metric"], results["plan"]["metric"]),
         "years": sorted(records.steps.items()),
         "span": " to ".join(dict.fromkeys(str(row["year"]) for row in (records.rows[:1] + records.rows[-1:]))),

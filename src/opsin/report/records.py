@@ -8,7 +8,7 @@ from typing import Any
 
 from opsin.errors import OpsinError
 from opsin.report.scales import year_steps
-from opsin.report.words import display_names, known
+from opsin.report.words import STARTS, display_names, known
 
 Row = dict[str, Any]
 SCHEMA = 1
@@ -23,37 +23,67 @@ class Records:
 
     @property
     def rows(self) -> list[Row]:
-        """All networks that were run, oldest first."""
-        return sorted(self.results["rows"], key=lambda row: (row["year"], row["model"]))
+        """All entries that were run: the oldest network first, of one network in the order of `STARTS`."""
+        order = list(STARTS)
+        return sorted(self.results["rows"], key=lambda row: (row["year"], row["model"], order.index(row["start"])))
 
     @cached_property
     def ok(self) -> list[Row]:
-        """The networks that finished."""
+        """The entries that finished."""
         return [row for row in self.rows if row["status"] == "ok" and known(row["top1_mean"])]
 
     @cached_property
-    def names(self) -> dict[str, str]:
+    def starts(self) -> tuple[str, ...]:
+        """What the entries start from, in the order of `STARTS`."""
+        found = {row["start"] for row in self.rows}
+        return tuple(start for start in STARTS if start in found)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the entries start from different things, so that each must say from what."""
+        return len(self.starts) > 1
+
+    @property
+    def public(self) -> bool:
+        """Whether any entry starts from public weights."""
+        return any(start != "scratch" for start in self.starts)
+
+    @property
+    def nouns(self) -> tuple[str, str]:
+        """What rows stand for, one and many: networks, or where one may stand there more than once, entries."""
+        return ("entry", "entries") if self.mixed else ("network", "networks")
+
+    @cached_property
+    def networks(self) -> dict[str, str]:
         """How the page calls each network: the model's name -> "ResNet-20"."""
-        return display_names([(row["model"], row["family"]) for row in self.rows])
+        return display_names(list(dict.fromkeys((row["model"], row["family"]) for row in self.rows)))
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """How the page calls each entry: "ResNet-20", or "ResNet-20 probed" where starts are mixed."""
+        return {
+            row["entry"]: self.networks[row["model"]] + (f" {STARTS[row['start']]}" if self.mixed else "")
+            for row in self.rows
+        }
 
     @cached_property
     def steps(self) -> dict[int, int]:
         """The colour step of each year in which a finished network was published."""
         return year_steps(row["year"] for row in self.ok)
 
-    def name(self, model: str) -> str:
-        return self.names.get(model, model)
+    def name(self, entry: str) -> str:
+        return self.names.get(entry, entry)
 
     @property
     def best(self) -> Row | None:
-        """The network with the highest test accuracy."""
+        """The entry with the highest test accuracy."""
         return max(self.ok, key=lambda row: row["top1_mean"], default=None)
 
     @cached_property
     def picked(self) -> Row | None:
         """The pick's row; None where nothing was picked."""
-        model = (self.results.get("pick") or {}).get("model")
-        return next((row for row in self.ok if row["model"] == model), None)
+        entry = (self.results.get("pick") or {}).get("entry")
+        return next((row for row in self.ok if row["entry"] == entry), None)
 
     @property
     def pick(self) -> dict[str, Any]:
@@ -67,7 +97,7 @@ class Records:
 
 
 def interval_of(row: Row) -> tuple[float, float]:
-    """The interval of a finished network's accuracy; the mean twice where none is known."""
+    """The interval of a finished entry's accuracy; the mean twice where none is known."""
     mean, ci = row["top1_mean"], row.get("top1_ci")
     if not ci or not all(known(end) for end in ci):
         return mean, mean
@@ -98,4 +128,18 @@ def read_records(folder: Path) -> Records:
             "run the comparison again with this version"
         )
     extra = folder / "page.json"
-    return Records(results, _read(extra) if extra.exists() else {})
+    page = _read(extra) if extra.exists() else {}
+    _add_starts(results, page)
+    return Records(results, page)
+
+
+def _add_starts(results: dict[str, Any], page: dict[str, Any]) -> None:
+    """Fills in what records lack that were written when every network started from scratch."""
+    for row in results["rows"]:
+        row.setdefault("entry", row["model"])
+        row.setdefault("start", "scratch")
+        row.setdefault("weights", None)
+    for named in (results.get("pick"), page.get("confusion")):
+        if named:
+            named.setdefault("entry", named["model"])
+    results.setdefault("recipes", {"scratch": results["recipe"]})

@@ -98,7 +98,7 @@ def _share_axis(records: Records, rows: Sequence[Row], height: float) -> tuple[S
 
 def _tooltip(records: Records, row: Row) -> dict[str, str]:
     told = (
-        f"{records.name(row['model'])} ({row['year']})",
+        f"{records.name(row['entry'])} ({row['year']})",
         row["model"],
         words.accuracy(row["top1_mean"], row.get("top1_ci")),
         words.count(row["params"]),
@@ -127,8 +127,8 @@ def _point(records: Records, scene: Scene, row: Row, largest: float) -> dict[str
     radius = 0.0 if plain else scene.layout.bubble * ((row["params"] or 0) / largest) ** 0.5
     shown = scene.y.value(scene.layout.height - 7.0) if under else row["top1_mean"]
     return {
-        "model": row["model"],
-        "name": records.name(row["model"]) + (f" {words.percent(row['top1_mean'])}" if under else ""),
+        "entry": row["entry"],
+        "name": records.name(row["entry"]) + (f" {words.percent(row['top1_mean'])}" if under else ""),
         "x": row[scene.axis.key],
         "y": shown,
         "low": shown if under else max(low, scene.y.low),
@@ -153,7 +153,7 @@ def scene_of(records: Records, axis: Axis, layout: Layout) -> Scene:
     largest = max(row["params"] or 1 for row in rows)
     scene.points = [_point(records, scene, row, largest) for row in rows]
     scene.points.sort(key=lambda point: -point["radius"])
-    front = [p for row in _front(rows, axis) for p in scene.points if p["model"] == row["model"] and not p["under"]]
+    front = [p for row in _front(rows, axis) for p in scene.points if p["entry"] == row["entry"] and not p["under"]]
     if len(front) > 1:
         scene.front = [{"x": p["x"], "y": p["y"]} for p in front] + [{"x": scene.x.high, "y": front[-1]["y"]}]
     _add_baselines(records, scene)

@@ -15,7 +15,7 @@ def headline(records: Records) -> str:
         return f"On these {images}, no network finished."
     if records.picked is None:
         return f"On these {images}, no network could be picked."
-    name = records.name(records.picked["model"])
+    name = records.name(records.picked["entry"])
     if len(records.ok) == 1:
         return f"One network finished on these {images}: {name}."
     return f"On these {images}, take {name}."
@@ -64,7 +64,7 @@ def _close(records: Records, rows: list[Row]) -> tuple[Row, list[Row]]:
 def operations_title(records: Records) -> str:
     rows = scene.drawable(records, scene.OPERATIONS)
     best, close = _close(records, rows)
-    name = records.name(best["model"])
+    name = records.name(best["entry"])
     if len(rows) == 1:
         return f"{name}: {words.percent(best['top1_mean'])} with {words.count(best['macs'])} operations an image"
     cheapest = min(close, key=lambda row: row["macs"])
@@ -77,7 +77,7 @@ def operations_title(records: Records) -> str:
     ratio = words.times(best["macs"] / cheapest["macs"])
     return (
         f"{share} of {words.spelled(len(rows))} networks lie within {margin} of the best; of these "
-        f"{records.name(cheapest['model'])} needs the fewest operations, {ratio} times fewer than {name}"
+        f"{records.name(cheapest['entry'])} needs the fewest operations, {ratio} times fewer than {name}"
     )
 
 
@@ -120,7 +120,7 @@ def year_title(records: Records) -> str:
     )
     if best is None or best is new or best is old:
         return told
-    return f"{told}. The best is from {best['year']}: {records.name(best['model'])}"
+    return f"{told}. The best is from {best['year']}: {records.name(best['entry'])}"
 
 
 def baseline_story(records: Records) -> str:
@@ -161,11 +161,11 @@ def _against(records: Records, best: Row, top: dict[str, Any]) -> str:
     if top["top1"] >= low:
         behind = words.points(best["top1_mean"] - top["top1"])
         ahead = f", ahead of {share}" if beaten else ""
-        inside = f"inside the interval of the best network ({records.name(best['model'])}), {behind} behind its mean"
+        inside = f"inside the interval of the best network ({records.name(best['entry'])}), {behind} behind its mean"
         return f"{first}: {inside}{ahead}. {era}"
     errors = (1 - top["top1"]) / max(1 - best["top1_mean"], 1 / (2 * records.results["data"]["n_test"]))
     ahead = f"It is ahead of {share}; " if beaten else ""
-    rest = f"{records.name(best['model'])} makes {words.times(errors)} times fewer mistakes."
+    rest = f"{records.name(best['entry'])} makes {words.times(errors)} times fewer mistakes."
     return f"{first}. {ahead}{rest} {era}"
 
 
@@ -192,7 +192,7 @@ def why(records: Records) -> str:
 def deficit_title(records: Records) -> str:
     """How far the pick lies behind the best on validation."""
     pick = records.pick
-    name, deficit = records.name(pick.get("model", "")), pick.get("deficit")
+    name, deficit = records.name(pick.get("entry", "")), pick.get("deficit")
     if not words.known(deficit) or deficit is None or len(records.ok) == 1:
         return ""
     if deficit == 0:

@@ -74,30 +74,30 @@ def columns(records: Records) -> list[Column]:
 
 
 def network_rows(records: Records) -> list[dict[str, Any]]:
-    """One entry a network, the most accurate first, failed ones last."""
+    """One line an entry, the most accurate first, failed ones last."""
     shown = sorted(records.rows, key=lambda row: (row not in records.ok, -(row.get("top1_mean") or 0)))
     whiskers = _whiskers(records)
-    entries = []
+    lines = []
     for row in shown:
-        entries.append(
+        lines.append(
             {
-                "model": row["model"],
-                "name": records.name(row["model"]),
+                "entry": row["entry"],
+                "name": records.name(row["entry"]),
                 "step": records.steps.get(row["year"]),
                 "pick": records.picked is row,
                 "failed": row not in records.ok,
-                "whisker": whiskers.get(row["model"]),
+                "whisker": whiskers.get(row["entry"]),
                 "cells": [column.cell(row) for column in columns(records)],
             }
         )
-    return entries
+    return lines
 
 
 def _whiskers(records: Records) -> dict[str, dict[str, float]]:
-    """Each finished network's interval as percents of a common axis; what lies far below ends at its foot."""
+    """Each finished entry's interval as percents of a common axis; what lies far below ends at its foot."""
     if not records.ok:
         return {}
-    spans = {row["model"]: interval_of(row) for row in records.ok}
+    spans = {row["entry"]: interval_of(row) for row in records.ok}
     means = [row["top1_mean"] for row in records.ok]
     high = max(high for _, high in spans.values())
     low = max(min(low for low, _ in spans.values()), floor_of(means) or 0.0)
@@ -106,7 +106,7 @@ def _whiskers(records: Records) -> dict[str, dict[str, float]]:
         return round(100 * max(share - low, 0.0) / max(high - low, 1e-9), 2)
 
     return {
-        row["model"]: dict(zip(("low", "high", "mean"), map(at, (*spans[row["model"]], row["top1_mean"])), strict=True))
+        row["entry"]: dict(zip(("low", "high", "mean"), map(at, (*spans[row["entry"]], row["top1_mean"])), strict=True))
         for row in records.ok
     }
 
@@ -133,8 +133,7 @@ def confusion(records: Records) -> dict[str, Any] | None:
     hardest = sorted((row for row in rows if row["recall"] is not None), key=lambda row: row["recall"])
     longest = max(len(label) for label in classes)
     return {
-        "model": kept["model"],
-        "name": records.name(kept["model"]),
+        "name": records.name(kept["entry"]),
         "seeds": kept["seeds"],
         "classes": classes,
         "rows": rows if len(classes) <= MATRIX_CLASSES else None,
@@ -150,14 +149,14 @@ def confusion(records: Records) -> dict[str, Any] | None:
 
 
 def pick_bars(records: Records) -> list[dict[str, Any]]:
-    """In how many resamples each network would have been picked, most often first."""
+    """In how many resamples each entry would have been picked, most often first."""
     tallies = records.pick.get("picked_in_resamples") or {}
     total = sum(tallies.values())
     ordered = sorted(tallies.items(), key=lambda item: (-item[1], item[0]))
-    picked = records.pick.get("model")
+    picked = records.pick.get("entry")
     return [
-        {"name": records.name(model), "model": model, "count": n, "share": n / total, "pick": model == picked}
-        for model, n in ordered
+        {"name": records.name(entry), "count": n, "share": n / total, "pick": entry == picked}
+        for entry, n in ordered
         if n > 0
     ]
 
@@ -187,18 +186,18 @@ def deficit_line(records: Records) -> dict[str, Any] | None:
 
 
 def probes(records: Records) -> dict[str, Any] | None:
-    """The learning rates that were tried, a row a network; None where none were."""
+    """The learning rates that were tried, a row an entry; None where none were."""
     kept = records.page.get("tuning") or {}
     rates = sorted({rate for probe in kept.values() for rate in probe["rates"]})
     if not rates:
         return None
     rows = []
     for row in records.rows:
-        probe = kept.get(row["model"])
+        probe = kept.get(row["entry"])
         if probe:
             scores = dict(zip(probe["rates"], probe["val_score"], strict=False))
             cells = [{"text": words.percent(scores.get(rate)), "chosen": rate == probe["chosen"]} for rate in rates]
-            rows.append({"name": records.name(row["model"]), "model": row["model"], "cells": cells})
+            rows.append({"name": records.name(row["entry"]), "cells": cells})
     return {"rates": [f"{rate:g}" for rate in rates], "rows": rows}
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 NONE = "–"
+STARTS = {"scratch": "from scratch", "probe": "probed", "finetune": "fine-tuned"}
+"""What an entry starts from, as its name says it."""
 _GAP = "\u00a0"  # between a number and its unit: no line ends there
 _SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
