@@ -47,12 +47,13 @@ def _row(network: tuple[Any, ...], seeds: list[int], draw: random.Random) -> dic
     mean = sum(by_seed) / len(by_seed)
     wide = 1.96 * (mean * (1 - mean) / 360) ** 0.5
     return {
-        "model": model, "family": family, "year": year, "status": "ok", "seeds": seeds,
+        "entry": model, "model": model, "start": "scratch", "weights": None,
+        "family": family, "year": year, "status": "ok", "seeds": seeds,
         "top1_mean": mean, "top1_ci": [mean - 1.1 * wide, min(mean + 0.8 * wide, 1.0)],
         "ci_over": "images and seeds" if len(seeds) > 1 else "images", "top1_by_seed": by_seed,
         "balanced_mean": mean - 0.001, "macro_f1_mean": mean - 0.0007, "val_mean": mean + 0.001,
         "params": params, "macs": macs, "input_size": 32 if model.endswith("32") else 16,
-        "learning_rate": rate, "latency_ms_p50": latency, "latency_ms_p95": latency * 1.3,
+        "learning_rate": rate, "probe_strength": None, "latency_ms_p50": latency, "latency_ms_p95": latency * 1.3,
         "peak_memory_mb": memory, "train_seconds": seconds,
     }  # fmt: skip
 
@@ -146,7 +147,7 @@ def records(
             {"name": "RBF-SVM on pixels", "top1": 0.986, "top1_ci": [0.972, 0.997], "balanced": 0.986,
              "macro_f1": 0.986, "seconds": 0.5, "status": "ok"},
         ],
-        "pick": {"model": "resnet20_cifar",
+        "pick": {"entry": "resnet20_cifar", "model": "resnet20_cifar", "start": "scratch",
                  "why": "It is the cheapest network that is at most 1 point behind the best on validation: its mean "
                         "deficit is 0.0 points, and resampling images and seeds keeps it under 0.8 points with 95 % "
                         "confidence.",
@@ -164,13 +165,14 @@ def records(
         "curves": {n[0]: {str(s): _curve(n[3], epochs, draw) for s in seeds} for n in pool},
         "tuning": {n[0]: {"rates": [0.001, 0.003, 0.01], "val_score": [0.91, 0.94, 0.93],
                           "val_loss": [0.71, 0.62, 0.66], "chosen": n[9]} for n in pool},
-        "confusion": {"model": "resnet20_cifar", "seeds": n_seeds, "classes": classes,
+        "confusion": {"entry": "resnet20_cifar", "model": "resnet20_cifar", "seeds": n_seeds, "classes": classes,
                       "matrix": _confusion(classes, n_seeds * 360 // len(classes), draw)},
         "mistakes": mistakes,
         "samples": [{"label": c, "image": picture(c, seed=k)} for k, c in enumerate((classes * 2)[:20])],
         "cards": {n[0]: _card(n) for n in pool},
         "files": {"bundle": "runs/resnet20_cifar/seed-0/bundle"},
     }  # fmt: skip
+    results["recipes"] = {"scratch": results["recipe"]}
     return results, page
 
 

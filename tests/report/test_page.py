@@ -145,7 +145,7 @@ def hostile(text: str) -> tuple[dict, dict]:
     results["rows"][1].update(family=text)
     results["baselines"][1].update(status=f"skipped: {text}")
     renamed = results["rows"][2]["model"]
-    results["rows"][2]["model"] = text
+    results["rows"][2].update(model=text, entry=text)
     for part in ("curves", "tuning", "cards"):
         page[part][text] = page[part].pop(renamed)
     for mistake in page["mistakes"]:
@@ -206,7 +206,7 @@ def test_one_network():
 
 def fail(row: dict, why: str) -> None:
     for key in row:
-        if key not in ("model", "family", "year", "seeds"):
+        if key not in ("entry", "model", "start", "weights", "family", "year", "seeds"):
             row[key] = None
     row.update(status=f"failed: {why}", pareto=False, pareto_latency=False, top1_by_seed=[])
 

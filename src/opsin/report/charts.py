@@ -15,6 +15,11 @@ from opsin.report.scales import Layout, Scale, log_ticks, share_ticks, year_tick
 from opsin.report.scene import TIPS, Axis, scene_of
 
 INK, SOFT, RULE, PAPER = "var(--ink)", "var(--soft)", "var(--rule)", "var(--paper)"
+_CENTRES = {
+    "scratch": {"shape": "circle", "filled": True, "size": 34, "strokeWidth": 0},
+    "probe": {"shape": "diamond", "filled": False, "fill": PAPER, "size": 66, "strokeWidth": 2},
+    "finetune": {"shape": "square", "filled": True, "size": 58, "strokeWidth": 0},
+}  # the mark of each start
 _SETS = ("points", "front", "lines", "leaders", "key", "texts")
 
 
@@ -55,7 +60,7 @@ def _under(x: alt.X, y: alt.Y) -> list[alt.Chart]:
 
 
 def _bubbles(x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    """Discs, error bars and centres; a triangle for what lies below the chart; a ring about the pick."""
+    """Discs, error bars, centres marked by start; a triangle for what lies below the chart; a ring about the pick."""
     colour = alt.Color("colour:N", scale=None, legend=None)
     size = alt.Size("size:Q", scale=None, legend=None)
     points = named_set("points")
@@ -65,7 +70,12 @@ def _bubbles(x: alt.X, y: alt.Y) -> list[alt.Chart]:
         points.mark_circle(opacity=0.28).encode(x=x, y=y, color=colour, size=size),
         points.mark_point(filled=False, strokeWidth=1, opacity=0.9).encode(x=x, y=y, color=colour, size=size),
         points.mark_rule(strokeWidth=1.25, opacity=0.8).encode(**ends, color=colour),
-        inside.mark_circle(size=34, opacity=1).encode(x=x, y=y, color=colour),
+        *(
+            inside.transform_filter(f"datum.mark == '{start}'")
+            .mark_point(opacity=1, **style)
+            .encode(x=x, y=y, color=colour)
+            for start, style in _CENTRES.items()
+        ),
         below.mark_point(shape="triangle-down", filled=True, size=70, opacity=1).encode(x=x, y=y, color=colour),
         points.transform_filter("datum.pick")
         .mark_point(filled=False, stroke=INK, strokeWidth=1.75, size=110, opacity=1)

@@ -36,6 +36,7 @@ def curve_panels(records: Records) -> list[dict[str, Any]]:
             "name": records.name(row["entry"]),
             "year": row["year"],
             "step": records.steps[row["year"]],
+            "mark": row["start"] if records.mixed else "",
             "pick": records.picked is row,
             "series": _series(curves.get(row["entry"]) or {}),
         }
@@ -47,7 +48,7 @@ def curve_panels(records: Records) -> list[dict[str, Any]]:
 def background(panels: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The curves that lie behind every panel in grey."""
     shown = panels if len(panels) <= _MANY else [p for p in panels if p["pick"]]
-    return [{"name": p["entry"], "epoch": s["epoch"], "mean": s["mean"]} for p in shown for s in p["series"]]
+    return [{"entry": p["entry"], "epoch": s["epoch"], "mean": s["mean"]} for p in shown for s in p["series"]]
 
 
 def axis_floor(panels: list[dict[str, Any]]) -> float:
@@ -73,7 +74,7 @@ def curve_chart(panels: list[dict[str, Any]]) -> dict[str, Any]:
     tips = [alt.Tooltip("Network:N"), alt.Tooltip("Epoch:N"), alt.Tooltip("Validation accuracy:N")]
     own, field = alt.Chart(alt.NamedData("own")), alt.Chart(alt.NamedData("field"))
     layers = [
-        field.mark_line(stroke=RULE, strokeWidth=1, clip=True).encode(x=x, y=y, detail="name:N"),
+        field.mark_line(stroke=RULE, strokeWidth=1, clip=True).encode(x=x, y=y, detail="entry:N"),
         own.mark_area(opacity=0.25, clip=True).encode(
             x=x, y=alt.Y("low:Q"), y2="high:Q", fill=alt.Fill("colour:N", scale=None, legend=None)
         ),

@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from opsin.report import charts, curves, html, scene, stories, tables, words
+from opsin.report import charts, curves, html, scene, starts, stories, tables, words
 from opsin.report.records import Records, read_records
 from opsin.report.scales import HALF, NARROW, WIDE
 
@@ -79,7 +79,6 @@ def _context(records: Records, figures: dict[str, Any]) -> dict[str, Any]:
         "data": results["data"],
         "machine": results["machine"],
         "plan": results["plan"],
-        "recipe": results["recipe"],
         "started": words.moment(results["started"]),
         "headline": stories.headline(records),
         "why": stories.why(records),
@@ -90,7 +89,11 @@ def _context(records: Records, figures: dict[str, Any]) -> dict[str, Any]:
         "pick_name": records.name(records.picked["entry"]) if records.picked else None,
         "metric": stories.METRICS.get(results["plan"]["metric"], results["plan"]["metric"]),
         "years": sorted(records.steps.items()),
-        "span": " to ".join(dict.fromkeys(str(row["year"]) for row in (records.rows[:1] + records.rows[-1:]))),
+        "starts": starts.context(records),
+        "mixed": records.mixed,
+        "public": records.public,
+        "noun": records.nouns[0],
+        "nouns": records.nouns[1],
         "low": scene.has_outliers(records),
         "floor": curves.axis_floor(panels) if panels else 0,
         "main": figures["main"],
@@ -116,6 +119,6 @@ def _context(records: Records, figures: dict[str, Any]) -> dict[str, Any]:
         "probes": tables.probes(records),
         "class_counts": tables.class_counts(records),
         "duplicates": results["data"]["duplicates"][:_LISTED],
-        "ci_over": next((row["ci_over"] for row in records.ok if row.get("ci_over")), None),
+        "ci_over": starts.resampled(records),
         "predict": f"opsin predict {shlex.quote(bundle)} IMAGE" if bundle else None,
     }

@@ -138,6 +138,7 @@ def _point(records: Records, scene: Scene, row: Row, largest: float) -> dict[str
         "size": (2 * radius) ** 2,
         "touch": max(2 * radius, _TOUCH) ** 2,
         "under": under,
+        "mark": row["start"] if records.mixed else "scratch",
         "pick": records.picked is row,
         "rank": 2 if records.picked is row else int(under),
         **_tooltip(records, row),

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from opsin.report import scene, words
+from opsin.report import scene, starts, words
 from opsin.report.records import Records, Row
 
 METRICS = {"top1": "accuracy", "balanced": "balanced accuracy", "macro_f1": "macro F1"}
@@ -30,26 +30,27 @@ def standfirst(records: Records) -> str:
         return "The networks below were trained and measured, but the records name no pick."
     n_test = words.plural(records.results["data"]["n_test"], "test image")
     span = words.interval(row.get("top1_ci"))
-    parts = [f"{words.percent(row['top1_mean'])} of {n_test} right" + (f" (95{words._GAP}%: {span})" if span else "")]
+    parts = [f"{words.percent(row['top1_mean'])} of {n_test} right" + (f" (95{words.GAP}%: {span})" if span else "")]
     if words.known(row["latency_ms_p50"]):
         parts.append(f"{words.milliseconds(row['latency_ms_p50'])} for an image on this machine")
     parts.append(f"{words.count(row['params'])} parameters")
     parts.append(f"{words.count(row['macs'])} MACs")
-    return ", ".join(parts) + "."
+    return ", ".join(parts) + "." + (f" {starts.origin(row)}" if records.public else "")
 
 
 def summary(records: Records) -> list[tuple[str, str]]:
     """The strip under the headline: what it is, how much of it."""
-    data, machine, plan = (records.results[key] for key in ("data", "machine", "plan"))
+    data, machine = (records.results[key] for key in ("data", "machine"))
     device = machine.get("gpu") or f"{machine['cpu']}, {words.plural(machine['cores'], 'core')}"
     sides = [f"{height} × {width}" for height, width, _ in data["native_sizes"][:1]]
     more = " and others" if len(data["native_sizes"]) > 1 else ""
-    ran, all_rows = len(records.ok), len(records.rows)
+    ran, all_rows, networks = len(records.ok), len(records.rows), len(records.networks)
+    finished = str(ran) if ran == all_rows else f"{ran} of {all_rows}"
     return [
         ("Images", f"{records.n_images:,}" + (f", {sides[0]} px{more}" if sides else "")),
         ("Classes", f"{len(data['classes']):,}"),
-        ("Networks", str(ran) if ran == all_rows else f"{ran} of {all_rows}"),
-        ("Training", f"{words.plural(plan['epochs'], 'epoch')}, {words.plural(len(plan['seeds']), 'seed')}"),
+        ("Networks", f"{networks}, in {finished} entries" if records.mixed else finished),
+        ("Training", starts.training(records)),
         ("Time", words.duration(records.results["seconds"])),
         ("Machine", device),
     ]
@@ -67,23 +68,26 @@ def operations_title(records: Records) -> str:
     name = records.name(best["entry"])
     if len(rows) == 1:
         return f"{name}: {words.percent(best['top1_mean'])} with {words.count(best['macs'])} operations an image"
-    cheapest = min(close, key=lambda row: row["macs"])
+    cheapest = min(close, key=lambda row: (row["macs"], -row["top1_mean"]))
     margin = words.points(records.results["plan"]["margin"])
     if len(close) == 1:
         return f"{name} is the most accurate, by more than {margin}"
+    if cheapest is best and any(row["macs"] == best["macs"] for row in close if row is not best):
+        return f"{name} is the most accurate, and nothing within {margin} of it needs fewer operations"
     if cheapest is best:
         return f"{name} is the most accurate, and needs fewer operations than any other network within {margin}"
     share = words.sentence(words.spelled(len(close)))
     ratio = words.times(best["macs"] / cheapest["macs"])
     return (
-        f"{share} of {words.spelled(len(rows))} networks lie within {margin} of the best; of these "
+        f"{share} of {words.spelled(len(rows))} {records.nouns[1]} lie within {margin} of the best; of these "
         f"{records.name(cheapest['entry'])} needs the fewest operations, {ratio} times fewer than {name}"
     )
 
 
 def latency_title(records: Records) -> str:
     """The pair of networks that contradicts most the rule that fewer operations take less time, if any does."""
-    rows = scene.drawable(records, scene.LATENCY)
+    drawn = scene.drawable(records, scene.LATENCY)
+    rows = list({(row["model"], row["input_size"]): row for row in drawn}.values())  # starts alone cost nothing
     pairs = [
         ((b["macs"] / a["macs"]) * (a["latency_ms_p50"] / b["latency_ms_p50"]), a, b)
         for a in rows
@@ -95,24 +99,37 @@ def latency_title(records: Records) -> str:
         fewer = words.times(b["macs"] / a["macs"])
         slower = words.times(a["latency_ms_p50"] / b["latency_ms_p50"])
         return (
-            f"Fewer operations are not always faster: {records.name(a['model'])} does {fewer} times fewer than "
-            f"{records.name(b['model'])} and takes {slower} times as long"
+            f"Fewer operations are not always faster: {_costed(records, a)} does {fewer} times fewer than "
+            f"{_costed(records, b)} and takes {slower} times as long"
         )
     ordered = sorted(rows, key=lambda row: row["latency_ms_p50"])
     fast, slow = ordered[0], ordered[-1]
-    first = f"{records.name(fast['model'])} takes {words.milliseconds(fast['latency_ms_p50'])} for an image"
+    first = f"{_costed(records, fast)} takes {words.milliseconds(fast['latency_ms_p50'])} for an image"
     if fast is slow:
         return first
-    return f"{first}, {records.name(slow['model'])} {words.milliseconds(slow['latency_ms_p50'])}"
+    return f"{first}, {_costed(records, slow)} {words.milliseconds(slow['latency_ms_p50'])}"
+
+
+def _costed(records: Records, row: Row) -> str:
+    """The network's name; the entry's where the network's starts differ in image size, and so in cost."""
+    sizes = {other["input_size"] for other in records.ok if other["model"] == row["model"]}
+    return records.name(row["entry"]) if len(sizes) > 1 else records.networks[row["model"]]
 
 
 def _dated(records: Records, row: Row) -> str:
-    name, year = records.name(row["model"]), str(row["year"])
+    name, year = records.name(row["entry"]), str(row["year"])
     return name if name.endswith(year) else f"{name} ({year})"
 
 
+def _alike(records: Records) -> list[Row]:
+    """The finished entries of the start that spans the most years; all where none spans two."""
+    groups = [[row for row in records.ok if row["start"] == start] for start in records.starts]
+    widest = max(groups, key=lambda rows: len({row["year"] for row in rows}))
+    return widest if len({row["year"] for row in widest}) > 1 else records.ok
+
+
 def year_title(records: Records) -> str:
-    rows = records.ok
+    rows = _alike(records)
     old, new, best = rows[0], rows[-1], records.best
     told = (
         f"From {_dated(records, old)} to {_dated(records, new)}: "
@@ -139,6 +156,8 @@ def baseline_story(records: Records) -> str:
         ]
     if majority:
         told.append(f"Always naming the largest class would get {words.percent(majority['top1'])}.")
+    if told and records.public:
+        told.append("A baseline sees these images alone; public weights have seen others before.")
     return " ".join(told)
 
 
@@ -148,7 +167,7 @@ def _article(name: str) -> str:
 
 def _against(records: Records, best: Row, top: dict[str, Any]) -> str:
     beaten = [row for row in records.ok if row["top1_mean"] < top["top1"]]
-    share = f"{words.spelled(len(beaten))} of the {words.spelled(len(records.ok))} networks"
+    share = f"{words.spelled(len(beaten))} of the {words.spelled(len(records.ok))} {records.nouns[1]}"
     first = (
         f"{words.sentence(_article(top['name']))}, fitted in {words.duration(top['seconds'])}, "
         f"gets {words.accuracy(top['top1'], top.get('top1_ci'))}"

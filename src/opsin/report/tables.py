@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from opsin.report import words
+from opsin.report import starts, words
 from opsin.report.records import Records, Row, interval_of
 from opsin.report.scales import floor_of
 
@@ -18,6 +18,7 @@ class Cell:
     text: str
     sort: float | str | None = None
     kind: str = "number"
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,28 @@ def _accuracy(row: Row) -> Cell:
     return Cell(words.accuracy(mean, row.get("top1_ci")), mean if words.known(mean) else None, "accuracy")
 
 
+def _start(row: Row) -> Cell:
+    return Cell(words.STARTS[row["start"]], list(words.STARTS).index(row["start"]), "text")
+
+
+def _weights(row: Row) -> Cell:
+    weights = row["weights"]
+    if not weights:
+        return Cell(words.NONE, None, "text")
+    hint = f"{weights['name']}; licence: {weights['licence'] or 'not stated'}"
+    return Cell(starts.short(weights), weights["name"].lower(), "text", hint)
+
+
+def _public(records: Records) -> list[Column]:
+    """The columns that a comparison has where any entry starts from public weights."""
+    if not records.public:
+        return []
+    return [
+        Column("Start", _start, "what the entry starts from", numeric=False),
+        Column("Weights", _weights, "public weights: where they come from", numeric=False),
+    ]
+
+
 def _status(row: Row) -> Cell:
     return Cell(row["status"], row["status"], "status")
 
@@ -54,7 +77,9 @@ def columns(records: Records) -> list[Column]:
     """The columns after the network's name; latencies are marked where the machine was busy."""
     busy = "measured while the machine was busy" if records.results["machine"].get("busy") else ""
     star = "*" if busy else ""
+    strength = Column("Strength C", _number("probe_strength", words.plain), "of a probe’s logistic regression")
     return [
+        *_public(records),
         Column("Family", lambda row: Cell(row["family"], row["family"].lower(), "text"), numeric=False),
         Column("Year", _number("year", lambda year: str(year))),
         Column("Test accuracy", _accuracy, "mean over seeds, with its 95 % interval"),
@@ -67,6 +92,7 @@ def columns(records: Records) -> list[Column]:
         Column("Peak memory", _number("peak_memory_mb", words.megabytes), "of a training step"),
         Column("Training time", _number("train_seconds", words.duration), "of one run, mean over seeds"),
         Column("Learning rate", _number("learning_rate", words.plain)),
+        *([strength] if "probe" in records.starts else []),
         Column("Input, px", _number("input_size", words.number)),
         Column("Pareto front", _front, "no other network is both more accurate and cheaper", numeric=False),
         Column("Status", _status, numeric=False),
@@ -84,6 +110,7 @@ def network_rows(records: Records) -> list[dict[str, Any]]:
                 "entry": row["entry"],
                 "name": records.name(row["entry"]),
                 "step": records.steps.get(row["year"]),
+                "mark": row["start"] if records.mixed else "",
                 "pick": records.picked is row,
                 "failed": row not in records.ok,
                 "whisker": whiskers.get(row["entry"]),
@@ -205,19 +232,19 @@ def cards(records: Records) -> list[dict[str, Any]]:
     """Each network's card with its display name and, where it is a web address, its link."""
     kept = records.page.get("cards") or {}
     found = []
-    for row in records.rows:
-        card = kept.get(row["model"])
+    for model, name in records.networks.items():
+        card, rows = kept.get(model), [row for row in records.rows if row["model"] == model]
         if card:
             url = card.get("url") or ""
             link = url if url.startswith(("https://", "http://")) else None
             found.append(
                 {
                     **card,
-                    "model": row["model"],
-                    "name": records.name(row["model"]),
-                    "step": records.steps.get(row["year"]),
+                    "model": model,
+                    "name": name,
+                    "step": records.steps.get(rows[0]["year"]),
                     "link": link,
-                    "run": row,
+                    "runs": list({row["input_size"]: row for row in rows}.values()),
                     "published": card.get("published") or [],
                 }
             )

@@ -8,7 +8,7 @@ from datetime import datetime
 NONE = "–"
 STARTS = {"scratch": "from scratch", "probe": "probed", "finetune": "fine-tuned"}
 """What an entry starts from, as its name says it."""
-_GAP = "\u00a0"  # between a number and its unit: no line ends there
+GAP = "\u00a0"  # between a number and its unit: no line ends there
 _SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 _MONTHS = (
@@ -34,7 +34,7 @@ def known(x: object) -> bool:
 
 def percent(share: float | None, digits: int = 1) -> str:
     """0.992 -> "99.2 %"."""
-    return f"{100 * share:.{digits}f}{_GAP}%" if share is not None and known(share) else NONE
+    return f"{100 * share:.{digits}f}{GAP}%" if share is not None and known(share) else NONE
 
 
 def interval(ci: Sequence[float | None] | None) -> str:
@@ -55,7 +55,7 @@ def points(share: float | None) -> str:
     if share is None or not known(share):
         return NONE
     figure = f"{100 * share:.{2 if 0 < abs(share) < 0.001 else 1}f}".removesuffix(".0").replace("-", "−")
-    return f"{figure}{_GAP}{'point' if figure in ('1', '−1') else 'points'}"
+    return f"{figure}{GAP}{'point' if figure in ('1', '−1') else 'points'}"
 
 
 def _three(x: float) -> str:
@@ -78,18 +78,18 @@ def count(n: float | None) -> str:
     if n < 99_950:
         return f"{n:,.0f}"
     if n < 995_000:
-        return f"{n / 1e6:.2f}{_GAP}M"
+        return f"{n / 1e6:.2f}{GAP}M"
     if n < 999_500_000:
-        return f"{_three(n / 1e6)}{_GAP}M"
-    return f"{_three(n / 1e9)}{_GAP}G"
+        return f"{_three(n / 1e6)}{GAP}M"
+    return f"{_three(n / 1e9)}{GAP}G"
 
 
 def milliseconds(ms: float | None) -> str:
-    return f"{_three(ms)}{_GAP}ms" if ms is not None and known(ms) else NONE
+    return f"{_three(ms)}{GAP}ms" if ms is not None and known(ms) else NONE
 
 
 def megabytes(mb: float | None) -> str:
-    return f"{mb:,.0f}{_GAP}MiB" if mb is not None and known(mb) else NONE
+    return f"{mb:,.0f}{GAP}MiB" if mb is not None and known(mb) else NONE
 
 
 def duration(seconds: float | None) -> str:
@@ -97,15 +97,15 @@ def duration(seconds: float | None) -> str:
     if seconds is None or not known(seconds):
         return NONE
     if seconds < 9.95:
-        return f"{_three(seconds)}{_GAP}s" if seconds >= 0.0005 else f"0{_GAP}s"
+        return f"{_three(seconds)}{GAP}s" if seconds >= 0.0005 else f"0{GAP}s"
     whole = round(seconds)
     if whole >= 3600:
         hours, minutes = divmod(round(whole / 60), 60)
-        return f"{hours}{_GAP}h" + (f" {minutes}{_GAP}min" if minutes else "")
+        return f"{hours}{GAP}h" + (f" {minutes}{GAP}min" if minutes else "")
     minutes, rest = divmod(whole, 60)
     if minutes:
-        return f"{minutes}{_GAP}min" + (f" {rest}{_GAP}s" if rest else "")
-    return f"{rest}{_GAP}s"
+        return f"{minutes}{GAP}min" + (f" {rest}{GAP}s" if rest else "")
+    return f"{rest}{GAP}s"
 
 
 def moment(text: str) -> str:
@@ -127,7 +127,7 @@ def times(ratio: float) -> str:
 
 def plural(n: int, one: str, many: str | None = None) -> str:
     """(2, "seed") -> "2 seeds"."""
-    return f"{n:,}{_GAP}{one if n == 1 else many or one + 's'}"
+    return f"{n:,}{GAP}{one if n == 1 else many or one + 's'}"
 
 
 def spelled(n: int) -> str:
