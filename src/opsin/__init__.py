@@ -3,6 +3,7 @@
     opsin.list_models("resnet*")            names of networks
     opsin.card("resnet50")                  what is known of one: paper, printed figures, exact counts, departures
     opsin.create_model("resnet50")          the network, a torch.nn.Module
+    opsin.features(net)                     its maps, for what is built upon them
     opsin.count_model("resnet50")           parameters and MACs, layer by layer
     opsin.run_comparison(opsin.Request("photos/"))  what `opsin compare photos/` does
     opsin.Bundle.read(folder)               a trained network with its classes and preprocessing
@@ -25,6 +26,7 @@ _PUBLIC = {
     "card": "opsin.zoo",
     "count_model": "opsin.cost.count",
     "create_model": "opsin.weights.create",
+    "features": "opsin.pyramid",
     "list_models": "opsin.zoo",
     "run_comparison": "opsin.compare.comparison",
 }
@@ -39,8 +41,9 @@ if TYPE_CHECKING:
     from opsin.data.preprocess import Preprocess as Preprocess
     from opsin.engine.recipe import Recipe as Recipe
     from opsin.errors import OpsinError as OpsinError
-    from opsin.zoo import card as card
+    from opsin.pyramid import features as features
     from opsin.weights.create import create_model as create_model
+    from opsin.zoo import card as card
     from opsin.zoo import list_models as list_models
 
 

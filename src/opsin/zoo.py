@@ -174,3 +174,10 @@ def build_model(name: str, *, num_classes: int | None = None, in_chans: int | No
     net.constructor = partial(build_model, name, **arguments | {"num_classes": num_classes, "in_chans": in_chans})
     net.register_forward_pre_hook(InputCheck(entry, in_chans, size if inputs.fixed else None))
     return net
+
+
+def built_as(net: Network) -> tuple[Card, dict[str, Any]]:
+    """A network's card, and the arguments that `build_model` had. Raises OpsinError where it was built otherwise."""
+    if not isinstance(net.constructor, partial):
+        raise OpsinError(f"{type(net).__name__} was not built by its name: use opsin.create_model")
+    return card(net.constructor.args[0]), dict(net.constructor.keywords)
