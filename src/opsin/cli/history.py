@@ -30,12 +30,14 @@ def history(
     from opsin.report.history.page import write_history
 
     html.check(out)
+    console = Console(stderr=True)
     bar = Progress(
         TextColumn("counting"),
         BarColumn(),
         TextColumn("{task.completed:.0f} of {task.total:.0f} {task.description}"),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     with bar:
         task = bar.add_task("", total=len(zoo.list_models()))
