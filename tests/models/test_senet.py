@@ -153,16 +153,24 @@ def test_initialisation_is_he_et_al():
             assert module.weight.std().item() == pytest.approx((2 / fan_in) ** 0.5, rel=0.05)
 
 
+def with_caffe_pool(name):
+    """pytorchcv's, the max pooling padded on the right and below alone."""
+    net = get_model(name)
+    net.features.init_block.pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+    return net
+
+
 @pytest.mark.parametrize(
-    ("theirs", "name"),
+    ("build", "theirs", "name"),
     [
-        ("seresnet18", "se_resnet18"),
-        ("seresnext50_32x4d", "se_resnext50_32x4d"),
-        pytest.param("senet154", "senet154", marks=pytest.mark.slow),
+        (get_model, "seresnet18", "se_resnet18"),
+        (with_caffe_pool, "seresnet50", "se_resnet50"),
+        (get_model, "seresnext50_32x4d", "se_resnext50_32x4d"),
+        pytest.param(get_model, "senet154", "senet154", marks=pytest.mark.slow),
     ],
 )
-def test_logits_equal_pytorchcv(theirs, name, assert_same_logits):
-    assert_same_logits(partial(get_model, theirs), name)
+def test_logits_equal_pytorchcv(build, theirs, name, assert_same_logits):
+    assert_same_logits(partial(build, theirs), name)
 
 
 def with_padded_pool(name):

@@ -50,6 +50,7 @@ INSTEAD = {
     "alexnet_32": "alexnet_owt",
     "alexnet_he": "alexnet_owt",
     "bn_inception": "googlenet_bn",
+    "bn_inception_32": "googlenet_bn",
     "inception_resnet_v1": "inception_resnet_v2_slim",
     "mobilenet_v1_025": "mobilenet_v2_050",
     "mobilenet_v1_050": "mobilenet_v2_050",
@@ -103,7 +104,7 @@ def unlisted(like: Weights, architecture: str, tag: str) -> Weights:
     """Weights of the hub that the catalogue does not know; what is to be known of them stands in their config.json."""
     from dataclasses import replace
 
-    return replace(like, architecture=architecture, tag=tag, licence="")
+    return replace(like, architecture=architecture, tag=tag, licence="", file=None)
 
 
 def instead(model: str) -> str:

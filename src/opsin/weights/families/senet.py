@@ -1,7 +1,9 @@
 """SENet: timm's keys and weights.
 
-Its legacy_* networks pool behind the stem as the authors' Caffe does; of ours the three with the authors' pooling have
-those weights. legacy_seresnet18, 34, seresnext50_32x4d and senet154 are left out for that.
+Its legacy_seresnet50, 101 and 152 are the authors' Caffe networks with the authors' own weights; their files are not on
+the hub. Left out: legacy_seresnet18 and 34, whose blocks have a ReLU before the squeeze, as no paper has it; seresnet18
+and 34, whose narrowest squeeze has 8 units where the ratio of 16 gives 4; legacy_seresnext50_32x4d and legacy_senet154,
+whose max pooling is not padded on all sides as ours is.
 """
 
 from torch import Tensor
@@ -49,8 +51,6 @@ def _to_convolution(key: str, tensor: Tensor) -> Tensor:
 
 PLAIN, LEGACY, DEEP_STEM = (Keys(theirs, to_theirs=_to_convolution) for theirs in (_plain, _legacy, _deep_stem))
 ARCHITECTURES = {
-    "se_resnet18": "seresnet18",
-    "se_resnet34": "seresnet34",
     "se_resnet50": "legacy_seresnet50",
     "se_resnet101": "legacy_seresnet101",
     "se_resnet152": "legacy_seresnet152",
@@ -68,8 +68,7 @@ def _timm(model: str, tag: str, resize: int = 256, size: int = 224) -> Weights:
 
 
 def _authors(model: str, file: str) -> Weights:
-    """The authors' own, converted from Caffe."""
-    return timm_weights(ARCHITECTURES, KEYS[model], model, "in1k", images(), file=f"{CONVERTED}/{file}")
+    return timm_weights(ARCHITECTURES, LEGACY, model, "in1k", images(), file=f"{CONVERTED}/{file}")
 
 
 # fmt: off
