@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from opsin.errors import OpsinError
 from opsin.models.network import Network
@@ -21,10 +21,15 @@ def classes_in(tensors: dict[str, Tensor], net: Network, keys: Keys) -> int | No
     return found[0].shape[0] if found else None
 
 
+def first_convolution(net: Network) -> str:
+    """The name of the layer that sees the images; "" for a network without convolutions."""
+    return next((name for name, layer in net.named_modules() if isinstance(layer, nn.Conv2d)), "")
+
+
 def channels_in(tensors: dict[str, Tensor], net: Network, keys: Keys) -> int | None:
     """How many channels the images of a file's first convolution have; None where that cannot be seen."""
-    first = next((name for name, parameter in net.named_parameters() if parameter.ndim == 4), None)
-    found = [tensor for name, tensor in tensors.items() if first and keys.today(name) == keys.theirs(first)]
+    first = first_convolution(net)
+    found = [tensor for name, tensor in tensors.items() if keys.today(name) == keys.theirs(f"{first}.weight")]
     return found[0].shape[1] if found and found[0].ndim == 4 else None
 
 
