@@ -131,7 +131,7 @@ def test_small_images_start_from_scratch():
 
 
 def test_auto_without_weights_says_so(monkeypatch):
-    monkeypatch.setattr(create, "available", lambda name: None)
+    monkeypatch.setattr(create, "available", lambda *asked: None)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     chosen = starts.choose_entries(Request("photos"), 224, 64, Says())
     assert chosen.entries == tuple(Entry(model) for model in starts.choose(None, None, 64))
@@ -140,7 +140,7 @@ def test_auto_without_weights_says_so(monkeypatch):
 
 
 def test_auto_probes_what_has_weights(weights, monkeypatch):
-    monkeypatch.setattr(create, "available", lambda name: None)
+    monkeypatch.setattr(create, "available", lambda *asked: None)
     asked = Request("photos", models=(MODEL, "lenet5"), weights={MODEL: str(weights)})
     chosen = starts.choose_entries(asked, 224, 64, watch := Says())
     assert [(entry.model, entry.start) for entry in chosen.entries] == [(MODEL, "probe"), ("lenet5", "scratch")]

@@ -31,6 +31,8 @@ def show(
 
 
 def as_dict(card: "Card", counted: "Count") -> dict:
+    from opsin.weights.catalogue import public
+
     return {
         "name": card.name,
         "family": card.family,
@@ -44,6 +46,10 @@ def as_dict(card: "Card", counted: "Count") -> dict:
         "macs": counted.macs,
         "macs_executed": counted.executed,
         "published": [asdict(row) for row in card.published],
+        "weights": [
+            {"name": row.name, "licence": row.licence, "images": str(row.preprocess), "num_classes": row.num_classes}
+            for row in public(card.name)
+        ],
         "departures": list(card.departures),
         "note": card.note,
     }
@@ -54,6 +60,8 @@ def print_card(card: "Card", counted: "Count") -> None:
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
+
+    from opsin.weights.catalogue import public
 
     console = Console(highlight=False)
     paper = card.paper
@@ -82,6 +90,14 @@ def print_card(card: "Card", counted: "Count") -> None:
             unchecked = "" if row.checked else " (from memory)"
             errors = ("" if error is None else f"{error:g} %" for error in (row.top1_err, row.top5_err))
             table.add_row(row.params or "", row.macs or "", *errors, Text(where + unchecked))
+        console.print(table)
+    if weights := public(card.name):
+        console.print("\n[bold]Public weights[/]")
+        table = Table(box=None, pad_edge=False, header_style="")
+        for heading in ("name", "px", "classes", "licence"):
+            table.add_column(heading, justify="right" if heading in ("px", "classes") else "left")
+        for row in weights:
+            table.add_row(row.name, f"{row.preprocess.size}", f"{row.num_classes:,}", row.licence)
         console.print(table)
     if card.note:
         console.print("\n[bold]Note[/]")

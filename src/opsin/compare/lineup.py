@@ -48,7 +48,6 @@ LINEUPS: dict[str, tuple[str, ...]] = {
         "convnext_32",
     ),
     "public": (
-        "alexnet_owt",
         "googlenet_bn",
         "resnet18",
         "resnet50_v1_5",

@@ -4,6 +4,7 @@ With `--start auto` photos start from public weights: every network that has som
 fine-tuned, as many as the time allows. Small images start from scratch, and so does all where no weights can be had.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from opsin import zoo
@@ -44,23 +45,30 @@ def choose_entries(request: Request, own_size: int, size: int, watch: Watch) -> 
     models = choose(request.models, request.lineup or (None if request.models else "public"), size)
     if starts is None:
         return _auto(request, models, size, watch)
+    answers: dict[str, bool] = {}
+    asked = {model: _asked(request, model, answers) for model in models}
+    _say_downloads(asked.values(), watch)
     entries = []
-    for model in models:
-        started = _fetch(model, _asked(request, model), watch, request.input_size)
+    for model, wanted in asked.items():
+        started = _fetch(model, wanted, watch, request.input_size)
         entries += [Entry(model) if start == "scratch" else replace(started, start=start) for start in starts]
     return Chosen(tuple(entries))
 
 
 def _auto(request: Request, models: tuple[str, ...], size: int, watch: Watch) -> Chosen:
     watch.stage("looking for public weights", len(models))
+    answers: dict[str, bool] = {}
+    there: dict[str, str | Weights] = {}
+    for model in models:
+        if asked := request.weights.get(model) or create.available(model, answers):
+            there[model] = asked
+        watch.advance(1)
+    _say_downloads(there.values(), watch)
     found: dict[str, Entry] = {}
     notes = []
-    for model in models:
-        asked = request.weights.get(model) or create.available(model)
-        watch.advance(1)
+    for model, asked in there.items():
         try:
-            if asked is not None:
-                found[model] = _fetch(model, asked, watch, request.input_size)
+            found[model] = _fetch(model, asked, watch, request.input_size)
         except OpsinError as error:
             if model in request.weights:
                 raise
@@ -78,9 +86,16 @@ def _auto(request: Request, models: tuple[str, ...], size: int, watch: Watch) ->
     return Chosen(tuple(entries), undecided=True, notes=tuple(notes))
 
 
-def _asked(request: Request, model: str) -> str | Weights:
+def _say_downloads(wanted: Iterable[str | Weights], watch: Watch) -> None:
+    missing = [row for row in wanted if isinstance(row, Weights) and not create.is_cached(row)]
+    if missing:
+        megabytes = sum(4 * zoo.card(row.model).params for row in missing) / 1e6
+        watch.say(f"to be downloaded, once: weights of {len(missing)} networks, {megabytes:,.0f} MB")
+
+
+def _asked(request: Request, model: str, answers: dict[str, bool]) -> str | Weights:
     """The weights that a network is to start from. Raises OpsinError where it has none, naming the variant that has."""
-    return request.weights.get(model) or create.available(model) or catalogue.find(model, True)
+    return request.weights.get(model) or create.available(model, answers) or catalogue.find(model, True)
 
 
 def _fetch(model: str, asked: str | Weights, watch: Watch, input_size: int | None) -> Entry:

@@ -140,10 +140,13 @@ def find(name: str, pretrained: bool | str | Path, progress: download.Progress |
     return from_address(wanted, progress) if wanted.file else from_hub(wanted, progress)
 
 
-def available(name: str) -> Weights | None:
-    """A network's first public weights that lie on this disk; else the first whose server answers; None for none."""
+def available(name: str, answers: dict[str, bool] | None = None) -> Weights | None:
+    """A network's first public weights that lie on this disk; else the first whose server answers; None for none.
+
+    `answers` keeps, by library, whether its server did: with one of them for many networks each is asked once.
+    """
     rows = catalogue.public(name)
-    answers: dict[str, bool] = {}
+    answers = {} if answers is None else answers
     for row in rows:
         if is_cached(row):
             return row
