@@ -17,8 +17,8 @@ from opsin.report.scene import TIPS, Axis, scene_of
 INK, SOFT, RULE, PAPER = "var(--ink)", "var(--soft)", "var(--rule)", "var(--paper)"
 _CENTRES = {
     "scratch": {"shape": "circle", "filled": True, "size": 34, "strokeWidth": 0},
-    "probe": {"shape": "diamond", "filled": False, "fill": PAPER, "size": 66, "strokeWidth": 2},
-    "finetune": {"shape": "square", "filled": True, "size": 58, "strokeWidth": 0},
+    "probe": {"shape": "diamond", "filled": False, "fill": PAPER, "size": 90, "strokeWidth": 2},
+    "finetune": {"shape": "square", "filled": True, "size": 64, "strokeWidth": 0},
 }  # the mark of each start
 _SETS = ("points", "front", "lines", "leaders", "key", "texts")
 

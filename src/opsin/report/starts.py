@@ -25,7 +25,10 @@ def context(records: Records) -> dict[str, Any]:
         "worth": worth(records),
         "table": worth_table(records),
         "ways": ways(records),
-        "recipes": [(STARTS[start], recipe) for start, recipe in _recipes(records).items()],
+        "recipes": [
+            ("of fine-tuning" if start == "finetune" else STARTS[start], recipe)
+            for start, recipe in _recipes(records).items()
+        ],
         "weights": weights(records),
     }
 
@@ -59,10 +62,10 @@ def note(records: Records) -> str:
 
 
 def origin(row: Row) -> str:
-    """From what an entry starts, in a sentence."""
+    """From which public weights an entry starts, in a sentence; none from scratch, which its name says."""
     weights = row["weights"]
     if not weights:
-        return "It starts from scratch."
+        return ""
     named = f"public weights ({short(weights)}, {weights['licence'] or 'licence not stated'})"
     how = "kept as they are under a new last layer" if row["start"] == "probe" else "trained further on these images"
     return f"It starts from {named}, {how}."
@@ -123,21 +126,18 @@ def _gain(records: Records, pairs: list[tuple[Row, Row]]) -> str:
     before, after = pairs[0]
     one = len(pairs) == 1
     who = records.networks[before["model"]] if one else f"the same {words.spelled(len(pairs))} networks"
-    sized = any(b["input_size"] != a["input_size"] for b, a in pairs)
+    sized = any(first["input_size"] != then["input_size"] for first, then in pairs)
     told = (
         f"{words.sentence(STARTS[after['start']])}, {who} {'gets' if one else 'get'} {_more(gains[0], gains[-1])} "
         f"{STARTS[before['start']] if before['start'] == 'scratch' else 'when ' + STARTS[before['start']]}"
-        f"{', at another image size,' if sized else ''}"
+        f"{' at another image size' if sized else ''}"
     )
     spent = [[row["train_seconds"] for row in rows] for rows in zip(*pairs, strict=True)]
     if not all(words.known(seconds) and seconds > 0 for rows in spent for seconds in rows):
         return told
-    ratio = sum(spent[0]) / sum(spent[1])
-    if 0.95 < ratio < 1.05:
-        return f"{told} in about the same time"
-    if ratio > 1:
-        return f"{told} in {words.duration(sum(spent[1]))} instead of {words.duration(sum(spent[0]))}"
-    return f"{told} and {'takes' if one else 'take'} {words.times(1 / ratio)} times as long"
+    old, new = (words.duration(sum(seconds)) for seconds in spent)
+    took = f"{new}, the same time" if new == old else f"{new} instead of {old}"
+    return f"{told}, and {'takes' if one else 'take'} {took}{'' if one else ' in all'}"
 
 
 def _more(low: float, high: float) -> str:
@@ -181,7 +181,7 @@ def ways(records: Records) -> list[tuple[str, str]]:
         )
     if recipe := recipes.get("finetune"):
         head, stem = recipe.get("head_epochs") or 0, recipe.get("stem_rate") or 1.0
-        first = f", the first {words.plural(head, 'epoch')} the new last layer alone" if head else ""
+        first = f", the first{f' {head}' if head > 1 else ''} of them the new last layer alone" if head else ""
         slow = f"; its first layer learns at {stem:g} of the last one’s rate" if stem < 1 else ""
         told["finetune"] = (
             f"The network begins with public weights and a new last layer, and trains for "

@@ -35,7 +35,7 @@ def standfirst(records: Records) -> str:
         parts.append(f"{words.milliseconds(row['latency_ms_p50'])} for an image on this machine")
     parts.append(f"{words.count(row['params'])} parameters")
     parts.append(f"{words.count(row['macs'])} MACs")
-    return ", ".join(parts) + "." + (f" {starts.origin(row)}" if records.public else "")
+    return ", ".join(parts) + "." + (f" {starts.origin(row)}" if row["weights"] else "")
 
 
 def summary(records: Records) -> list[tuple[str, str]]:
@@ -116,8 +116,8 @@ def _costed(records: Records, row: Row) -> str:
     return records.name(row["entry"]) if len(sizes) > 1 else records.networks[row["model"]]
 
 
-def _dated(records: Records, row: Row) -> str:
-    name, year = records.name(row["entry"]), str(row["year"])
+def _dated(name: str, row: Row) -> str:
+    year = str(row["year"])
     return name if name.endswith(year) else f"{name} ({year})"
 
 
@@ -131,10 +131,10 @@ def _alike(records: Records) -> list[Row]:
 def year_title(records: Records) -> str:
     rows = _alike(records)
     old, new, best = rows[0], rows[-1], records.best
-    told = (
-        f"From {_dated(records, old)} to {_dated(records, new)}: "
-        f"{words.percent(old['top1_mean'])} to {words.percent(new['top1_mean'])}"
-    )
+    alike = old["start"] == new["start"]
+    first, last = (_dated(records.networks[r["model"]] if alike else records.name(r["entry"]), r) for r in (old, new))
+    both = f", both {words.STARTS[old['start']]}" if records.mixed and alike else ""
+    told = f"From {first} to {last}{both}: {words.percent(old['top1_mean'])} to {words.percent(new['top1_mean'])}"
     if best is None or best is new or best is old:
         return told
     return f"{told}. The best is from {best['year']}: {records.name(best['entry'])}"
@@ -215,7 +215,7 @@ def deficit_title(records: Records) -> str:
     if not words.known(deficit) or deficit is None or len(records.ok) == 1:
         return ""
     if deficit == 0:
-        return f"No network does better than {name} on validation"
+        return f"No {records.nouns[0]} does better than {name} on validation"
     return f"{name} is {words.points(deficit)} behind the best on validation"
 
 
