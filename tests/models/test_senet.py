@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import timm
 import torch
+from oracles import empty, randomise
 from pytorchcv.model_provider import get_model
 from torch import nn
 
@@ -142,6 +143,19 @@ def test_senet154_is_that_of_the_appendix():
     assert 3 + 150 + 1 == 154  # the stem, three convolutions of 50 blocks, the classifier
     assert len(weighted) == 150 + 1  # and the projection that does not halve the image
     assert net.dropout.p == 0.2
+
+
+@torch.no_grad()
+def test_the_padding_of_the_pooling_is_seen_in_the_logits():
+    """So weights trained with the one are not used with the other: docs/weights.md."""
+    torch.manual_seed(0)
+    caffe = empty(partial(zoo.build_model, "se_resnet50"))
+    randomise(caffe)
+    padded = zoo.build_model("se_resnet50", caffe_pool=False).eval()
+    padded.load_state_dict(caffe.state_dict())
+    x = torch.randn(1, 3, 128, 128)
+    logits = caffe(x)
+    assert (padded(x) - logits).abs().max() > 0.01 * logits.abs().max()
 
 
 def test_initialisation_is_he_et_al():
