@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from sample import mixed, write
 from sample import records as sample_records
-from sample import write
 from test_page import hostile
 
 from opsin.report.page import write_page
@@ -54,6 +54,17 @@ def test_all_charts_are_drawn_and_nothing_is_logged(tmp_path):
     assert logged == []
     for name in ("ResNet-20", "MobileNetV2", "ConvNeXt"):
         assert re.search(rf"<text[^>]*>{name}</text>", dom)
+
+
+def test_starts_are_drawn_apart(tmp_path):
+    dom, logged = dump(write_page(write(tmp_path / "out", *mixed())), tmp_path / "profile")
+    assert 'data-charts="10 rendered"' in dom
+    assert logged == []
+    for start in ("from scratch", "probed", "fine-tuned"):
+        assert re.search(rf"<text[^>]*>ResNet-20 {start}</text>", dom)
+    chart = dom.partition('data-chart="operations-wide"')[2].partition("</svg>")[0]
+    assert len(re.findall(r'd="M-[\d.]+,0L0,[^"]*Z" fill="var\(--paper\)"', chart)) == 2  # hollow diamonds
+    assert len(re.findall(r'd="M(-[\d.]+),\1h[^"]*Z" fill="var\(--y', chart)) == 2  # squares
 
 
 @pytest.mark.parametrize("guarded", [True, False])

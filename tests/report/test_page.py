@@ -244,6 +244,16 @@ def test_no_pick_and_an_empty_page_json():
     assert "opsin compare digits" in found.text
 
 
+def test_baselines_far_off_are_told_not_drawn():
+    results, page = sample_records(networks=4)
+    for row in results["rows"]:
+        row.update(top1_mean=row["top1_mean"] - 0.4, top1_ci=[end - 0.4 for end in row["top1_ci"]])
+    found = read(results, page)
+    assert found.payload["data"]["operations-wide-lines"] == []
+    assert "RBF-SVM on pixels (98.6 %) lies above the chart" in found.text
+    assert "Majority class (10.3 %) lies below the chart" in found.text
+
+
 def test_unknown_figures_are_dashes():
     results, page = sample_records()
     for row in results["rows"]:

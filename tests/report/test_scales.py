@@ -51,6 +51,7 @@ def test_a_network_far_below_the_others_sets_no_axis():
 def test_an_axis_reaches_for_a_near_baseline_only():
     near = scales.share_scale([0.96], [1.0], [0.95, 0.1], 400.0)
     assert 0.94 < near.low < 0.95
+    assert scales.share_scale([0.5], [0.6], [0.63, 0.9], 400.0).high == pytest.approx(0.636)
 
 
 @given(st.lists(st.integers(1950, 2030), min_size=1))

@@ -101,7 +101,7 @@ def _context(records: Records, figures: dict[str, Any]) -> dict[str, Any]:
         "curves_title": curves.curves_title(panels) if panels else "",
         "baselines": results["baselines"],
         "baseline_story": stories.baseline_story(records) if records.ok else "",
-        "below": scene.below_chart(records, scene.OPERATIONS) if figures["main"] else [],
+        "off_chart": scene.off_chart(records, scene.OPERATIONS) if figures["main"] else [],
         "columns": tables.columns(records),
         "rows": tables.network_rows(records),
         "failed": [row for row in records.rows if row not in records.ok],

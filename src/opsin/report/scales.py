@@ -80,12 +80,13 @@ def floor_of(values: Sequence[float]) -> float | None:
     return floor if ordered[0] < floor else None
 
 
-def share_scale(lows: Sequence[float], highs: Sequence[float], extra: Iterable[float], length: float) -> Scale:
-    """A vertical axis of shares for intervals, stretched by up to 40 % for those of `extra` that lie below it."""
+def share_scale(lows: Sequence[float], highs: Sequence[float], extra: Sequence[float], length: float) -> Scale:
+    """A vertical axis of shares for intervals, stretched by up to 40 % either way for those of `extra` beyond it."""
     low, high = min(lows), max(highs)
     span = max(high - low, 0.01)
     low = min([low, *(value for value in extra if value >= low - 0.4 * span)])
     room = 0.06 * max(high - low, 0.01)
+    high = max([high, *(value for value in extra if high + room < value <= high + 0.4 * span)])
     return Scale(max(low - room, -0.005), min(high + room, 1.004), length, flip=True)
 
 

@@ -82,10 +82,11 @@ def has_outliers(records: Records) -> bool:
     return floor_of([row["top1_mean"] for row in records.ok]) is not None
 
 
-def below_chart(records: Records, axis: Axis) -> list[dict[str, Any]]:
-    """The baselines that lie under the axis and are therefore told in words."""
+def off_chart(records: Records, axis: Axis) -> list[tuple[dict[str, Any], str]]:
+    """The baselines that lie "below" or "above" the axis and are therefore told in words."""
     scale = _share_axis(records, drawable(records, axis), 100)[0]
-    return [b for b in _baselines(records) if b["top1"] < scale.low]
+    found = [(b, "below" if b["top1"] < scale.low else "above") for b in _baselines(records)]
+    return [(b, side) for b, side in found if not scale.low <= b["top1"] <= scale.high]
 
 
 def _share_axis(records: Records, rows: Sequence[Row], height: float) -> tuple[Scale, float | None]:
@@ -169,7 +170,7 @@ def _add_baselines(records: Records, scene: Scene) -> None:
     size, layout = scene.layout.small, scene.layout
     taken = [Box(px - 8, py - 8, px + 8, py + 8) for px, py in _pixels(scene)] + _bars(scene)
     for baseline in _baselines(records):
-        if baseline["top1"] < scene.y.low:
+        if not scene.y.low <= baseline["top1"] <= scene.y.high:
             continue
         scene.lines.append({"y": baseline["top1"]})
         text = f"{words.sentence(baseline['name'])} {words.percent(baseline['top1'])}"
