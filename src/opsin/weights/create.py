@@ -1,8 +1,11 @@
 """`opsin.create_model`: a network by its name, with the initial weights of its paper or those that others trained."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeGuard
+from urllib.parse import urlsplit
 
 import torch
 from torch import Tensor
@@ -85,7 +88,7 @@ def create_model(
             classes, the last layer is drawn anew.
         in_chans: channels of the images; the first convolution of the weights is adapted to them.
         drop_head: for a file: take the paper's number of classes even where the file has another one.
-        progress: called with the bytes that have come, and the total.
+        progress: called with the bytes that have come, and the total; a bar on a terminal by default.
         arguments: as of `opsin.zoo.build_model`.
 
     Returns:
@@ -98,7 +101,8 @@ def create_model(
     """
     if pretrained is False:
         return zoo.build_model(name, num_classes=num_classes, in_chans=in_chans, **arguments)
-    found = find(name, pretrained, progress)
+    with download_bar(name) as bar:
+        found = find(name, pretrained, progress or bar)
     with torch.device("meta"):
         plain = zoo.build_model(name)
     classes = classes_in(found.tensors, plain, found.keys) or found.num_classes or None
@@ -118,6 +122,28 @@ def create_model(
     fresh = load(net, template, found.tensors, found.keys, found.origin.name)
     net.origin = replace(found.origin, fresh=tuple(fresh))
     return net
+
+
+@contextmanager
+def download_bar(name: str) -> Iterator[download.Progress]:
+    """A bar on stderr while a network's weights come; nothing where stderr is no terminal, or nothing comes."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), DownloadColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+    def tell(done: int, total: int | None) -> None:
+        if not bar.task_ids:
+            bar.start()
+            bar.add_task(f"weights of {name}", total=None)
+        bar.update(bar.task_ids[0], completed=done, total=total)
+
+    try:
+        yield tell
+    finally:
+        bar.stop()
 
 
 def template_of(found: Found, name: str, **arguments: Any) -> Network:
@@ -143,7 +169,7 @@ def find(name: str, pretrained: bool | str | Path, progress: download.Progress |
 def available(name: str, answers: dict[str, bool] | None = None) -> Weights | None:
     """A network's first public weights that lie on this disk; else the first whose server answers; None for none.
 
-    `answers` keeps, by library, whether its server did: with one of them for many networks each is asked once.
+    `answers` keeps, by server, whether it did: with one of them for many networks each server is asked once.
     """
     rows = catalogue.public(name)
     answers = {} if answers is None else answers
@@ -152,9 +178,10 @@ def available(name: str, answers: dict[str, bool] | None = None) -> Weights | No
             return row
     for row in rows:
         address = download.torchvision_url(row.file) if row.file else hub.address(row.repository)
-        if row.source not in answers:
-            answers[row.source] = download.reachable(address)
-        if answers[row.source]:
+        server = urlsplit(address).netloc
+        if server not in answers:
+            answers[server] = download.reachable(address)
+        if answers[server]:
             return row
     return None
 
