@@ -9,7 +9,7 @@ import sys
 import typer
 
 from opsin import __version__
-from opsin.cli import compare, export, history, list_, predict, show
+from opsin.cli import compare, embed, export, history, list_, predict, show
 from opsin.errors import OpsinError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("list")(list_.list_models)
 app.command("show")(show.show)
 app.command("history")(history.history)
 app.command("export")(export.export)
+app.command("embed")(embed.embed)
 
 
 def print_version(wanted: bool) -> None:

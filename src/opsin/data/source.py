@@ -94,6 +94,28 @@ def load(data: str | Path, groups: str | None = None) -> Source:
     return replace(source, groups=group_of_each(source.ids, groups, metadata))
 
 
+def load_any(data: str | Path) -> Source:
+    """As `load`, and also a folder of images without classes, or with one: `classes` is empty then and labels are -1.
+
+    What is no image is left out there. Raises OpsinError as `load` does, and where a folder has no images.
+    """
+    folder = Path(data)
+    if not folder.is_dir() or sum(entry.is_dir() for entry in _entries(folder)) > 1:
+        return load(data)
+    files = [
+        name for name in sorted(_files(folder)) if Path(name).suffix.lower() in _SUFFIXES or _is_image(folder, name)
+    ]
+    if not files:
+        raise OpsinError(f"no images in {folder}: give a folder that holds some ({', '.join(FORMATS)})")
+    return Source(
+        name=folder.resolve().name or "images",
+        path=folder,
+        classes=(),
+        labels=np.full(len(files), -1, dtype=np.int64),
+        ids=tuple(files),
+    )
+
+
 def check_classes(source: Source) -> None:
     """Raises OpsinError where a class has no image, there is but one, or parts differ in their classes."""
     counts = Counter(zip(source.parts or [""] * len(source), source.labels.tolist(), strict=True))
