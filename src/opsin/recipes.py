@@ -15,9 +15,8 @@ FINETUNE = Recipe(
     name="finetune", epochs=10, learning_rate=1e-3, warmup=0.1, head_epochs=1, stem_rate=0.1, rates=(0.3, 1.0, 3.0)
 )
 """For weights that others trained: a third of the epochs; the first one for the new last layer alone, then the whole
-network, its first layer at a tenth of the last one's rate. Source: what the fine-tuning recipes of ConvNeXt (2022, rates
-that fall towards the stem) and common practice (the head first) share. Cost: 10 epochs, and three probes of 2. Result:
-docs/log.md."""
+network, its first layer at a tenth of the last one's rate. Source: the falling rates of ConvNeXt's fine-tuning (2022),
+and common practice (the last layer first). Cost: 10 epochs, and three probes of 2. Result: docs/log.md."""
 
 RECIPES = {recipe.name: recipe for recipe in (MODERN, FINETUNE)}
 

@@ -60,6 +60,10 @@ def test_rows_say_their_start_and_weights(mixed, weights):
     assert (probe["seeds"], probe["learning_rate"], probe["peak_memory_mb"]) == ([0], None, None)
     assert probe["probe_strength"] in (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
     assert rows[f"{MODEL}-finetune"]["seeds"] == [0, 1]
+    assert probe["probe_chosen_on"] == "5 folds"
+    assert rows[MODEL]["gain"] is None
+    assert probe["gain"]["over"] == MODEL
+    assert probe["gain"]["top1"] == pytest.approx(probe["top1_mean"] - rows[MODEL]["top1_mean"])
     assert mixed.results["plan"]["starts"] == ["scratch", "probe", "finetune"]
     assert mixed.results["recipes"].keys() == {"scratch", "finetune"}
     assert mixed.results["pick"]["entry"] in rows

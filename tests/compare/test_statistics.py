@@ -198,3 +198,18 @@ def test_the_front_refuses_what_has_no_place():
     for cost, accuracy in (([1, 2], [0.5]), ([1, np.nan], [0.5, 0.6]), ([1, np.inf], [0.5, 0.6])):
         with pytest.raises(ValueError):
             pareto_front(cost, accuracy)
+
+
+def test_a_gain_is_paired():
+    """Two networks that err on nearly the same images: their difference is known far better than either."""
+    rng = np.random.default_rng(0)
+    truth = np.arange(400) % 4
+    wrong = np.where(rng.random(400) < 0.3, (truth + 1) % 4, truth)
+    better = np.where(np.arange(400) < 40, truth, wrong)
+    found = resample({"a": {0: wrong}, "b": {0: better}}, truth, 4)
+    gain, interval = found.gain("b", "a")
+    assert gain == pytest.approx(np.mean(better == truth) - np.mean(wrong == truth))
+    assert 0 < interval.low < gain < interval.high
+    alone = found.interval("b")
+    assert interval.high - interval.low < 0.6 * (alone.high - alone.low)
+    assert found.gain("a", "a")[0] == 0

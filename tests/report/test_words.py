@@ -156,3 +156,7 @@ def test_names_are_never_shared(models):
 def test_lists():
     assert words.listed(["a"]) == "a"
     assert words.listed(["a", "b", "c"]) == "a, b and c"
+
+
+def test_an_interval_of_a_difference():
+    assert words.span_of_points((-0.004, 0.12)) == "−0.4 to +12\u00a0points"

@@ -54,6 +54,8 @@ def assemble(outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
         else _row(outcome, entry)
         for entry in outcome.plan.entries
     ]
+    for row in rows:
+        row["gain"] = _gain(row, rows, on_test)
     _mark_fronts(rows)
     results["rows"] = rows
     finished = list(predicted["val"])
@@ -123,6 +125,8 @@ def _row(outcome: Outcome, entry: Entry) -> dict[str, Any]:
     name, card = entry.name, zoo.card(entry.model)
     trained, arguments, count = outcome.trained[name], outcome.arguments[name], outcome.counts[name]
     good, latency = {seed: trained.runs[seed] for seed in trained.seeds()}, outcome.latency.get(name)
+    none = {"strength": None, "chosen_on": None}
+    probe = next((run["probe"] for run in good.values() if "probe" in run), none)
     return {
         "entry": name,
         "model": entry.model,
@@ -137,11 +141,13 @@ def _row(outcome: Outcome, entry: Entry) -> dict[str, Any]:
         "macs": count.macs,
         "input_size": arguments["input_size"],
         "learning_rate": trained.rate,
-        "probe_strength": next((run["probe"]["strength"] for run in good.values() if "probe" in run), None),
+        "probe_strength": probe["strength"],
+        "probe_chosen_on": probe["chosen_on"],
         "latency_ms_p50": latency.p50 if latency else None,
         "latency_ms_p95": latency.p95 if latency else None,
         "peak_memory_mb": _memory(outcome, entry, good),
         "train_seconds": sum(run["train_seconds"] for run in good.values()) / len(good) if good else None,
+        "gain": None,
         "pareto": False,
         "pareto_latency": False,
     }
@@ -199,6 +205,16 @@ def _scores(
         "macro_f1_mean": float(np.mean([scores["macro_f1"] for scores in test])),
         "val_mean": float(np.mean(val)),
     }
+
+
+def _gain(row: dict[str, Any], rows: list[dict[str, Any]], on_test: statistics.Resampled) -> dict[str, Any] | None:
+    """What a start brings over the first other start of the same network that stands among the rows before it."""
+    same = (other for other in rows if other["model"] == row["model"] and other["top1_mean"] is not None)
+    base = next(same, row)
+    if base is row or row["top1_mean"] is None:
+        return None
+    gain, interval = on_test.gain(row["entry"], base["entry"])
+    return {"over": base["entry"], "top1": gain, "ci": [interval.low, interval.high], "ci_over": interval.over}
 
 
 def _mark_fronts(rows: list[dict[str, Any]]) -> None:

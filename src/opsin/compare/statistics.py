@@ -83,6 +83,15 @@ class Resampled:
             low, high = 0.0, 1.0
         return Interval(float(min(low, observed)), float(max(high, observed)), self.over(model))
 
+    def gain(self, model: str, base: str) -> tuple[float, Interval]:
+        """How far a network lies above another, and the 95 % interval of that, paired in images and seeds."""
+        at, below = self.models.index(model), self.models.index(base)
+        observed = float(self.observed[at] - self.observed[below])
+        low, high = bounds(self.draws[:, at] - self.draws[:, below], observed, (0.025, 0.975))
+        if self.units < 2:
+            low, high = -1.0, 1.0
+        return observed, Interval(float(min(low, observed)), float(max(high, observed)), self.over(model, base))
+
 
 def resample(
     predictions: Predictions,

@@ -127,9 +127,11 @@ def _gain(records: Records, pairs: list[tuple[Row, Row]]) -> str:
     one = len(pairs) == 1
     who = records.networks[before["model"]] if one else f"the same {words.spelled(len(pairs))} networks"
     sized = any(first["input_size"] != then["input_size"] for first, then in pairs)
+    known = after.get("gain") if one and after.get("gain") and after["gain"]["over"] == before["entry"] else None
+    sure = f" (95{words.GAP}%: {words.span_of_points(known['ci'])})" if known else ""
     told = (
         f"{words.sentence(STARTS[after['start']])}, {who} {'gets' if one else 'get'} {_more(gains[0], gains[-1])} "
-        f"{STARTS[before['start']] if before['start'] == 'scratch' else 'when ' + STARTS[before['start']]}"
+        f"{STARTS[before['start']] if before['start'] == 'scratch' else 'when ' + STARTS[before['start']]}{sure}"
         f"{' at another image size' if sized else ''}"
     )
     spent = [[row["train_seconds"] for row in rows] for rows in zip(*pairs, strict=True)]

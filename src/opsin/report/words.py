@@ -58,6 +58,12 @@ def points(share: float | None) -> str:
     return f"{figure}{GAP}{'point' if figure in ('1', '−1') else 'points'}"
 
 
+def span_of_points(ci: Sequence[float]) -> str:
+    """An interval of a difference, (-0.004, 0.12) -> "−0.4 to +12 points"."""
+    ends = (f"{100 * end:+.1f}".removesuffix(".0").replace("-", "−") for end in ci)
+    return f"{' to '.join(ends)}{GAP}points"
+
+
 def _three(x: float) -> str:
     """Three significant digits, no exponent, no bare zeros after the point."""
     if x == 0:
