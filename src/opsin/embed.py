@@ -37,6 +37,10 @@ class Embedder:
     facts: dict[str, Any]
     notes: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        licence = f" ({self.facts['licence']})" if self.facts["licence"] else ""
+        return f"{self.facts['network']} with {self.facts['weights']}{licence}"
+
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
@@ -105,7 +109,7 @@ def embedder(
         )
     facts = {
         "network": network,
-        "weights": origin.name if origin else "none",
+        "weights": origin.name if origin else "random weights",
         "licence": origin.licence if origin else "",
     }
     facts |= {"origin": origin.to_dict() if origin else None}

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from opsin.data.scan import scan
-from opsin.data.source import load
+from opsin.data.source import load, load_any
 from opsin.errors import OpsinError
 
 
@@ -35,6 +35,20 @@ def test_a_folder_called_digits_is_meant_first(draw, monkeypatch):
     monkeypatch.chdir(draw("digits/a/1.png", "digits/b/1.png"))
     assert load("digits").classes == ("a", "b")
     assert load("./digits").path is not None
+
+
+def test_images_without_classes(draw):
+    """A folder with one folder inside, or none, has no classes; one with more is loaded as ever."""
+    folder = draw("b.png", "2019/deep/a.png")
+    (folder / "notes.txt").write_text("not an image")
+    source = load_any(folder)
+    assert (source.ids, source.classes, source.labels.tolist()) == (("2019/deep/a.png", "b.png"), (), [-1, -1])
+    assert source.take([1]).ids == ("b.png",)
+    assert load_any(draw("2020/a/1.png", "2020/b/1.png") / "2020").classes == ("a", "b")
+    assert load_any("digits").classes == tuple("0123456789")
+    (folder / "2019" / "none").mkdir()
+    with pytest.raises(OpsinError, match="no images in"):
+        load_any(folder / "2019" / "none")
 
 
 def test_class_folders(draw):

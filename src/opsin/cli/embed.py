@@ -55,5 +55,4 @@ def embed(
         print(f"opsin: left out: {line}", file=sys.stderr)
     found.write(out, force)
     n, width = found.values.shape
-    weights_used, licence = chosen.facts["weights"], chosen.facts["licence"] or "licence not stated"
-    print(f"{out}: {n:,} embeddings of {width:,} numbers, {chosen.facts['network']} with {weights_used} ({licence})")
+    print(f"{out}: {n:,} embeddings of {width:,} numbers, {chosen}")
