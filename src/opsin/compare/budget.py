@@ -83,7 +83,7 @@ def _time_training(net: nn.Module, probe: SpeedProbe, device: torch.device) -> f
     """Seconds of one image in a training step."""
     optimizer = make_optimizer(net, probe.recipe)
     task = Classify(probe.recipe.label_smoothing, probe.recipe.aux_weight)
-    batch = probe.batch_size
+    batch = probe.batch_size if probe.size <= 64 else min(probe.batch_size, 8)  # of large images a few say enough
     images = torch.randn(batch, probe.arguments["in_chans"], probe.size, probe.size, device=device)
     labels = torch.zeros(batch, dtype=torch.long, device=device)
     times: list[float] = []
