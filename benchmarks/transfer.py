@@ -1,7 +1,8 @@
 """What public weights are worth on a few hundred photos: scratch, fine-tuning and a probe, side by side.
 
 No public file can be had offline, so the weights are made here: a ResNet-18 learns CIFAR-10 (32 px, a few epochs), is
-written as timm writes its own, and starts a comparison on photos beside a network that starts from scratch.
+written as timm writes its own, and starts two comparisons on photos beside a network from scratch: a probe against
+one epoch, which takes about as long, and fine-tuning against as many epochs.
 
     python benchmarks/transfer.py --cifar DIR --photos DIR --out OUT [--epochs 10] [--input-size 64] [--seeds 2]
 
@@ -85,22 +86,24 @@ def main() -> None:
     folder = asked.out / "timm"
     if not folder.exists():
         export(Bundle.read(bundle), "timm", folder)
-    request = Request(
-        str(asked.photos),
-        models=(MODEL,),
-        start="scratch,probe,finetune",
-        weights={MODEL: str(folder)},
-        epochs=asked.epochs,
-        input_size=asked.input_size,
-        seeds=asked.seeds,
-        out=asked.out / f"compare-{asked.input_size}-{asked.epochs}",
-    )
-    comparison = run_comparison(request)
-    write_page(comparison.folder)
-    n_test = comparison.results["data"]["n_test"]
-    print(f"{MODEL} at {asked.input_size} px, {asked.epochs} epochs, {asked.seeds} seeds, {n_test} test images")
-    for row in comparison.results["rows"]:
-        print(told(row))
+    for starts, epochs in ((("scratch", "probe"), 1), (("scratch", "finetune"), asked.epochs)):
+        request = Request(
+            str(asked.photos),
+            models=(MODEL,),
+            start=",".join(starts),
+            weights={MODEL: str(folder)},
+            epochs=epochs,
+            tune=epochs > 1,
+            input_size=asked.input_size,
+            seeds=asked.seeds,
+            out=asked.out / f"{starts[1]}-{asked.input_size}-{epochs}",
+        )
+        comparison = run_comparison(request)
+        write_page(comparison.folder)
+        n_test = comparison.results["data"]["n_test"]
+        print(f"{MODEL} at {asked.input_size} px, {epochs} epochs, {asked.seeds} seeds, {n_test} test images")
+        for row in comparison.results["rows"]:
+            print(told(row))
 
 
 if __name__ == "__main__":
