@@ -52,6 +52,17 @@ def test_two_classes_and_a_class_without_images():
     assert (fit(x[::2], y[::2], 3, (x, y)).logits(x).argmax(1) == 0).all()  # one class: always that
 
 
+def test_classes_that_a_fold_has_never_seen_choose_nothing():
+    x, y = blobs(60)
+    rare_x, rare_y = np.concatenate([x, x[:3] + 40]), np.concatenate([y, [3, 4, 5]])
+    found = fit(rare_x, rare_y, 6, (x, y))  # one image each
+    assert max(found.losses.values()) < 2  # not the thousand of a class that was never fitted
+    assert found.strength == fit(x, y, 3, (x, y)).strength
+    each_class_one_group = fit(x, y, 3, (x, y), groups=y.astype(str))
+    assert each_class_one_group.how == "validation part"
+    assert each_class_one_group.losses == fit(x, y, 3, (x, y), folds=0).losses
+
+
 def test_images_of_a_group_stay_together():
     """Twins that share a label drawn by lot: across folds they would give it away."""
     x = RNG.normal(size=(80, 40)).astype(np.float32)

@@ -74,7 +74,7 @@ def fit(
             for strength, weight, bias in _path(*fitted, n_classes):
                 losses[strength] += _loss(left_out[0] @ weight.T + bias, left_out[1])
         seen = sum(len(left_out[1]) for _, left_out in splits)
-        losses = {strength: loss / seen for strength, loss in losses.items()}
+        losses = {strength: loss / max(1, seen) for strength, loss in losses.items()}
         chosen = min(losses, key=lambda strength: (losses[strength], strength))
         _, weight, bias = list(_path(x, labels, n_classes, chosen))[-1]
     weight = weight / deviation
@@ -82,20 +82,27 @@ def fit(
 
 
 def _splits(x: NDArray, y: NDArray, x_val: NDArray, y_val: NDArray, folds, groups, seed):
-    """((x, y) to fit, (x, y) left out) for each split, and what the images were left out of."""
+    """((x, y) to fit, (x, y) left out) for each split, and what the images were left out of.
+
+    An image whose class is not among those to fit says nothing of a strength, and is not among those left out either.
+    """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     if folds is None:
         folds = FOLDS if len(x) < FEW else 0
     if groups is not None:
         folds = min(folds, len(np.unique(groups)))
+    known = np.isin(y_val, y)
+    on_val = [((x, y), (x_val[known], y_val[known]))], "validation part"
     if folds < 2 or len(x) < 2 * folds:
-        return [((x, y), (x_val, y_val))], "validation part"
+        return on_val
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a class with fewer images than folds is left out of some
         rows = list(kind(folds, shuffle=True, random_state=seed).split(x, y, groups))
-    return [((x[a], y[a]), (x[b], y[b])) for a, b in rows], f"{folds} folds"
+    rows = [(a, b[np.isin(y[b], y[a])]) for a, b in rows]
+    splits = [((x[a], y[a]), (x[b], y[b])) for a, b in rows if len(b)]
+    return (splits, f"{folds} folds") if splits else on_val
 
 
 def _path(
