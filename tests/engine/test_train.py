@@ -14,6 +14,7 @@ from opsin.engine.checkpoint import Checkpoints
 from opsin.engine.optim import learning_rate, make_optimizer
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
+from opsin.models.network import Network
 from opsin.tasks.classify import Classify
 
 CPU = torch.device("cpu")
@@ -42,6 +43,19 @@ def network(seed=0):
         nn.Flatten(),
         nn.Linear(384, 4),
     )
+
+
+class Named(Network):
+    """The same, with a last layer that the engine knows."""
+
+    last_layer = "layers.6"
+
+    def __init__(self, seed=0):
+        super().__init__()
+        self.layers = network(seed)
+
+    def forward(self, x):
+        return self.layers(x)
 
 
 def weights(net):
@@ -94,6 +108,39 @@ def test_a_broken_run_goes_on_to_the_same_bits(data, tmp_path, monkeypatch, opti
     assert [epoch["epoch"] for epoch in seen] == list(range(broken_after + 1, 5))
     assert same(whole, resumed)
     assert without_time(rest) == without_time(history)
+
+
+FIRST_THE_HEAD = replace(RECIPE, head_epochs=2, stem_rate=0.1)
+
+
+def moved(before, after):
+    return {key for key in before if not torch.equal(before[key], after[key])}
+
+
+@pytest.mark.parametrize("broken_after", [1, 2, 3])
+def test_a_broken_fine_tuning_goes_on_to_the_same_bits(data, tmp_path, monkeypatch, broken_after):
+    """Broken while the last layer learns alone, just after that, and later."""
+    monkeypatch.setattr(engine, "CHECKPOINT_SECONDS", -1.0)
+    whole, history = fit(data, FIRST_THE_HEAD, Named())
+
+    def stop(metrics):
+        if metrics["epoch"] == broken_after + 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(data, FIRST_THE_HEAD, Named(), checkpoints=Checkpoints(tmp_path), on_epoch=stop)
+    resumed, rest = fit(data, FIRST_THE_HEAD, Named(9), checkpoints=Checkpoints(tmp_path))
+    assert same(whole, resumed)
+    assert without_time(rest) == without_time(history)
+
+
+def test_the_last_layer_learns_first_and_the_whole_network_in_the_last_epoch(data):
+    """Also where a short probe of a learning rate has one epoch in all."""
+    head, start, net, seen = {"layers.6.weight", "layers.6.bias"}, weights(Named()), Named(), []
+    fit(data, FIRST_THE_HEAD, net, on_epoch=lambda metrics: seen.append(weights(net)))
+    buffers = {name for name, _ in net.named_buffers()}
+    assert [moved(start, after) - buffers == head for after in seen] == [True, True, False, False]
+    assert moved(start, fit(data, replace(FIRST_THE_HEAD, epochs=1), Named())[0]) == set(start)
 
 
 def test_a_damaged_checkpoint_is_passed_over(data, tmp_path, monkeypatch):

@@ -29,7 +29,7 @@ class Recipe:
         label_smoothing: share of the target spread evenly over all classes.
         aux_weight: what the loss of an auxiliary head (GoogLeNet, Inception-v3) counts beside the network's own.
         clip_norm: the gradient's greatest norm; None for no limit.
-        head_epochs: epochs, the first ones, in which only the last layer learns.
+        head_epochs: epochs, the first ones, in which only the last layer learns; in the last epoch all layers do.
         stem_rate: the learning rate of the first layer as a share of the last one's; it grows geometrically between.
         augment: "auto" for shifts and flips suited to the data (grey images are never flipped), or "none".
         rates: factors on `learning_rate` that the comparison's short probe tries on validation.

@@ -128,7 +128,7 @@ def train_epoch(
     """One pass over the training part; returns its mean loss and its last learning rate."""
     net.train()
     if isinstance(net, Network):
-        learn_last_layer_alone(net, epoch < recipe.head_epochs)
+        learn_last_layer_alone(net, epoch < min(recipe.head_epochs, recipe.epochs - 1))
     order = data.train[epoch_order(seed, epoch, len(data.train))]
     steps = math.ceil(len(order) / recipe.batch(len(order)))
     total = torch.zeros((), device=device)

@@ -182,7 +182,7 @@ def ways(records: Records) -> list[tuple[str, str]]:
             f"{words.plural(recipe['epochs'], 'epoch')}; {last}."
         )
     if recipe := recipes.get("finetune"):
-        head, stem = recipe.get("head_epochs") or 0, recipe.get("stem_rate") or 1.0
+        head, stem = min(recipe.get("head_epochs") or 0, recipe["epochs"] - 1), recipe.get("stem_rate") or 1.0
         first = f", the first{f' {head}' if head > 1 else ''} of them the new last layer alone" if head else ""
         slow = f"; its first layer learns at {stem:g} of the last one’s rate" if stem < 1 else ""
         told["finetune"] = (
