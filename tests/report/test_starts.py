@@ -222,3 +222,13 @@ def test_records_from_before_there_were_starts_are_read(tmp_path):
     del page["confusion"]["entry"], results["recipes"]
     records = read_records(write(tmp_path / "old", results, page))
     assert read(records.results, records.page).text == expected
+
+
+def test_a_gain_stands_with_its_interval():
+    results, page = mixed()
+    row = next(row for row in results["rows"] if row["start"] == "finetune")
+    base = next(other["entry"] for other in results["rows"] if other["model"] == row["model"])
+    row["gain"] = {"over": base, "top1": 0.097, "ci": [0.069, 0.127], "ci_over": "images and seeds"}
+    table = starts.worth_table(Records(results, page))
+    told = [gain for _, cells in table["rows"] for _, _, gain in cells if gain]
+    assert told == ["+9.7 (+6.9 to +12.7\u00a0points)"]

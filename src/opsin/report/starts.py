@@ -154,19 +154,29 @@ def _more(low: float, high: float) -> str:
 
 
 def worth_table(records: Records) -> dict[str, Any] | None:
-    """Accuracy and training time of each network by start; None where no network has two."""
+    """Accuracy, training time and gain of each network by start; None where no network has two."""
     rows = []
     for model, name in records.networks.items():
         found = [_of(records, start).get(model) for start in records.starts]
         if sum(row is not None for row in found) > 1:
             cells = [
-                (words.accuracy(row["top1_mean"], row.get("top1_ci")), words.duration(row["train_seconds"]))
+                (
+                    words.accuracy(row["top1_mean"], row.get("top1_ci")),
+                    words.duration(row["train_seconds"]),
+                    _gained(row),
+                )
                 if row
-                else (words.NONE, words.NONE)
+                else (words.NONE, words.NONE, "")
                 for row in found
             ]
             rows.append((name, cells))
     return {"starts": [words.sentence(STARTS[start]) for start in records.starts], "rows": rows} if rows else None
+
+
+def _gained(row: Row) -> str:
+    """What a start gains over the first one of its network, "+9.7 (+6.9 to +12.7 points)"."""
+    gain = row.get("gain")
+    return "" if gain is None else f"{words.signed(gain['top1'])} ({words.span_of_points(gain['ci'])})"
 
 
 def ways(records: Records) -> list[tuple[str, str]]:

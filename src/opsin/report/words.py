@@ -60,8 +60,12 @@ def points(share: float | None) -> str:
 
 def span_of_points(ci: Sequence[float]) -> str:
     """An interval of a difference, (-0.004, 0.12) -> "−0.4 to +12 points"."""
-    ends = (f"{100 * end:+.1f}".removesuffix(".0").replace("-", "−") for end in ci)
-    return f"{' to '.join(ends)}{GAP}points"
+    return f"{' to '.join(map(signed, ci))}{GAP}points"
+
+
+def signed(share: float) -> str:
+    """A difference in points, with its sign and without its unit: -0.004 -> "−0.4"."""
+    return f"{100 * share:+.1f}".removesuffix(".0").replace("-", "−")
 
 
 def _three(x: float) -> str:
