@@ -15,10 +15,12 @@ from opsin.compare import planning, starts
 from opsin.compare.budget import Estimate, Speed
 from opsin.compare.comparison import run_comparison
 from opsin.compare.entry import Entry, parse_starts
+from opsin.compare.job import Job
 from opsin.compare.plan import Plan, read_plan, write_plan
 from opsin.compare.request import Request
 from opsin.compare.schedule import Trained
 from opsin.compare.watch import Watch
+from opsin.data.preprocess import Preprocess
 from opsin.data.scan import scan
 from opsin.data.source import load
 from opsin.data.split import divide
@@ -73,6 +75,7 @@ def test_a_probes_bundle_predicts_what_the_probe_does(mixed):
     run = mixed.folder / "runs" / f"{MODEL}-probe" / "seed-0"
     bundle = Bundle.read(run)
     assert bundle.origin is not None and bundle.recipe["name"] == "probe"
+    assert bundle.origin.fresh == (bundle.net.last_layer,)
     assert bundle.preprocess.channels == 3  # what the weights take, though digits are grey
 
     source = load("digits", None)
@@ -99,6 +102,19 @@ def test_fine_tuning_starts_with_the_weights_and_its_head_alone(weights):
     assert factors[0] == pytest.approx(0.1) and factors[-1] == 1.0
     assert factors == sorted(factors)
     assert len(make_optimizer(theirs, MODERN).param_groups) == 2
+
+
+def test_a_last_layer_for_as_many_other_classes_is_not_taken_over(tmp_path):
+    theirs = zoo.build_model(MODEL, num_classes=10)
+    save_file(theirs.state_dict(), tmp_path / "ten.safetensors")
+    found = create.find(MODEL, tmp_path / "ten.safetensors")
+    entry = Entry(MODEL, "finetune", str(found.path), found.origin, 32)
+    images = {"images": tmp_path, "table": tmp_path, "classes": tuple("abcdefghij"), "preprocess": Preprocess(32, 3)}
+    job = Job(tmp_path, entry, {"num_classes": 10}, FINETUNE, 0, **images, device="cpu", final=True)
+    net, again = job.network(), job.network()
+    assert torch.equal(next(net.parameters()), next(theirs.parameters()))
+    assert not torch.equal(net.get_classifier().weight, theirs.get_classifier().weight)
+    assert torch.equal(net.get_classifier().weight, again.get_classifier().weight)  # drawn by the seed
 
 
 @pytest.mark.slow

@@ -188,6 +188,31 @@ def test_other_classes(resnet):
 
 
 @torch.no_grad()
+def test_a_head_for_as_many_other_classes_is_dropped_where_asked(resnet):
+    net, path = resnet
+    ours = opsin.create_model("resnet18", path, num_classes=10, drop_head=True).eval()
+    assert ours.origin.fresh == ("fc",)
+    assert not torch.equal(ours.fc.weight, net.fc.weight)
+    torch.testing.assert_close(
+        ours.embed(x := torch.randn(2, 3, 64, 64)),
+        net.forward_head(net.forward_features(x), pre_logits=True),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+def test_auxiliary_heads_are_dropped_too(tmp_path):
+    torch.manual_seed(0)
+    theirs = zoo.build_model("googlenet_32")
+    save_file(theirs.state_dict(), tmp_path / "googlenet.safetensors")
+    ours = opsin.create_model("googlenet_32", tmp_path / "googlenet.safetensors", drop_head=True)
+    equal = {name for name, tensor in ours.state_dict().items() if torch.equal(tensor, theirs.state_dict()[name])}
+    assert not any(name.endswith("weight") and name.startswith(("fc", "aux")) for name in equal)
+    assert all(name in equal for name, _ in ours.named_parameters() if not name.startswith(("fc", "aux")))
+    assert ours.origin.fresh[0] == "fc" and ours.origin.fresh[1].startswith("aux")
+
+
+@torch.no_grad()
 def test_a_folder_of_timm_for_other_classes(resnet, tmp_path):
     net, _ = resnet
     timm.models.save_for_hf(net, tmp_path, safe_serialization=True)

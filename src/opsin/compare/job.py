@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +67,11 @@ class Job:
         torch.manual_seed(step_seed(self.seed, 0, INIT))
         if self.entry.file is None:
             return zoo.build_model(self.entry.model, **self.arguments)
-        return create_model(self.entry.model, Path(self.entry.file), **self.arguments)
+        return create_model(self.entry.model, Path(self.entry.file), drop_head=True, **self.arguments)
 
     def bundle(self, net: Network, recipe: dict[str, Any], figures: dict[str, Any]) -> Bundle:
-        return Bundle(
-            net, self.entry.model, self.arguments, self.classes, self.preprocess, recipe, figures, self.entry.origin
-        )
+        origin = self.entry.origin and replace(self.entry.origin, fresh=net.origin.fresh)
+        return Bundle(net, self.entry.model, self.arguments, self.classes, self.preprocess, recipe, figures, origin)
 
 
 def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:

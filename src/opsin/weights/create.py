@@ -16,7 +16,7 @@ from opsin.engine.checkpoint import sha256
 from opsin.errors import OpsinError
 from opsin.models.network import Network
 from opsin.weights import catalogue, download, files, hub
-from opsin.weights.load import channels_in, classes_in, fits, load
+from opsin.weights.load import channels_in, classes_in, fits, load, without_heads
 from opsin.weights.public import Keys, Weights
 
 
@@ -87,7 +87,8 @@ def create_model(
         num_classes: outputs; the weights', or the paper's, by default. Where the weights tell apart another number of
             classes, the last layer is drawn anew.
         in_chans: channels of the images; the first convolution of the weights is adapted to them.
-        drop_head: for a file: take the paper's number of classes even where the file has another one.
+        drop_head: draws the last layer anew whatever the weights have, also where they tell as many classes apart (the
+            paper's number by default): theirs need not be the same ones.
         progress: called with the bytes that have come, and the total; a bar on a terminal by default.
         arguments: as of `opsin.zoo.build_model`.
 
@@ -119,7 +120,8 @@ def create_model(
     net = zoo.build_model(name, num_classes=num_classes, in_chans=in_chans, **arguments)
     channels = channels_in(found.tensors, plain, found.keys)
     template = template_of(found, name, num_classes=classes, in_chans=channels, **arguments)
-    fresh = load(net, template, found.tensors, found.keys, found.origin.name)
+    tensors = without_heads(found.tensors, plain, found.keys) if drop_head else found.tensors
+    fresh = load(net, template, tensors, found.keys, found.origin.name)
     net.origin = replace(found.origin, fresh=tuple(fresh))
     return net
 

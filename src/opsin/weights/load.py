@@ -21,6 +21,18 @@ def classes_in(tensors: dict[str, Tensor], net: Network, keys: Keys) -> int | No
     return found[0].shape[0] if found else None
 
 
+def heads_of(net: Network) -> tuple[str, ...]:
+    """With what the names of all that tells classes apart begin: the last layer and the auxiliary heads."""
+    auxiliary = (name for name, _ in net.named_children() if name.startswith("aux"))
+    return tuple(f"{name}." for name in (net.last_layer, *auxiliary))
+
+
+def without_heads(tensors: dict[str, Tensor], net: Network, keys: Keys) -> dict[str, Tensor]:
+    """The tensors of a file but for those of its heads."""
+    heads = {keys.theirs(ours) for ours in net.state_dict() if ours.startswith(heads_of(net))}
+    return {key: tensor for key, tensor in tensors.items() if keys.today(key) not in heads}
+
+
 def first_convolution(net: Network) -> str:
     """The name of the layer that sees the images; "" for a network without convolutions."""
     return next((name for name, layer in net.named_modules() if isinstance(layer, nn.Conv2d)), "")
@@ -61,7 +73,7 @@ def load(net: Network, template: Network, tensors: dict[str, Tensor], keys: Keys
     found = {keys.today(key): tensor for key, tensor in tensors.items() if not re.fullmatch(keys.tables, key)}
     expected = template.state_dict()
     theirs = {keys.theirs(ours): ours for ours in expected}
-    heads = (f"{template.last_layer}.", *{f"{ours.split('.')[0]}." for ours in expected if ours.startswith("aux")})
+    heads = heads_of(template)
     there = [ours for key, ours in theirs.items() if key in found]
     absent = tuple(head for head in heads if not any(ours.startswith(head) for ours in there))
     if found and not found.keys() & theirs.keys():
