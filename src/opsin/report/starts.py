@@ -155,21 +155,17 @@ def _more(low: float, high: float) -> str:
 
 def worth_table(records: Records) -> dict[str, Any] | None:
     """Accuracy, training time and gain of each network by start; None where no network has two."""
+
+    def told(row: Row | None) -> tuple[str, str, str]:
+        if row is None:
+            return words.NONE, words.NONE, ""
+        return words.accuracy(row["top1_mean"], row.get("top1_ci")), words.duration(row["train_seconds"]), _gained(row)
+
     rows = []
     for model, name in records.networks.items():
         found = [_of(records, start).get(model) for start in records.starts]
         if sum(row is not None for row in found) > 1:
-            cells = [
-                (
-                    words.accuracy(row["top1_mean"], row.get("top1_ci")),
-                    words.duration(row["train_seconds"]),
-                    _gained(row),
-                )
-                if row
-                else (words.NONE, words.NONE, "")
-                for row in found
-            ]
-            rows.append((name, cells))
+            rows.append((name, [told(row) for row in found]))
     return {"starts": [words.sentence(STARTS[start]) for start in records.starts], "rows": rows} if rows else None
 
 
