@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from opsin import zoo
 from opsin.bundle import Bundle
-from opsin.compare import planning, starts
+from opsin.compare import comparison, planning, starts
 from opsin.compare.budget import Estimate, Speed
 from opsin.compare.comparison import run_comparison
 from opsin.compare.entry import Entry, parse_starts
@@ -19,6 +19,7 @@ from opsin.compare.job import Job
 from opsin.compare.plan import Plan, read_plan, write_plan
 from opsin.compare.request import Request
 from opsin.compare.schedule import Trained
+from opsin.compare.setting import Setting
 from opsin.compare.watch import Watch
 from opsin.data.preprocess import Preprocess
 from opsin.data.scan import scan
@@ -115,6 +116,22 @@ def test_a_last_layer_for_as_many_other_classes_is_not_taken_over(tmp_path):
     assert torch.equal(next(net.parameters()), next(theirs.parameters()))
     assert not torch.equal(net.get_classifier().weight, theirs.get_classifier().weight)
     assert torch.equal(net.get_classifier().weight, again.get_classifier().weight)  # drawn by the seed
+
+
+def test_images_are_made_as_the_weights_say(tmp_path, weights):
+    """Also for grey images, and where the weights take them without a mean: these are not measured then."""
+    source = load("digits", None)
+    scanned = scan(source)
+    setting = Setting(Request("digits"), tmp_path, scanned, divide(scanned), None, Watch())
+    says = Preprocess(16, 1)
+    silent = create.find(MODEL, weights).origin
+    stated = replace(silent, preprocess=says)
+    entries = Entry("lenet5", size=16), Entry(MODEL, "probe", "", stated, 16), Entry(MODEL, "finetune", "", silent, 16)
+    plan = replace(undecided(None), entries=entries, input_size=16)
+    made = comparison._decode(setting, plan)
+    assert made[f"{MODEL}-probe"] == says
+    assert made["lenet5"].mean[0] > 0 and made[f"{MODEL}-finetune"].mean[0] > 0
+    assert [setting.arguments(plan, entry)["in_chans"] for entry in entries] == [1, 1, 3]
 
 
 @pytest.mark.slow

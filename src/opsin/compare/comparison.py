@@ -202,11 +202,13 @@ def _decode(setting: Setting, plan: Plan) -> dict[str, Preprocess]:
     setting.cache.mkdir(exist_ok=True)
     groups = {} if source.groups is None else {"groups": np.array(source.groups)}
     np.savez(setting.table, labels=source.labels, parts=setting.divided.parts, allow_pickle=False, **groups)
-    wanted = {entry.name: setting.preprocess(plan, entry) for entry in plan.entries}
-    measured: dict[Preprocess, Preprocess] = {}
-    for each in sorted(set(wanted.values()), key=str):
+    wanted = {
+        entry.name: (setting.preprocess(plan, entry), bool(entry.origin and entry.origin.preprocess))
+        for entry in plan.entries
+    }
+    measured: dict[tuple[Preprocess, bool], Preprocess] = {}
+    for each, stated in sorted(set(wanted.values()), key=str):
         setting.watch.stage(f"decoding images at {each.size} px", len(source))
         images = materialise(source, each, setting.images(each), lambda done, total: setting.watch.advance(1))
-        plain = not any(each.mean)
-        measured[each] = each.with_statistics(images, train) if plain else each
-    return {name: measured[each] for name, each in wanted.items()}
+        measured[each, stated] = each if stated else each.with_statistics(images, train)
+    return {name: measured[way] for name, way in wanted.items()}

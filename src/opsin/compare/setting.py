@@ -14,7 +14,7 @@ from opsin.data.split import Split
 from opsin.launch.local import Pool
 
 COLOURS = 3
-"""Channels of the images that public weights take; grey images are given three equal ones."""
+"""Channels of the images where weights do not say which they take; grey images are given three equal ones."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Setting:
         """Of the network, as it is built for these images."""
         arguments = {
             "num_classes": len(self.scanned.source.classes),
-            "in_chans": self.scanned.channels if entry.origin is None else COLOURS,
+            "in_chans": self.preprocess(plan, entry).channels,
             "input_size": plan.size_of(entry),
         }
         if entry.start == "probe" and entry.model.startswith("squeezenet"):

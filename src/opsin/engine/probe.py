@@ -135,4 +135,4 @@ def _loss(logits: Floats, labels: NDArray) -> float:
     """Cross-entropy in nats, summed."""
     from scipy.special import logsumexp
 
-    return float((logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]).sum())
+    return float((np.asarray(logsumexp(logits, axis=1)) - logits[np.arange(len(labels)), labels]).sum())
