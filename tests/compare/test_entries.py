@@ -203,12 +203,12 @@ def test_asking_for_weights_that_do_not_exist():
 PROBED = {"resnet18": 0.8, "vgg11": 0.9, "convnext_tiny": 0.7, "densenet121": 0.85}
 
 
-def undecided(minutes):
+def undecided(minutes, *more):
     entries = tuple(Entry(model, "probe", "file", None, 64) for model in PROBED)
-    return Plan(entries, 64, (0, 1), MODERN, tune=True, undecided=True, minutes=minutes)
+    return Plan((*entries, *more), 64, (0, 1), MODERN, tune=True, undecided=True, minutes=minutes)
 
 
-def decide(monkeypatch, minutes, device="cpu", second=0.001):
+def decide(monkeypatch, minutes, device="cpu", second=0.001, more=()):
     """With a machine on which an image trains for a thousandth of a second."""
 
     def estimator(setting):
@@ -219,9 +219,9 @@ def decide(monkeypatch, minutes, device="cpu", second=0.001):
         return estimate
 
     monkeypatch.setattr(planning, "_estimator", estimator)
-    plan = undecided(minutes)
+    plan = undecided(minutes, *more)
     run = {name: {"status": "ok", "figures": {"val_top1": top1}} for name, top1 in PROBED.items()}
-    probed = {entry.name: Trained(entry, runs={0: run[entry.model]}) for entry in plan.entries}
+    probed = {entry.name: Trained(entry, runs={0: run[entry.model]}) for entry in plan.entries[:4]}
     asked = SimpleNamespace(minutes=minutes, device_type=device)
     return planning.decide(SimpleNamespace(request=asked), plan, probed, planning.time.monotonic())
 
@@ -237,6 +237,14 @@ def test_the_best_are_fine_tuned_as_far_as_time_goes(monkeypatch):
     none = decide(monkeypatch, 0.01)
     assert len(none.entries) == 4
     assert "too short" in none.notes[-1]
+
+
+def test_what_has_trained_from_scratch_keeps_its_seeds(monkeypatch):
+    """Its runs have ended when the fine-tuning is planned: a plan with fewer seeds would not be the one that ran."""
+    assert decide(monkeypatch, 0.5).seeds == (0,)
+    mixed = decide(monkeypatch, 0.5, more=(Entry("lenet5"),))
+    assert mixed.seeds == (0, 1)
+    assert sum(entry.start == "finetune" for entry in mixed.entries) >= 1
 
 
 def test_without_a_time_the_device_decides(monkeypatch):

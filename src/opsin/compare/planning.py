@@ -82,12 +82,14 @@ def decide(setting: Setting, plan: Plan, probed: dict[str, Trained], began: floa
     decided = replace(plan, undecided=False)
     if plan.minutes is None:
         if setting.request.device_type != "cpu":
-            return _with(decided, wanted[:BEST], f"fine-tuned: the best {BEST} of those probed")
+            return _with(decided, wanted[:BEST], f"fine-tuned: the best {len(wanted[:BEST])} of those probed")
         return _with(decided, [], "none is fine-tuned: on a CPU that takes long; --minutes gives it time")
     seconds, estimate = _left(setting, began), _estimator(setting)
+    trained = any(entry.start == "scratch" for entry in plan.entries)
+    seeds = len(plan.seeds) if trained else 1  # what has run keeps its seeds
     for wide in range(min(len(wanted), BEST), 0, -1):
         alone = replace(decided, entries=tuple(wanted[:wide]), notes=(), left_out=())
-        floor = budget.Floor(plan.input_size, models=wide, epochs=LEAST_EPOCHS)
+        floor = budget.Floor(plan.input_size, models=wide, seeds=seeds, epochs=LEAST_EPOCHS)
         try:
             fitted, _ = budget.fit(alone, seconds, floor, estimate)
         except OpsinError:
