@@ -1,6 +1,7 @@
 """What networks start from: probes and fine-tuning end to end on digits, and what --start auto decides."""
 
 import json
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -132,6 +133,24 @@ def test_images_are_made_as_the_weights_say(tmp_path, weights):
     assert made[f"{MODEL}-probe"] == says
     assert made["lenet5"].mean[0] > 0 and made[f"{MODEL}-finetune"].mean[0] > 0
     assert [setting.arguments(plan, entry)["in_chans"] for entry in entries] == [1, 1, 3]
+
+
+def test_other_weights_at_the_same_place_are_another_comparison(weights, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    shutil.copy(weights, path)
+    asked = Request("digits", models=(MODEL,), start="probe", weights={MODEL: str(path)})
+    before, found = asked.identity("data"), create.find(MODEL, path)
+    assert before == asked.identity("data")
+    save_file(zoo.build_model(MODEL, num_classes=20).state_dict(), path)
+    assert asked.identity("data") != before
+    images = {"images": tmp_path, "table": tmp_path, "classes": ("a", "b"), "preprocess": Preprocess(32, 3)}
+    entry = Entry(MODEL, "probe", str(path), found.origin, 32)
+    job = Job(tmp_path, entry, {"num_classes": 2}, FINETUNE, 0, **images, device="cpu", final=True)
+    with pytest.raises(OpsinError, match="not what it was when this comparison began"):
+        job.network()
+    path.unlink()
+    with pytest.raises(OpsinError, match="no weights at"):
+        asked.identity("data")
 
 
 @pytest.mark.slow

@@ -79,3 +79,5 @@ def test_what_never_varies_says_nothing():
     found = fit(constant, y, 3, (constant, y))
     assert (found.weight[:, -1] == 0).all()
     np.testing.assert_allclose(found.logits(constant), fit(x, y, 3, (x, y)).logits(x), rtol=1e-6)
+    faint = fit(x * np.float32(2**-30), y, 3, (x, y))  # as in a network whose signals fade
+    np.testing.assert_allclose(faint.logits(x * 2.0**-30), fit(x, y, 3, (x, y)).logits(x), rtol=1e-6)

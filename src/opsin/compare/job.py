@@ -20,6 +20,7 @@ from opsin.engine.evaluate import embed, predict
 from opsin.engine.recipe import Recipe
 from opsin.engine.record import Record
 from opsin.engine.train import Data, Diverged, step_seed, train
+from opsin.errors import OpsinError
 from opsin.models.network import Network
 from opsin.tasks.classify import Classify
 from opsin.weights.create import create_model
@@ -67,7 +68,10 @@ class Job:
         torch.manual_seed(step_seed(self.seed, 0, INIT))
         if self.entry.file is None:
             return zoo.build_model(self.entry.model, **self.arguments)
-        return create_model(self.entry.model, Path(self.entry.file), drop_head=True, **self.arguments)
+        net = create_model(self.entry.model, Path(self.entry.file), drop_head=True, **self.arguments)
+        if self.entry.origin and net.origin.sha256 != self.entry.origin.sha256:
+            raise OpsinError(f"{self.entry.file} is not what it was when this comparison began: choose another --out")
+        return net
 
     def bundle(self, net: Network, recipe: dict[str, Any], figures: dict[str, Any]) -> Bundle:
         origin = self.entry.origin and replace(self.entry.origin, fresh=net.origin.fresh)

@@ -13,6 +13,7 @@ from opsin.device import choose_device
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError, unknown
 from opsin.tasks import metrics
+from opsin.weights import create
 from opsin.zoo import list_models
 
 
@@ -117,7 +118,10 @@ class Request:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def identity(self, fingerprint: str) -> dict[str, Any]:
-        """What makes it another comparison: the data and all that changes a run; not what is only read off the runs."""
+        """What makes it another comparison: the data and all that changes a run; not what is only read off the runs.
+
+        Raises OpsinError for a file of weights that cannot be read.
+        """
         return {
             "data": fingerprint,
             "models": list(self.models) if self.models else None,
@@ -126,7 +130,7 @@ class Request:
             "recipe": self.recipe_for("scratch").to_dict(),
             "finetune": self.recipe_for("finetune").to_dict(),
             "start": self.start,
-            "weights": dict(self.weights),
+            "weights": {name: create.fingerprint(weights) for name, weights in self.weights.items()},
             "folds": self.folds,
             "minutes": self.minutes,
             "input_size": self.input_size,

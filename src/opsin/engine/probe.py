@@ -65,7 +65,7 @@ def fit(
     from threadpoolctl import threadpool_limits
 
     mean, deviation = train.mean(0, dtype=np.float64), train.std(0, dtype=np.float64)
-    deviation[deviation < 1e-6] = np.inf  # what never varies says nothing
+    deviation[deviation <= 1e-6 * np.abs(mean)] = np.inf  # what never varies says nothing
     x, x_val = (((part - mean) / deviation).astype(np.float32) for part in (train, val[0]))
     splits, how = _splits(x, labels, x_val, val[1], folds, groups, seed)
     losses = dict.fromkeys(STRENGTHS, 0.0)

@@ -200,6 +200,14 @@ def is_path(pretrained: bool | str) -> TypeGuard[str]:
     return isinstance(pretrained, str) and pretrained.partition(":")[0] not in ("torchvision", "timm")
 
 
+def fingerprint(pretrained: str) -> str:
+    """What stands for weights: of a file on this disk the SHA-256, so that another content is another; else the name.
+
+    Raises OpsinError where there is no such file.
+    """
+    return sha256(files.at(Path(pretrained))) if is_path(pretrained) else pretrained
+
+
 def from_address(wanted: Weights, progress: download.Progress | None) -> Found:
     assert wanted.file is not None
     url = download.torchvision_url(wanted.file)
@@ -220,10 +228,10 @@ def from_hub(wanted: Weights, progress: download.Progress | None) -> Found:
 
 def from_disk(name: str, path: Path) -> Found:
     """A file, or a folder with model.safetensors and timm's config.json; whose keys they are is seen from the keys."""
-    folder, file = (path, path / "model.safetensors") if path.is_dir() else (path.parent, path)
+    file, beside = files.at(path), path / "config.json"
     tensors = files.read(file)
-    config = files.read_config(folder / "config.json") if path.is_dir() and (folder / "config.json").exists() else {}
-    preprocess = files.preprocess_of(config, str(folder / "config.json")) if config else None
+    config = files.read_config(beside) if beside.exists() else {}
+    preprocess = files.preprocess_of(config, str(beside)) if config else None
     licence = config.get("pretrained_cfg", {}).get("license") or ""
     origin = Origin(str(path), str(file.resolve()), sha256(file), licence, preprocess)
     size = preprocess.size if preprocess else None

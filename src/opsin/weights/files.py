@@ -18,16 +18,22 @@ WRAPPERS = ("state_dict", "model_state_dict", "state_dict_ema", "model")
 """Under these keys training programs keep a network's tensors, beside the optimizer's and others."""
 
 
-def read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, or of one that torch.save wrote (.pth, .pt, .bin), on the CPU.
-
-    Raises OpsinError for a file that is missing, cut short or damaged, or holds anything but tensors.
-    """
+def at(path: Path) -> Path:
+    """The file of weights at `path`, or in it where it is a folder as timm writes it. Raises OpsinError for none."""
+    path = path / "model.safetensors" if path.is_dir() else path
     if not path.is_file():
         raise OpsinError(
             f"no weights at {path}: give a .safetensors or .pth file, a folder that timm has written, or a library's "
             "(torchvision, timm, timm:TAG)"
         )
+    return path
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file, or of one that torch.save wrote (.pth, .pt, .bin), on the CPU.
+
+    Raises OpsinError for a file that is cut short or damaged, or holds anything but tensors.
+    """
     try:
         held: dict[Any, Any] = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
     except OSError as error:
