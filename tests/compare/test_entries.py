@@ -219,6 +219,18 @@ def test_asking_for_weights_that_do_not_exist():
         starts.choose_entries(asked, 224, 64, Says())
 
 
+def test_weights_that_nothing_would_start_from():
+    with pytest.raises(OpsinError, match="--weights and --start scratch exclude each other"):
+        Request("photos", start="scratch", weights={MODEL: "x"})
+    with pytest.raises(OpsinError, match=f"--weights names {MODEL}, not among those compared"):
+        starts.choose_entries(Request("photos", weights={MODEL: "x"}), 224, 64, Says())
+
+
+def test_the_order_of_starts_makes_no_other_comparison():
+    first, second = (Request("photos", start=start).identity("data") for start in ("probe,finetune", "finetune, probe"))
+    assert first == second != Request("photos").identity("data")
+
+
 PROBED = {"resnet18": 0.8, "vgg11": 0.9, "convnext_tiny": 0.7, "densenet121": 0.85}
 
 

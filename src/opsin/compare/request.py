@@ -93,7 +93,9 @@ class Request:
         for name in self.weights:
             if name not in (self.models or list_models()):
                 raise unknown("network in --weights", name, self.models or list_models())
-        _ = self.starts, self.recipe_for("scratch"), self.recipe_for("finetune"), self.device_type
+        if self.weights and self.starts == ("scratch",):
+            raise OpsinError("--weights and --start scratch exclude each other: give one of them")
+        _ = self.recipe_for("scratch"), self.recipe_for("finetune"), self.device_type
 
     @property
     def starts(self) -> tuple[Start, ...] | None:
@@ -129,7 +131,7 @@ class Request:
             "seeds": self.seeds,
             "recipe": self.recipe_for("scratch").to_dict(),
             "finetune": self.recipe_for("finetune").to_dict(),
-            "start": self.start,
+            "start": self.starts and list(self.starts),
             "weights": {name: create.fingerprint(weights) for name, weights in self.weights.items()},
             "folds": self.folds,
             "minutes": self.minutes,

@@ -43,6 +43,8 @@ def choose_entries(request: Request, own_size: int, size: int, watch: Watch) -> 
     if starts == ("scratch",) or (starts is None and own_size <= PHOTO and not request.weights):
         return Chosen(scratch(choose(request.models, request.lineup, size)))
     models = choose(request.models, request.lineup or (None if request.models else "public"), size)
+    if spare := [name for name in request.weights if name not in models]:
+        raise OpsinError(f"--weights names {', '.join(spare)}, not among those compared: name all with --models")
     if starts is None:
         return _auto(request, models, size, watch)
     answers: dict[str, bool] = {}
