@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 import opsin as package
 from opsin import zoo
 
@@ -39,6 +41,14 @@ def test_show(opsin):
     code, _, err = opsin("show", "resnet5O")
     assert code == 1
     assert "did you mean" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("resnet18", "timm:a1_in1k"), ("resnet50", "none: resnet50_v1_5 has"), ("lenet5", "none, nor has its family")],
+)
+def test_a_card_says_which_weights_are_public(opsin, name, says):
+    assert says in " ".join(opsin("show", name)[1].split("Public weights")[1].split())
 
 
 def test_every_card_can_be_shown(opsin):

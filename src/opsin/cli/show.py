@@ -61,7 +61,7 @@ def print_card(card: "Card", counted: "Count") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from opsin.weights.catalogue import public
+    from opsin.weights.catalogue import instead, public
 
     console = Console(highlight=False)
     paper = card.paper
@@ -91,8 +91,11 @@ def print_card(card: "Card", counted: "Count") -> None:
             errors = ("" if error is None else f"{error:g} %" for error in (row.top1_err, row.top5_err))
             table.add_row(row.params or "", row.macs or "", *errors, Text(where + unchecked))
         console.print(table)
-    if weights := public(card.name):
-        console.print("\n[bold]Public weights[/]")
+    console.print("\n[bold]Public weights[/]")
+    weights = public(card.name)
+    if not weights:
+        console.print(Padding(Text(f"none{instead(card.name)}"), (0, 0, 0, 2)))
+    else:
         table = Table(box=None, pad_edge=False, header_style="")
         for heading in ("name", "px", "classes", "licence"):
             table.add_column(heading, justify="right" if heading in ("px", "classes") else "left")
