@@ -96,8 +96,8 @@ class _Complete(Exception):
 def features(net: Network, names: Iterable[str] | None = None) -> Features:
     """The maps inside a network, for what is built upon them: detection, segmentation, a look inside.
 
-        backbone = opsin.features(opsin.create_model("resnet50", pretrained=True))
-        maps = backbone(images)     # {"stages.0": [N, 256, H/4, W/4], ...}
+        backbone = opsin.features(opsin.create_model("resnet50_v1_5", pretrained=True))
+        maps = backbone(images)     # {"bn1": [N, 64, H/2, W/2], "stages.0": [N, 256, H/4, W/4], ...}
 
     Args:
         net: built by its name (`opsin.create_model`). It is not copied.

@@ -222,6 +222,16 @@ def test_a_folder_of_timm_for_other_classes(resnet, tmp_path):
     assert ours.origin.preprocess.resize == 235
 
 
+def test_the_channels_that_a_config_states(tmp_path):
+    """So that the network takes the images that its `origin.preprocess` makes."""
+    net = timm.create_model("resnet18", num_classes=10, in_chans=1)
+    net.pretrained_cfg |= {"input_size": (1, 64, 64), "mean": (0.1,), "std": (0.3,)}
+    timm.models.save_for_hf(net, tmp_path, safe_serialization=True)
+    ours = opsin.create_model("resnet18", tmp_path)
+    assert ours.origin.preprocess.channels == ours.conv1.in_channels == 1
+    assert opsin.create_model("resnet18", tmp_path, in_chans=3).conv1.in_channels == 3
+
+
 @torch.no_grad()
 def test_a_file_without_a_head(resnet, tmp_path):
     net, _ = resnet

@@ -86,7 +86,8 @@ def create_model(
             torch.hub and the Hugging Face hub.
         num_classes: outputs; the weights', or the paper's, by default. Where the weights tell apart another number of
             classes, the last layer is drawn anew.
-        in_chans: channels of the images; the first convolution of the weights is adapted to them.
+        in_chans: channels of the images; those that the weights state, or the paper's, by default. The first
+            convolution of the weights is adapted to them.
         drop_head: draws the last layer anew whatever the weights have, also where they tell as many classes apart (the
             paper's number by default): theirs need not be the same ones.
         progress: called with the bytes that have come, and the total; a bar on a terminal by default.
@@ -108,6 +109,8 @@ def create_model(
         plain = zoo.build_model(name)
     classes = classes_in(found.tensors, plain, found.keys) or found.num_classes or None
     card = zoo.card(name)
+    if in_chans is None and found.origin.preprocess:
+        in_chans = found.origin.preprocess.channels
     if num_classes is None:
         num_classes = card.num_classes if drop_head else found.num_classes or card.num_classes
         if classes and classes != num_classes and not drop_head:
