@@ -202,7 +202,7 @@ def mixed(starts: tuple[str, ...] = ("scratch", "probe", "finetune")) -> tuple[d
                 row["weights"] = dict(WEIGHTS)
             if start == "probe":
                 row |= {"learning_rate": None, "probe_strength": 0.01, "peak_memory_mb": None, "seeds": [0]}
-                row |= {"ci_over": "images"}
+                row |= {"probe_chosen_on": "5 folds", "ci_over": "images"}
                 page["curves"][entry] = {}
             else:
                 page["curves"][entry] = page["curves"][model]

@@ -3,7 +3,6 @@
 from pathlib import PurePath
 from typing import Any
 
-from opsin.engine.probe import FEW, FOLDS
 from opsin.report import words
 from opsin.report.records import Records, Row
 from opsin.report.words import STARTS
@@ -199,18 +198,14 @@ def ways(records: Records) -> list[tuple[str, str]]:
 
 
 def _probing(records: Records) -> str:
-    data, folds = records.results["data"], records.results["plan"].get("folds")
-    if folds is None:
-        folds = FOLDS if data["n_train"] < FEW else 0
-    if folds < 2 or data["n_train"] < 2 * folds:
-        chosen = "on the validation part"
-    else:
-        fewer = ", fewer where there are fewer groups" if data["groups"] else ""
-        chosen = f"by cross-validation inside the training part ({folds} folds{fewer})"
+    ways = {row["probe_chosen_on"] for row in records.ok if row.get("probe_chosen_on")}
+    told = {"validation part": "on the validation part"}
+    chosen = [told.get(way, f"by cross-validation inside the training part ({way})") for way in sorted(ways)]
     return (
         "The network begins with public weights, which stay as they are. One pass over all images gives what its last "
         "layer sees; a regularised logistic regression on that takes the last layer’s place. Its strength C is chosen "
-        f"{chosen}. Nothing but the folds is drawn at random: one run stands for all seeds."
+        f"{words.listed(chosen or ['on images left out'])}. Nothing but the folds is drawn at random: one run stands for "
+        "all seeds."
     )
 
 
