@@ -204,8 +204,8 @@ def _probing(records: Records) -> str:
     return (
         "The network begins with public weights, which stay as they are. One pass over all images gives what its last "
         "layer sees; a regularised logistic regression on that takes the last layer’s place. Its strength C is chosen "
-        f"{words.listed(chosen or ['on images left out'])}. Nothing but the folds is drawn at random: one run stands for "
-        "all seeds."
+        f"{words.listed(chosen or ['on images left out'])}. Nothing but the folds is drawn at random: one run stands "
+        "for all seeds."
     )
 
 
