@@ -278,6 +278,31 @@ def test_what_has_trained_from_scratch_keeps_its_seeds(monkeypatch):
     assert sum(entry.start == "finetune" for entry in mixed.entries) >= 1
 
 
+def test_nothing_is_fine_tuned_where_no_probe_ended_well(monkeypatch):
+    plan = undecided(10)
+    setting = SimpleNamespace(request=SimpleNamespace(minutes=10, device_type="cpu"))
+    assert "no probe ended well" in planning.decide(setting, plan, {}, 0.0).notes[-1]
+
+
+def test_what_measuring_takes_is_not_planned_with(monkeypatch):
+    clock = [0.0]
+
+    def estimator(setting):
+        def estimate(plan):
+            clock[0] = 595.0
+            return Estimate({(entry.model, 64): Speed(0.001, 0.001) for entry in plan.entries}, (1000, 100, 100), 2)
+
+        return estimate
+
+    monkeypatch.setattr(planning, "_estimator", estimator)
+    monkeypatch.setattr(planning.time, "monotonic", lambda: clock[0])
+    plan = undecided(10)
+    figures = {"status": "ok", "figures": {"val_top1": 0.5}}
+    probed = {entry.name: Trained(entry, runs={0: figures}) for entry in plan.entries}
+    setting = SimpleNamespace(request=SimpleNamespace(minutes=10, device_type="cpu"))
+    assert "too short" in planning.decide(setting, plan, probed, 0.0).notes[-1]
+
+
 def test_without_a_time_the_device_decides(monkeypatch):
     assert len(decide(monkeypatch, None).entries) == 4
     assert "on a CPU" in decide(monkeypatch, None).notes[-1]

@@ -230,6 +230,9 @@ def test_the_channels_that_a_config_states(tmp_path):
     ours = opsin.create_model("resnet18", tmp_path)
     assert ours.origin.preprocess.channels == ours.conv1.in_channels == 1
     assert opsin.create_model("resnet18", tmp_path, in_chans=3).conv1.in_channels == 3
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text().replace("0.3", '"dark"'))
+    refused("config.json does not say what images", "dark", name="resnet18", pretrained=tmp_path)
 
 
 @torch.no_grad()

@@ -53,7 +53,9 @@ def make_plan(setting: Setting, began: float) -> Plan:
     floor = budget.Floor(least, models=len(plan.entries) if request.models and not chosen.undecided else few)
     watch.say(f"planning for {request.minutes:g} minutes: a short probe of each network's speed")
     spent = time.monotonic()
-    plan, needs = budget.fit(plan, _left(setting, began), floor, _estimator(setting))
+    estimate = _estimator(setting)
+    estimate(plan)  # measuring takes of the time, too
+    plan, needs = budget.fit(plan, _left(setting, began), floor, estimate)
     for note in plan.notes[len(chosen.notes) :]:
         watch.say(f"to keep to the time: {note}")
     watch.say(f"planned: {needs / 60:.1f} minutes, after a probe of {(time.monotonic() - spent) / 60:.1f}")
@@ -80,11 +82,15 @@ def decide(setting: Setting, plan: Plan, probed: dict[str, Trained], began: floa
     ranked = [plan.entry(name) for name in sorted(accuracy, key=lambda name: -accuracy[name])]
     wanted = [replace(entry, start="finetune") for entry in ranked]
     decided = replace(plan, undecided=False)
+    if not wanted:
+        return _with(decided, [], "none is fine-tuned: no probe ended well")
     if plan.minutes is None:
         if setting.request.device_type != "cpu":
             return _with(decided, wanted[:BEST], f"fine-tuned: the best {len(wanted[:BEST])} of those probed")
         return _with(decided, [], "none is fine-tuned: on a CPU that takes long; --minutes gives it time")
-    seconds, estimate = _left(setting, began), _estimator(setting)
+    estimate = _estimator(setting)
+    estimate(replace(decided, entries=tuple(wanted[:BEST])))  # measuring takes of the time, too
+    seconds = _left(setting, began)
     trained = any(entry.start == "scratch" for entry in plan.entries)
     seeds = len(plan.seeds) if trained else 1  # what has run keeps its seeds
     for wide in range(min(len(wanted), BEST), 0, -1):

@@ -81,11 +81,11 @@ def export(bundle: Bundle, to: str, out: Path | None = None) -> Path:
 def how_to_load(bundle: Bundle, to: str, path: Path) -> str:
     """The line of Python that reads what `export` wrote."""
     if to == "timm":
-        return f'net = timm.create_model("local-dir:{path}", pretrained=True)'
+        return f'net = timm.create_model("local-dir:{path.as_posix()}", pretrained=True)'
     architecture, _ = catalogue.architecture_of(bundle.model, to)
     arguments = "".join(f", {name}={value}" for name, value in their_arguments(bundle, to, architecture).items())
     build = f'torchvision.models.get_model("{architecture}"{arguments})'
-    return f'net = {build}; net.load_state_dict(torch.load("{path}"))'
+    return f'net = {build}; net.load_state_dict(torch.load("{path.as_posix()}"))'
 
 
 def their_arguments(bundle: Bundle, to: str, architecture: str) -> dict[str, Any]:

@@ -88,11 +88,11 @@ def preprocess_of(config: dict[str, Any], where: str) -> Preprocess:
         interpolation = facts.get("interpolation", "bicubic")
         share = facts.get("crop_pct") or 1.0
         return Preprocess(
-            size=size,
-            channels=channels,
+            size=int(size),
+            channels=int(channels),
             interpolation=interpolation if interpolation in ("bicubic", "bilinear", "nearest") else "bicubic",
-            mean=tuple(facts["mean"]),
-            std=tuple(facts["std"]),
+            mean=tuple(map(float, facts["mean"])),
+            std=tuple(map(float, facts["std"])),
             resize=int(size / share) if share < 1 else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
