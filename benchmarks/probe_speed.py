@@ -19,15 +19,15 @@ from opsin.compare.job import put_in_place
 from opsin.data.preprocess import Preprocess
 from opsin.data.source import load
 from opsin.engine import probe
-from opsin.engine.evaluate import embed
+from opsin.engine.evaluate import at_once, embed
 from opsin.weights.public import IMAGENET_MEAN, IMAGENET_STD
 
 
 def bare_pass(net: torch.nn.Module, images: torch.Tensor, preprocess: Preprocess) -> float:
-    """Seconds of a loop over batches of 32, channels last."""
+    """Seconds of a loop over batches as large as the probe's, channels last."""
     began = time.perf_counter()
     with torch.inference_mode():
-        for batch in images.split(32):
+        for batch in images.split(at_once(*images.shape[2:])):
             net(preprocess.normalize(batch).contiguous(memory_format=torch.channels_last))
     return time.perf_counter() - began
 

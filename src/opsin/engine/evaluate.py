@@ -14,6 +14,11 @@ BATCH, PIXELS = 256, 256 * 64 * 64
 """Images at once, at most; and how many pixels they may have together, so that the maps of large images find room."""
 
 
+def at_once(height: int, width: int) -> int:
+    """How many images of this size make a batch."""
+    return max(8, min(BATCH, PIXELS // (height * width)))
+
+
 def predict(
     net: nn.Module, images: np.ndarray, samples: np.ndarray, preprocess: Preprocess, device: torch.device
 ) -> Tensor:
@@ -46,7 +51,7 @@ def _run(
     was_training = net.training
     net.eval()
     pixels, rows, outputs = torch.from_numpy(images), torch.from_numpy(samples), []
-    size = max(8, min(BATCH, PIXELS // (images.shape[2] * images.shape[3])))
+    size = at_once(*images.shape[2:])
     for at in range(0, len(samples), size):
         batch = pixels.index_select(0, rows[at : at + size]).to(device)
         with precision(device):
