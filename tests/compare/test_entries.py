@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -203,6 +204,14 @@ def test_auto_probes_what_has_weights(weights, monkeypatch):
     assert chosen.undecided
     assert any("lenet5" in note for note in chosen.notes)
     assert any("licence not stated" in line for line in watch.lines)
+
+
+def test_auto_names_the_extra_that_is_missing(weights, monkeypatch):
+    monkeypatch.setattr(create, "available", lambda *asked: None)
+    asked = Request("photos", models=(MODEL, "vit_tiny_patch16_224"), weights={MODEL: str(weights)})
+    assert "opsin[hub]" not in starts.choose_entries(asked, 224, 64, Says()).notes[-1]
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert "pip install 'opsin[hub]'" in starts.choose_entries(asked, 224, 64, Says()).notes[-1]
 
 
 def test_asking_for_weights_that_do_not_exist():

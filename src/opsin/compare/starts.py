@@ -13,7 +13,7 @@ from opsin.compare.lineup import choose
 from opsin.compare.request import Request
 from opsin.compare.watch import Watch
 from opsin.errors import OpsinError
-from opsin.weights import catalogue, create, download
+from opsin.weights import catalogue, create, download, hub
 from opsin.weights.public import Weights
 
 PHOTO = 64
@@ -83,7 +83,8 @@ def _auto(request: Request, models: tuple[str, ...], size: int, watch: Watch) ->
         return Chosen(scratch(choose(request.models, request.lineup, size)), notes=tuple(notes))
     if without:
         what = "from scratch" if named else "left out"
-        notes.append(f"{what}, since their public weights are not to be had here: {', '.join(without)}")
+        extra = "" if hub.address("timm") else " (those of timm need: pip install 'opsin[hub]')"
+        notes.append(f"{what}, since their public weights are not to be had here{extra}: {', '.join(without)}")
     entries = [found.get(model) or Entry(model) for model in models if named or model in found]
     return Chosen(tuple(entries), undecided=True, notes=tuple(notes))
 

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from opsin import zoo
 from opsin.data.preprocess import Preprocess
-from opsin.engine.checkpoint import sha256
 from opsin.errors import OpsinError
 from opsin.models.network import Network
 from opsin.weights import catalogue, download, files, hub
@@ -208,14 +207,14 @@ def fingerprint(pretrained: str) -> str:
 
     Raises OpsinError where there is no such file.
     """
-    return sha256(files.at(Path(pretrained))) if is_path(pretrained) else pretrained
+    return download.digest(files.at(Path(pretrained))) if is_path(pretrained) else pretrained
 
 
 def from_address(wanted: Weights, progress: download.Progress | None) -> Found:
     assert wanted.file is not None
     url = download.torchvision_url(wanted.file)
     path = download.fetch(url, wanted.digits, progress=progress)
-    origin = Origin(wanted.name, url, sha256(path), wanted.licence, wanted.preprocess)
+    origin = Origin(wanted.name, url, download.digest(path), wanted.licence, wanted.preprocess)
     return Found(path, files.read(path), wanted.keys, origin, wanted.num_classes, wanted.preprocess.size)
 
 
@@ -225,7 +224,7 @@ def from_hub(wanted: Weights, progress: download.Progress | None) -> Found:
     facts = config.get("pretrained_cfg", {})
     preprocess = files.preprocess_of(config, f"config.json of {wanted.repository}")
     licence = wanted.licence or facts.get("license") or ""
-    origin = Origin(wanted.name, f"hf-hub:{wanted.repository}", sha256(path), licence, preprocess)
+    origin = Origin(wanted.name, f"hf-hub:{wanted.repository}", download.digest(path), licence, preprocess)
     return Found(path.parent, files.read(path), wanted.keys, origin, config.get("num_classes"), preprocess.size)
 
 
@@ -236,7 +235,7 @@ def from_disk(name: str, path: Path) -> Found:
     config = files.read_config(beside) if beside.exists() else {}
     preprocess = files.preprocess_of(config, str(beside)) if config else None
     licence = config.get("pretrained_cfg", {}).get("license") or ""
-    origin = Origin(str(path), str(file.resolve()), sha256(file), licence, preprocess)
+    origin = Origin(str(path), str(file.resolve()), download.digest(file), licence, preprocess)
     size = preprocess.size if preprocess else None
     return Found(path, tensors, keys_like(name, tensors), origin, config.get("num_classes"), size)
 
