@@ -17,7 +17,7 @@ from opsin.compare import comparison, planning, starts
 from opsin.compare.budget import Estimate, Speed
 from opsin.compare.comparison import run_comparison
 from opsin.compare.entry import Entry, parse_starts
-from opsin.compare.job import Job
+from opsin.compare.job import Job, run_probe
 from opsin.compare.plan import Plan, read_plan, write_plan
 from opsin.compare.request import Request
 from opsin.compare.schedule import Trained
@@ -28,7 +28,8 @@ from opsin.data.scan import scan
 from opsin.data.source import load
 from opsin.data.split import divide
 from opsin.engine.optim import make_optimizer
-from opsin.engine.train import learn_last_layer_alone
+from opsin.engine.record import Record
+from opsin.engine.train import Data, learn_last_layer_alone
 from opsin.errors import OpsinError
 from opsin.recipes import FINETUNE, MODERN
 from opsin.weights import create
@@ -152,6 +153,29 @@ def test_other_weights_at_the_same_place_are_another_comparison(weights, tmp_pat
     path.unlink()
     with pytest.raises(OpsinError, match="no weights at"):
         asked.identity("data")
+
+
+@pytest.mark.parametrize(
+    ("model", "says"), [("nin_cifar", "not linear"), ("lenet5", "ends with RBF"), ("mobilenet_v2_32", None)]
+)
+def test_what_a_probe_cannot_stand_for(tmp_path, model, says):
+    """After NiN's last layer comes a ReLU: in its place a probe would predict other classes than the results have."""
+    size, channels = zoo.card(model).inputs.size, zoo.card(model).inputs.channels
+    save_file(zoo.build_model(model).state_dict(), tmp_path / "file.safetensors")
+    entry = Entry(model, "probe", str(tmp_path / "file.safetensors"))
+    images = np.random.default_rng(0).integers(0, 256, (24, channels, size, size), dtype=np.uint8)
+    labels, parts, preprocess = np.arange(24) % 3, np.split(np.arange(24), [12, 18]), Preprocess(size, channels)
+    files = {"images": tmp_path, "table": tmp_path, "classes": ("a", "b", "c"), "preprocess": preprocess}
+    arguments = {"num_classes": 3, "in_chans": channels, "input_size": size}
+    job = Job(tmp_path / "run", entry, arguments, FINETUNE, 0, **files, device="cpu", final=True)
+    record = Record(job.folder)
+    record.folder.mkdir()
+    asked = job, record, Data(images, labels, *parts[:2], preprocess), parts[2], None, torch.device("cpu"), print
+    if says is None:
+        assert run_probe(*asked)["status"] == "ok"
+    else:
+        with pytest.raises(OpsinError, match=says):
+            run_probe(*asked)
 
 
 @pytest.mark.slow

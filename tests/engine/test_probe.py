@@ -63,10 +63,17 @@ def test_classes_that_a_fold_has_never_seen_choose_nothing():
     assert each_class_one_group.losses == fit(x, y, 3, (x, y), folds=0).losses
 
 
+def test_fewer_images_of_each_class_than_folds():
+    x, y = blobs(12)
+    assert fit(x, y, 3, (x, y)).how == "4 folds"
+    assert fit(x, y, 3, (x, y), folds=100, groups=np.arange(12)).how == "4 folds"
+    assert fit(x[:3], y[:3], 3, (x, y)).how == "validation part"
+
+
 def test_images_of_a_group_stay_together():
     """Twins that share a label drawn by lot: across folds they would give it away."""
-    x = RNG.normal(size=(80, 40)).astype(np.float32)
-    y = RNG.integers(0, 2, 80)
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(80, 200)).astype(np.float32), rng.integers(0, 2, 80)
     x, y, groups = np.repeat(x, 3, 0), np.repeat(y, 3), np.repeat(np.arange(80), 3)
     apart = fit(x, y, 2, (x, y), groups=groups).losses
     assert min(apart.values()) > 0.6  # chance is 0.69

@@ -159,6 +159,9 @@ def run_probe(
     labels, on_val = data.labels[data.train], (val, data.labels[data.val])
     fitted = probe.fit(train, labels, len(job.classes), on_val, folds=job.folds, groups=groups, seed=job.seed)
     put_in_place(net, fitted)
+    linear, whole = fitted.logits(seen[:8]), predict(net, data.images, rows[:8], data.preprocess, device).numpy()
+    if np.abs(whole - linear).max() > 0.05 * np.abs(linear).max():
+        raise OpsinError(f"{job.entry.model} cannot be probed: its logits are not linear in what its last layer sees")
     logits = {"val": fitted.logits(val).astype(np.float32), "test": fitted.logits(tested).astype(np.float32)}
     np.savez(record.predictions, val=logits["val"], test=logits["test"])
     measured = Classify().metrics(torch.from_numpy(logits["val"]), torch.from_numpy(on_val[1]))
@@ -176,8 +179,14 @@ def run_probe(
 
 @torch.no_grad()
 def put_in_place(net: Network, fitted: probe.Probe) -> None:
-    """The probe as the network's last layer, linear or a 1x1 convolution, so that the whole predicts what it does."""
+    """The probe as the network's last layer, linear or a 1x1 convolution, so that the whole predicts what it does.
+
+    Raises OpsinError for a last layer of another kind.
+    """
     layer = net.get_classifier()
-    assert isinstance(layer, torch.nn.Linear | torch.nn.Conv2d) and layer.bias is not None
+    if not isinstance(layer, torch.nn.Linear | torch.nn.Conv2d) or layer.bias is None:
+        raise OpsinError(
+            f"a network that ends with {type(layer).__name__} cannot be probed: --start finetune trains it"
+        )
     layer.weight.copy_(torch.from_numpy(fitted.weight).view_as(layer.weight))
     layer.bias.copy_(torch.from_numpy(fitted.bias))

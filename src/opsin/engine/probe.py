@@ -56,7 +56,8 @@ def fit(
 
     Args:
         val: embeddings and labels of the validation part, which chooses the strength where there are no folds.
-        folds: of cross-validation, stratified; 0 for none; by default 5 below 3,000 images.
+        folds: of cross-validation, stratified; 0 for none; by default 5 below 3,000 images. There are fewer where no
+            class has so many images, or where there are fewer groups.
         groups: [n]; images of one group lie in one fold.
 
     One thread, so that the result does not depend on the cores.
@@ -90,6 +91,7 @@ def _splits(x: NDArray, y: NDArray, x_val: NDArray, y_val: NDArray, folds, group
 
     if folds is None:
         folds = FOLDS if len(x) < FEW else 0
+    folds = min(folds, np.bincount(y).max())  # no class needs to be in more folds than it has images
     if groups is not None:
         folds = min(folds, len(np.unique(groups)))
     known = np.isin(y_val, y)
