@@ -349,3 +349,12 @@ def test_a_plan_with_weights_survives_its_file(tmp_path, weights):
     write_plan(tmp_path, {}, plan)
     assert read_plan(tmp_path, {}) == plan
     assert json.loads((tmp_path / "plan.json").read_text())["plan"]["entries"][0]["origin"]["sha256"] == origin.sha256
+
+
+def test_each_librarys_default_is_looked_for_first(monkeypatch):
+    """Cached weights of another tag than a library's first do not make two machines start differently."""
+    seen = []
+    monkeypatch.setattr(create, "is_cached", lambda row: seen.append(row.name))
+    monkeypatch.setattr(create.download, "reachable", lambda address: False)
+    assert create.available("resnet18") is None
+    assert seen == ["torchvision:IMAGENET1K_V1", "timm:a1_in1k"]

@@ -84,6 +84,8 @@ def run_comparison(request: Request, watch: Watch | None = None) -> Comparison:
             write_plan(folder, identity, plan)
         else:
             watch.say(f"going on with {folder}")
+            for note in plan.notes:
+                watch.say(note)
         watch.say(f"{plan}, on {len(source):,} images -> {folder}")
         results = _run(setting, plan, identity, began)
     return Comparison(folder, results)

@@ -50,7 +50,7 @@ def make_plan(setting: Setting, began: float) -> Plan:
     if any(entry.start != "scratch" for entry in plan.entries):
         least = size  # public weights keep their own
     few = 1 if chosen.undecided else 4
-    floor = budget.Floor(least, models=len(plan.entries) if request.models and not chosen.undecided else few)
+    floor = budget.Floor(least, models=len(plan.entries) if request.models else few)
     watch.say(f"planning for {request.minutes:g} minutes: a short probe of each network's speed")
     spent = time.monotonic()
     estimate = _estimator(setting)

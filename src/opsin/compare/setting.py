@@ -39,7 +39,7 @@ class Setting:
     def images(self, preprocess: Preprocess) -> Path:
         """The file of all images as they are before normalisation."""
         p = preprocess
-        return self.cache / f"images-{p.channels}x{p.size}-{p.resize or p.size}-{p.fit}-{p.interpolation}.npy"
+        return self.cache / f"images-{p.channels}x{p.size}-{p.resize or 'whole'}-{p.fit}-{p.interpolation}.npy"
 
     def counts(self) -> tuple[int, int, int]:
         """Images of the training, validation and test part."""

@@ -117,6 +117,8 @@ def _fetch(model: str, asked: str | Weights, watch: Watch, input_size: int | Non
 
     found = create.find(model, name, progress)
     watch.say(f"{model} starts from {found.origin}")
+    if input_size is not None and zoo.card(model).inputs.fixed:
+        create.create_model(model, found.path, drop_head=True, input_size=input_size)  # raises where they do not fit
     preprocess = found.origin.preprocess
     size = input_size or (preprocess.size if preprocess else zoo.card(model).inputs.size)
     start: Start = "probe"

@@ -171,11 +171,12 @@ def find(name: str, pretrained: bool | str | Path, progress: download.Progress |
 
 
 def available(name: str, answers: dict[str, bool] | None = None) -> Weights | None:
-    """A network's first public weights that lie on this disk; else the first whose server answers; None for none.
+    """A library's default weights for a network: those that lie on this disk; else those whose server answers; or None.
 
     `answers` keeps, by server, whether it did: with one of them for many networks each server is asked once.
     """
-    rows = catalogue.public(name)
+    public = catalogue.public(name)
+    rows = [row for i, row in enumerate(public) if row.source not in [before.source for before in public[:i]]]
     answers = {} if answers is None else answers
     for row in rows:
         if is_cached(row):
