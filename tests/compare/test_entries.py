@@ -192,8 +192,8 @@ def test_the_same_again_runs_nothing(mixed, weights):
 
 def test_words_of_a_start():
     assert parse_starts("finetune, probe") == ("probe", "finetune")
-    for wrong in ("probes", "", "scratch,auto"):
-        with pytest.raises(OpsinError, match="unknown start"):
+    for wrong, says in (("probes", "unknown start"), ("", "unknown start"), ("scratch,auto", "auto stands alone")):
+        with pytest.raises(OpsinError, match=says):
             parse_starts(wrong)
 
 

@@ -103,6 +103,8 @@ def named_weights(text: str | None) -> dict[str, str]:
         name, equals, what = part.strip().partition("=")
         if part.strip() and not (name and equals and what):
             raise OpsinError(f"--weights takes NETWORK=WEIGHTS, with commas between them, not {part.strip()!r}")
+        if name in found:
+            raise OpsinError(f"--weights names {name} more than once")
         if name:
             found[name] = what
     return found
@@ -116,14 +118,16 @@ def print_summary(console: "Console", comparison: "Comparison", page: Path) -> N
     results = comparison.results
     table = Table(box=None, pad_edge=False, header_style="bold")
     mixed = results["plan"]["starts"] != ["scratch"]
-    for heading in ("year", "network", *(["start"] if mixed else []), "accuracy", "95 %", "params", "MACs", "ms/image"):
+    first = ("network", "start") if mixed else ("year", "network")
+    for heading in (*first, "accuracy", "95 %", "params", "MACs", "ms/image"):
         table.add_column(heading, justify="left" if heading in ("network", "start") else "right", no_wrap=True)
     pick = results["pick"]
     for row in sorted(results["rows"], key=lambda row: (row["year"], row["model"])):
         style = "bold green" if pick and row["entry"] == pick["entry"] else None
-        names = (str(row["year"]), shortened(row["model"], 21 if mixed else 30), *([row["start"]] if mixed else []))
+        name = shortened(row["model"], 21 if mixed else 26)
+        names = (name, row["start"]) if mixed else (str(row["year"]), name)
         if row["top1_mean"] is None:
-            table.add_row(*names, "-", row["status"][:24], "", "", "", style="red")
+            table.add_row(*names, "-", row["status"].partition(":")[0][:10], "", "", "", style="red")
             continue
         low, high = row["top1_ci"]
         cells = (
@@ -137,7 +141,7 @@ def print_summary(console: "Console", comparison: "Comparison", page: Path) -> N
     for row in results["baselines"]:
         if row["top1"] is not None:
             name = row["name"].removesuffix(" on pixels")
-            table.add_row("", name, *([""] if mixed else []), f"{row['top1']:.1%}", style="dim")
+            table.add_row(*((name, "") if mixed else ("", name)), f"{row['top1']:.1%}", style="dim")
     console.print(table)
     console.print()
     if pick:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from opsin.errors import unknown
+from opsin.errors import OpsinError, unknown
 from opsin.weights.create import Origin
 
 Start = Literal["scratch", "probe", "finetune"]
@@ -58,6 +58,8 @@ def scratch(models: tuple[str, ...]) -> tuple[Entry, ...]:
 def parse_starts(text: str) -> tuple[Start, ...]:
     """ "probe,finetune" -> ("probe", "finetune"). Raises OpsinError for any other word."""
     words = [word.strip() for word in text.split(",") if word.strip()]
+    if len(words) > 1 and "auto" in words:
+        raise OpsinError(f"--start {text}: auto stands alone; or name one or several of {', '.join(STARTS)}")
     for word in words or [text]:
         if word not in STARTS:
             raise unknown("start", word, ("auto", *STARTS))

@@ -1,0 +1,53 @@
+"""What `opsin compare` prints at its end: a table that fits, whatever the networks are called."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from opsin.cli.compare import named_weights, print_summary
+from opsin.compare.comparison import Comparison
+from opsin.errors import OpsinError
+
+NAME = "swin_small_patch4_window7_224"
+
+
+def row(start, top1, status="ok"):
+    return {
+        "entry": f"{NAME}-{start}",
+        "model": NAME,
+        "year": 2021,
+        "start": start,
+        "top1_mean": top1,
+        "top1_ci": (0.978, 1.0),
+        "params": 49_600_000,
+        "macs": 11_300_000_000,
+        "latency_ms_p50": 12345.67,
+        "status": status,
+    }
+
+
+@pytest.mark.parametrize("starts", [("scratch",), ("scratch", "probe", "finetune")])
+def test_it_fits_into_80_columns(tmp_path, starts):
+    failed = row("scratch", None, "failed: RuntimeError: one of many words that say why")
+    results = {
+        "plan": {"starts": list(starts)},
+        "rows": [*(row(start, 1.0) for start in starts), failed],
+        "baselines": [{"name": "logistic regression on pixels", "top1": 1.0}],
+        "pick": None,
+    }
+    out = io.StringIO()
+    print_summary(Console(file=out, width=80, highlight=False), Comparison(tmp_path, results), tmp_path / "report.html")
+    lines = out.getvalue().splitlines()[: len(starts) + 3]
+    assert max(map(len, map(str.rstrip, lines))) <= 80
+    assert lines[0].split()[-5:] == ["95", "%", "params", "MACs", "ms/image"]
+    for line in lines[1:-2]:
+        assert line.split()[-7:] == ["100.0%", "97.8-100.0", "49.6", "M", "11.3", "G", "12345.67"]
+    assert lines[-2].split()[-2:] == ["-", "failed"]
+    assert lines[-1].split() == ["logistic", "regression", "100.0%"]
+
+
+def test_weights_of_one_network_are_named_once():
+    assert named_weights("resnet18=timm:a1_in1k, vgg16=a=b.pth") == {"resnet18": "timm:a1_in1k", "vgg16": "a=b.pth"}
+    with pytest.raises(OpsinError, match="resnet18 more than once"):
+        named_weights("resnet18=timm,resnet18=torchvision")
