@@ -134,6 +134,16 @@ def test_wrong_names(names, says):
         opsin.features(zoo.build_model("resnet20_cifar"), names)
 
 
+def test_one_name():
+    assert opsin.features(zoo.build_model("resnet20_cifar"), "stages.1").names == ("stages.1",)
+
+
+@pytest.mark.parametrize("other", ["resnet20_cifar", nn.Sequential(nn.Linear(2, 2))])
+def test_what_is_no_network_of_the_zoo(other):
+    with pytest.raises(OpsinError, match=r"opsin\.create_model built, not a (str|Sequential)$"):
+        opsin.features(other)
+
+
 def test_a_network_that_was_not_built_by_its_name():
     with pytest.raises(OpsinError, match=r"use opsin\.create_model"):
         opsin.features(zoo.card("resnet20_cifar").build(num_classes=3, in_chans=3))

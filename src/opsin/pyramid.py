@@ -93,7 +93,7 @@ class _Complete(Exception):
     """All maps are there."""
 
 
-def features(net: Network, names: Iterable[str] | None = None) -> Features:
+def features(net: Network, names: str | Iterable[str] | None = None) -> Features:
     """The maps inside a network, for what is built upon them: detection, segmentation, a look inside.
 
         backbone = opsin.features(opsin.create_model("resnet50_v1_5", pretrained=True))
@@ -101,21 +101,23 @@ def features(net: Network, names: Iterable[str] | None = None) -> Features:
 
     Args:
         net: built by its name (`opsin.create_model`). It is not copied.
-        names: modules of the network, as `net.named_modules()` has them; "pool#2" is the second call of one that is
-            called several times. By default the last map of each stride, without the layer that gives the logits.
+        names: modules of the network, one or several, as `net.named_modules()` has them; "pool#2" is the second call
+            of one that is called several times. By default the last map of each stride, without the layer that gives the logits.
 
     A map is what its module puts out: an activation that the network applies as a function is not yet in it.
 
     Raises:
         OpsinError: a name that is none of a module with a map (the nearest ones are named), or a network without maps.
     """
+    if not isinstance(net, Network):
+        raise OpsinError(f"features takes a network that opsin.create_model built, not a {type(net).__name__}")
     known = maps_of(net)
     of = type(net).__name__ if net.constructor is None else zoo.built_as(net)[0].name
     if not known:
         raise OpsinError(
             f"{of} has no maps: it looks at the image as one vector; net.embed(images) gives its embedding"
         )
-    names = last_of_each_stride(net, known) if names is None else list(names)
+    names = last_of_each_stride(net, known) if names is None else [names] if isinstance(names, str) else list(names)
     if not names:
         raise OpsinError(f"no maps of {of} are named: leave names out for the last of each stride")
     for name in names:
