@@ -34,8 +34,19 @@ def test_it_writes_one_file(opsin, tmp_path, monkeypatch):
 
 def test_where_it_cannot_write_it_says_so_before_it_counts(opsin, tmp_path, monkeypatch):
     monkeypatch.setattr(record, "all_blocks", lambda step: 1 / 0)
-    for target in (tmp_path, tmp_path / "no" / "zoo.html"):
+    (tmp_path / "folder.html").mkdir()
+    for target in (tmp_path / "folder.html", tmp_path / "no" / "zoo.html"):
         code, _, err = opsin("history", "--out", target)
         assert code == 1
         assert "cannot write" in err
         assert err.count("\n") == 1
+
+
+def test_nothing_else_is_written_over(opsin, tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "all_blocks", lambda step: 1 / 0)
+    photo = tmp_path / "photo.jpg"
+    photo.write_text("a photo")
+    code, _, err = opsin("history", "--out", photo)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "ends with .html" in err
+    assert photo.read_text() == "a photo"

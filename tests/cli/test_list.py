@@ -101,6 +101,8 @@ def test_json_has_all_fields(opsin):
         (("--max-macs", "1Q"), "--max-macs 1Q: write a number such as"),
         (("--max-params", "-3M"), "--max-params -3M"),
         (("--task", "classfy"), "did you mean classify"),
+        (("--year", ""), "write 2012"),
+        (("--max-macs", ""), "write a number"),
         (("--year", "2003"), "no network passes"),
         (("resmet*",), "no network matches 'resmet*'"),
     ],

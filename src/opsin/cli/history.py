@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from opsin.errors import OpsinError
+
 
 def history(
     out: Path = typer.Option("history.html", "--out", help="The file to write."),
@@ -29,6 +31,8 @@ def history(
     from opsin.report import html
     from opsin.report.history.page import write_history
 
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise OpsinError(f"--out {out}: name a file that ends with .html")
     html.check(out)
     console = Console(stderr=True)
     bar = Progress(

@@ -41,12 +41,12 @@ def list_models(
     network. `opsin show NAME` has the whole card, `opsin history` the same as a page.
     """
     tests = [
-        *([in_years(year)] if year else []),
-        *([at_most("--max-macs", max_macs, "macs")] if max_macs else []),
-        *([at_most("--max-params", max_params, "params")] if max_params else []),
+        *([in_years(year)] if year is not None else []),
+        *([at_most("--max-macs", max_macs, "macs")] if max_macs is not None else []),
+        *([at_most("--max-params", max_params, "params")] if max_params is not None else []),
         *([lambda card: card.inputs.admits(min_size)] if min_size else []),
         *([lambda card: bool(public(card.name))] if weights else []),
-        *([of_task(task)] if task else []),
+        *([of_task(task)] if task is not None else []),
     ]
     from rich.console import Console
 
@@ -55,7 +55,7 @@ def list_models(
 
     named = [zoo.card(name) for name in zoo.list_models(pattern or "*")]
     if not named:
-        raise OpsinError(f"no network matches {pattern!r}: `opsin list` shows them all")
+        raise OpsinError(f"no network matches {pattern!r}: `opsin list --all` shows them all")
     cards = [card for card in named if all(test(card) for test in tests)]
     if not cards:
         raise OpsinError("no network passes all of these filters: leave one out")
