@@ -102,7 +102,8 @@ def features(net: Network, names: str | Iterable[str] | None = None) -> Features
     Args:
         net: built by its name (`opsin.create_model`). It is not copied.
         names: modules of the network, one or several, as `net.named_modules()` has them; "pool#2" is the second call
-            of one that is called several times. By default the last map of each stride, without the layer that gives the logits.
+            of one that is called several times. By default the last map of each stride, without the layer that gives
+            the logits.
 
     A map is what its module puts out: an activation that the network applies as a function is not yet in it.
 
