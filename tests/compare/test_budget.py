@@ -66,6 +66,9 @@ def test_below_the_floor_it_refuses_and_says_what_would_fit():
         fit(PLAN, 0.001 * FULL, FLOOR, estimate)
     enough = float(str(error.value).split("--minutes ")[1].split()[0])
     fit(PLAN, enough * 60, FLOOR, estimate)
+    with pytest.raises(OpsinError, match=r"^0.1 minutes are too few") as later:
+        fit(PLAN, -20, FLOOR, estimate, spent=26)
+    assert float(str(later.value).split("--minutes ")[1].split()[0]) == pytest.approx(enough + 26 / 60, abs=0.11)
 
 
 @given(st.lists(st.floats(0.1, 100), min_size=1, max_size=30), st.integers(1, 8))

@@ -32,7 +32,7 @@ from opsin.engine.record import Record
 from opsin.engine.train import Data, learn_last_layer_alone
 from opsin.errors import OpsinError
 from opsin.recipes import FINETUNE, MODERN
-from opsin.weights import create
+from opsin.weights import catalogue, create
 
 MODEL, VIT = "mobilenet_v1_32", "vit_tiny_patch16_224"
 
@@ -250,6 +250,25 @@ def test_asking_for_weights_that_do_not_exist():
             weights={"vit_tiny_patch16_224": "x"},
         )
         starts.choose_entries(asked, 224, 64, Says())
+
+
+def test_weights_of_another_network_are_seen_before_anything_runs(tmp_path):
+    other = tmp_path / "other.safetensors"
+    save_file(zoo.build_model("resnet20_cifar").state_dict(), other)
+    asked = Request("photos", models=(MODEL,), start="finetune", weights={MODEL: str(other)})
+    with pytest.raises(OpsinError, match=r"other\.safetensors is of another network"):
+        starts.choose_entries(asked, 224, 64, watch := Says())
+    assert not watch.lines
+
+
+def test_what_comes_is_told_by_its_name_and_size(monkeypatch):
+    row = catalogue.find("mobilenet_v2_050", True)
+    monkeypatch.setattr(create, "is_cached", lambda row: False)
+    starts._say_downloads([row, "a file"], watch := Says())
+    assert watch.lines == ["to be downloaded, once: weights of mobilenet_v2_050, 8 MB"]
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    starts._say_downloads([row], watch)
+    assert len(watch.lines) == 1
 
 
 def test_weights_that_nothing_would_start_from():

@@ -136,11 +136,14 @@ def makespan(runs: Iterable[float], workers: int) -> float:
     return max(free)
 
 
-def fit(plan: Plan, seconds: float, floor: Floor, estimate: Callable[[Plan], Estimate]) -> tuple[Plan, float]:
+def fit(
+    plan: Plan, seconds: float, floor: Floor, estimate: Callable[[Plan], Estimate], spent: float = 0.0
+) -> tuple[Plan, float]:
     """The plan that fits into `seconds`, and what it takes: what gives way, in order, stands in its notes.
 
-    `estimate` measures the speeds that a plan needs (a size not tried before costs a probe). Raises OpsinError where
-    even the least plan does not fit, and says how many minutes that would take.
+    `spent` are the seconds of the budget that are gone already. `estimate` measures the speeds that a plan needs (a size
+    not tried before costs a probe). Raises OpsinError where even the least plan does not fit, and says how many minutes
+    that would take.
     """
     limit = seconds * MARGIN
     plan, needs = _shrink_images(plan, limit, floor, estimate)
@@ -169,10 +172,10 @@ def fit(plan: Plan, seconds: float, floor: Floor, estimate: Callable[[Plan], Est
             of = "" if start == "scratch" else " of fine-tuning"
             notes.append(f"{recipe.epochs} instead of {asked.recipes[start].epochs} epochs{of}")
     if needs > limit:
+        minutes = (spent + needs / MARGIN) / 60
         raise OpsinError(
-            f"{seconds / 60:.3g} minutes are too few: {', '.join(plan.names)} ({plan}) "
-            f"would take about {needs / MARGIN / 60:.1f}; "
-            f"give --minutes {needs / MARGIN / 60 + 0.1:.1f} or more"
+            f"{(spent + seconds) / 60:.3g} minutes are too few: {', '.join(plan.names)} ({plan}) "
+            f"would take about {minutes:.1f}; give --minutes {minutes + 0.1:.1f} or more"
         )
     return replace(plan, notes=tuple(notes), left_out=tuple(left_out)), needs
 

@@ -55,7 +55,8 @@ def make_plan(setting: Setting, began: float) -> Plan:
     spent = time.monotonic()
     estimate = _estimator(setting)
     estimate(plan)  # measuring takes of the time, too
-    plan, needs = budget.fit(plan, _left(setting, began), floor, estimate)
+    left = _left(setting, began)
+    plan, needs = budget.fit(plan, left, floor, estimate, request.minutes * 60 - left)
     for note in plan.notes[len(chosen.notes) :]:
         watch.say(f"to keep to the time: {note}")
     watch.say(f"planned: {needs / 60:.1f} minutes, after a probe of {(time.monotonic() - spent) / 60:.1f}")

@@ -6,6 +6,7 @@ fine-tuned, as many as the time allows. Small images start from scratch, and so 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from opsin import zoo
 from opsin.compare.entry import Entry, Start, scratch
@@ -91,9 +92,10 @@ def _auto(request: Request, models: tuple[str, ...], size: int, watch: Watch) ->
 
 def _say_downloads(wanted: Iterable[str | Weights], watch: Watch) -> None:
     missing = [row for row in wanted if isinstance(row, Weights) and not create.is_cached(row)]
-    if missing:
+    if missing and not download.offline():
         megabytes = sum(4 * zoo.card(row.model).params for row in missing) / 1e6
-        watch.say(f"to be downloaded, once: weights of {len(missing)} networks, {megabytes:,.0f} MB")
+        networks = missing[0].model if len(missing) == 1 else f"{len(missing)} networks"
+        watch.say(f"to be downloaded, once: weights of {networks}, {megabytes:,.0f} MB")
 
 
 def _asked(request: Request, model: str, answers: dict[str, bool]) -> str | Weights:
@@ -116,9 +118,12 @@ def _fetch(model: str, asked: str | Weights, watch: Watch, input_size: int | Non
         told = done
 
     found = create.find(model, name, progress)
+    built: dict[str, Any] = (
+        {"input_size": input_size} if input_size is not None and zoo.card(model).inputs.fixed else {}
+    )
+    if built or create.is_path(name):
+        create.create_model(model, found.path, drop_head=True, **built)  # raises where they do not fit
     watch.say(f"{model} starts from {found.origin}")
-    if input_size is not None and zoo.card(model).inputs.fixed:
-        create.create_model(model, found.path, drop_head=True, input_size=input_size)  # raises where they do not fit
     preprocess = found.origin.preprocess
     size = input_size or (preprocess.size if preprocess else zoo.card(model).inputs.size)
     start: Start = "probe"
