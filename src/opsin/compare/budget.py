@@ -141,9 +141,9 @@ def fit(
 ) -> tuple[Plan, float]:
     """The plan that fits into `seconds`, and what it takes: what gives way, in order, stands in its notes.
 
-    `spent` are the seconds of the budget that are gone already. `estimate` measures the speeds that a plan needs (a size
-    not tried before costs a probe). Raises OpsinError where even the least plan does not fit, and says how many minutes
-    that would take.
+    `spent` are the seconds of the budget that are gone already. `estimate` measures the speeds that a plan needs (a
+    size not tried before costs a probe). Raises OpsinError where even the least plan does not fit, and says how many
+    minutes that would take.
     """
     limit = seconds * MARGIN
     plan, needs = _shrink_images(plan, limit, floor, estimate)
