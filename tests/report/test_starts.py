@@ -106,6 +106,8 @@ def test_all_from_public_weights_is_said_plainly():
         assert said in told, said
     assert "the era’s training" not in told
     assert "The recipe" not in told
+    assert "mean over 2 seeds" not in told and "means over seeds" not in told
+    assert "Test accuracy, mean over 2 seeds" in shown(read(*mixed()).text)
     tuned = Records(*mixed(("finetune",)))
     assert shown(starts.kicker(tuned)).endswith(", fine-tuned from public weights and measured alike")
     assert starts.note(tuned).startswith("All start from public weights.")

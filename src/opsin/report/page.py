@@ -92,6 +92,7 @@ def _context(records: Records, figures: dict[str, Any]) -> dict[str, Any]:
         "starts": starts.context(records),
         "mixed": records.mixed,
         "public": records.public,
+        "trained": set(records.starts) != {"probe"},
         "noun": records.nouns[0],
         "nouns": records.nouns[1],
         "low": scene.has_outliers(records),
