@@ -156,12 +156,16 @@ def test_other_weights_at_the_same_place_are_another_comparison(weights, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("model", "says"), [("nin_cifar", "not linear"), ("lenet5", "ends with RBF"), ("mobilenet_v2_32", None)]
+    ("model", "says"),
+    [("nin_cifar", "not linear"), ("lenet5", "ends with RBF"), ("vgg_32", "not finite"), ("mobilenet_v2_32", None)],
 )
 def test_what_a_probe_cannot_stand_for(tmp_path, model, says):
     """After NiN's last layer comes a ReLU: in its place a probe would predict other classes than the results have."""
     size, channels = zoo.card(model).inputs.size, zoo.card(model).inputs.channels
-    save_file(zoo.build_model(model).state_dict(), tmp_path / "file.safetensors")
+    tensors = zoo.build_model(model).state_dict()
+    if says == "not finite":
+        next(iter(tensors.values())).fill_(torch.nan)
+    save_file(tensors, tmp_path / "file.safetensors")
     entry = Entry(model, "probe", str(tmp_path / "file.safetensors"))
     images = np.random.default_rng(0).integers(0, 256, (24, channels, size, size), dtype=np.uint8)
     labels, parts, preprocess = np.arange(24) % 3, np.split(np.arange(24), [12, 18]), Preprocess(size, channels)

@@ -155,6 +155,8 @@ def run_probe(
         report({"epoch": done / len(rows) / 3})
 
     seen = embed(net, data.images, rows, data.preprocess, device, tell).numpy()
+    if not np.isfinite(seen).all():
+        raise OpsinError(f"{job.entry.model} sees numbers that are not finite: are its weights damaged?")
     train, val, tested = np.split(seen, np.cumsum([len(data.train), len(data.val)]))
     labels, on_val = data.labels[data.train], (val, data.labels[data.val])
     fitted = probe.fit(train, labels, len(job.classes), on_val, folds=job.folds, groups=groups, seed=job.seed)

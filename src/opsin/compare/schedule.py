@@ -110,7 +110,8 @@ class Schedule:
         if facts["traceback"]:
             job.folder.mkdir(parents=True, exist_ok=True)
             (job.folder / "error.txt").write_text(facts["traceback"], encoding="utf-8")
-        return f"failed: {facts['type']}: {facts['message'][:200]}"
+        kind = "" if facts["type"] == OpsinError.__name__ else f"{facts['type']}: "
+        return f"failed: {kind}{facts['message'][:200]}"
 
     def _end(self, pool: Pool, entry: Entry, of: float | int, job: Job, run: dict[str, Any]) -> None:
         trained, rates = self.trained[entry.name], self.plan.rates(entry)
