@@ -1,4 +1,4 @@
-"""What `opsin compare` prints at its end: a table that fits, whatever the networks are called."""
+"""What `opsin compare` draws while it runs and prints at its end: it fits, whatever the networks are called."""
 
 import io
 
@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from opsin.cli.compare import named_weights, print_summary
+from opsin.cli.progress import Terminal
 from opsin.compare.comparison import Comparison
 from opsin.errors import OpsinError
 
@@ -51,3 +52,18 @@ def test_weights_of_one_network_are_named_once():
     assert named_weights("resnet18=timm:a1_in1k, vgg16=a=b.pth") == {"resnet18": "timm:a1_in1k", "vgg16": "a=b.pth"}
     with pytest.raises(OpsinError, match="resnet18 more than once"):
         named_weights("resnet18=timm,resnet18=torchvision")
+
+
+def test_bars_fit_into_80_columns():
+    terminal = Terminal(Console(file=io.StringIO(), width=80, force_terminal=True))
+    terminal.stage(f"weights of {NAME}", 100)
+    for run in (f"{NAME}-finetune lr-0.0003", "resnet18 seed-0"):
+        terminal.started(run, 100)
+        terminal.epoch(run, {"epoch": 10, "val_top1": 0.333, "train_loss": 1.0})
+    out = io.StringIO()
+    Console(file=out, width=80).print(terminal.progress.get_renderable())
+    whole, cut, short = out.getvalue().splitlines()
+    assert whole.startswith("weights of s") and "left --:--" in whole
+    assert cut.startswith("  swin_small_") and "… lr-0.0003" not in cut and "lr-0.0003" in cut
+    assert short.startswith("  resnet18 seed-0 ")
+    assert all(line.rstrip().endswith("10 % 0:00:00 left --:-- epoch 10  33.3%") for line in (cut, short))

@@ -8,6 +8,9 @@ from rich.text import Text
 
 from opsin.compare.watch import Watch
 
+OTHERS = 54
+"""Columns that bar, times and news take beside what a line is called."""
+
 
 class Terminal(Watch):
     """Draws on `console` (stderr); where that is no terminal, it prints a plain line for each run that ended."""
@@ -44,14 +47,22 @@ class Terminal(Watch):
     def stage(self, title: str, total: float | None = None) -> None:
         if self.whole is not None:
             self.progress.remove_task(self.whole)
-        self.whole = self.progress.add_task(title, total=total, left="left", news="")
+        self.whole = self.progress.add_task(self.fitting(title), total=total, left="left", news="")
+
+    def fitting(self, text: str) -> str:
+        """The text, cut in its middle where the bar beside it would not fit into the line."""
+        over = len(text) - max(self.console.width - OTHERS, 20)
+        if over <= 0:
+            return text
+        middle = (len(text) - over) // 2
+        return f"{text[:middle]}…{text[middle + over + 1 :]}"
 
     def advance(self, done: float) -> None:
         if self.whole is not None:
             self.progress.advance(self.whole, done)
 
     def started(self, run: str, epochs: float) -> None:
-        self.runs[run] = self.progress.add_task(f"  {run}", total=epochs, left="left", news="")
+        self.runs[run] = self.progress.add_task(self.fitting(f"  {run}"), total=epochs, left="left", news="")
 
     def epoch(self, run: str, metrics: dict[str, Any]) -> None:
         if "val_top1" in metrics:

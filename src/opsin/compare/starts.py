@@ -113,7 +113,7 @@ def _fetch(model: str, asked: str | Weights, watch: Watch, input_size: int | Non
     def progress(done: int, total: int | None) -> None:
         nonlocal told
         if told == 0:
-            watch.stage(f"downloading {name} for {model}", total)
+            watch.stage(f"weights of {model}", total)
         watch.advance(done - told)
         told = done
 
