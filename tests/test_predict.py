@@ -82,3 +82,8 @@ def test_a_bundle_of_an_unknown_network(folder):
     manifest.write_text(manifest.read_text().replace('"model": "resnet20_cifar"', '"model": "resnet21_cifar"'))
     with pytest.raises(OpsinError, match="did you mean resnet"):
         Bundle.read(folder / "bundle")
+
+
+def test_others_may_read_what_the_owner_lets_them(folder):
+    bundle = folder / "bundle"
+    assert (bundle / "model.safetensors").stat().st_mode == (bundle / "manifest.json").stat().st_mode

@@ -204,10 +204,7 @@ def _decode(setting: Setting, plan: Plan) -> dict[str, Preprocess]:
     setting.cache.mkdir(exist_ok=True)
     groups = {} if source.groups is None else {"groups": np.array(source.groups)}
     np.savez(setting.table, labels=source.labels, parts=setting.divided.parts, allow_pickle=False, **groups)
-    wanted = {
-        entry.name: (setting.preprocess(plan, entry), bool(entry.origin and entry.origin.preprocess))
-        for entry in plan.entries
-    }
+    wanted = {entry.name: (setting.preprocess(plan, entry), entry.origin is not None) for entry in plan.entries}
     measured: dict[tuple[Preprocess, bool], Preprocess] = {}
     for each, stated in sorted(set(wanted.values()), key=str):
         setting.watch.stage(f"decoding images at {each.size} px", len(source))

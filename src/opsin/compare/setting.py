@@ -12,6 +12,7 @@ from opsin.data.preprocess import Preprocess
 from opsin.data.scan import Scan
 from opsin.data.split import Split
 from opsin.launch.local import Pool
+from opsin.weights.public import IMAGENET_MEAN, IMAGENET_STD
 
 COLOURS = 3
 """Channels of the images where weights do not say which they take; grey images are given three equal ones."""
@@ -47,15 +48,15 @@ class Setting:
         return train, val, test
 
     def preprocess(self, plan: Plan, entry: Entry) -> Preprocess:
-        """How an entry's images are made: as its weights expect them, else plainly at the comparison's size.
+        """How an entry's images are made: as its weights expect them, ImageNet's way where they do not say.
 
-        Where nothing says by which mean and deviation, these are still to be measured.
+        From scratch plainly, at the comparison's size; mean and deviation are still to be measured then.
         """
         size = plan.size_of(entry)
         if entry.origin is None:
             return Preprocess(size=size, channels=self.scanned.channels)
         own = entry.origin.preprocess
-        return own.at(size) if own else Preprocess(size=size, channels=COLOURS)
+        return own.at(size) if own else Preprocess(size, COLOURS, mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
     def arguments(self, plan: Plan, entry: Entry) -> dict[str, Any]:
         """Of the network, as it is built for these images."""

@@ -125,6 +125,8 @@ def _fetch(model: str, asked: str | Weights, watch: Watch, input_size: int | Non
         create.create_model(model, found.path, drop_head=True, **built)  # raises where they do not fit
     watch.say(f"{model} starts from {found.origin}")
     preprocess = found.origin.preprocess
+    if preprocess is None:
+        watch.say(f"{name} does not say what images it expects: ImageNet's mean and deviation are taken")
     size = input_size or (preprocess.size if preprocess else zoo.card(model).inputs.size)
     start: Start = "probe"
     return Entry(model, start, str(found.path.resolve()), found.origin, size)

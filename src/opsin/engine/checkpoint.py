@@ -58,6 +58,8 @@ def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], manifest: 
             flush(path)
             files[path.name] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
         write_json(part / MANIFEST, {"schema": SCHEMA} | manifest | {"files": files})
+        for name in files:  # safetensors lets the owner alone read what it writes
+            shutil.copymode(part / MANIFEST, part / name)
         if folder.exists():
             shutil.rmtree(folder)
         part.rename(folder)
@@ -74,7 +76,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if manifest["schema"] > SCHEMA:
             raise ValueError(f"{folder} was written by a newer Opsin (schema {manifest['schema']}): update Opsin")
     except (OSError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{folder} has no readable {MANIFEST}: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{folder} has no readable {MANIFEST}: {reason}") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{folder / MANIFEST} is damaged: {error}") from None
     for name, size, digest in files:

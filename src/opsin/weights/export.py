@@ -67,6 +67,7 @@ def export(bundle: Bundle, to: str, out: Path | None = None) -> Path:
             save_file(tensors, folder / "model.safetensors")
             verify(folder / "model.safetensors", tensors)
             write_json(folder / "config.json", timm_config(bundle, architecture, keys, arguments))
+            shutil.copymode(folder / "config.json", folder / "model.safetensors")
         return out
     out = out or Path(f"{bundle.model}-torchvision.pth")
     if out.suffix not in (".pth", ".pt"):
