@@ -138,6 +138,23 @@ def test_images_are_made_as_the_weights_say(tmp_path, weights):
     assert [setting.arguments(plan, entry)["in_chans"] for entry in entries] == [1, 1, 3]
 
 
+@pytest.mark.parametrize("model", ["nin_cifar", "squeezenet1_1"])
+def test_a_probe_takes_the_relu_behind_the_classes_away(tmp_path, model):
+    """The logits are then linear in what the last layer sees, which a probe's bundle must be."""
+    source = load("digits", None)
+    scanned = scan(source)
+    setting = Setting(Request("digits"), tmp_path, scanned, divide(scanned), None, Watch())
+    plan = replace(undecided(None), entries=(Entry(model, "probe", size=64), Entry(model)), input_size=64)
+    probed, trained = (setting.arguments(plan, entry) for entry in plan.entries)
+    assert "linear_end" not in trained
+    net = zoo.build_model(model, **probed).eval()
+    x = torch.randn(2, net.constructor.keywords["in_chans"], 64, 64)
+    layer = net.get_classifier()
+    with torch.no_grad():
+        expected = torch.nn.functional.linear(net.embed(x), layer.weight.flatten(1), layer.bias)
+        torch.testing.assert_close(net(x), expected, atol=1e-5, rtol=1e-4)
+
+
 def test_other_weights_at_the_same_place_are_another_comparison(weights, tmp_path):
     path = tmp_path / "weights.safetensors"
     shutil.copy(weights, path)

@@ -54,8 +54,8 @@ BLOCK_TYPES = (
 )
 EASED = {
     "nin": {"linear_end": True},
-    "squeezenet1_0": {"relu_conv10": False},
-    "squeezenet1_0_complex_bypass": {"relu_conv10": False},
+    "squeezenet1_0": {"linear_end": True},
+    "squeezenet1_0_complex_bypass": {"linear_end": True},
     "fractalnet20_cifar": {"local_drop": 0.0, "global_drop": 0.0},
     "fractalnet34": {"local_drop": 0.0, "global_drop": 0.0},
     "overfeat_fast": {"hidden": (512, 512)},

@@ -135,7 +135,7 @@ def test_learns_one_batch_by_heart(arguments, assert_learns):
 def test_the_papers_network_learns_one_batch_by_heart(assert_learns):
     """Real width and the paper's initial weights, on small images."""
     torch.manual_seed(0)
-    net = SqueezeNet(num_classes=4, dropout=0.0, relu_conv10=False)
+    net = SqueezeNet(num_classes=4, dropout=0.0, linear_end=True)
     assert_learns(net, channels=3, size=32, lr=1e-3)
 
 
@@ -145,7 +145,7 @@ def test_relu_of_conv10_is_the_authors():
     net = zoo.build_model("squeezenet_32").eval()
     x = torch.randn(4, 3, 16, 16)
     assert (net(x) < 0).any()
-    rectified = zoo.build_model("squeezenet_32", relu_conv10=True).eval()
+    rectified = zoo.build_model("squeezenet_32", linear_end=False).eval()
     rectified.load_state_dict(net.state_dict())
     torch.testing.assert_close(rectified(x), torch.relu(net.conv10(net.forward_features(x))).mean(dim=(2, 3)))
 

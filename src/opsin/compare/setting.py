@@ -1,9 +1,11 @@
 """What the steps of one comparison share."""
 
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from opsin import zoo
 from opsin.compare.entry import Entry
 from opsin.compare.plan import Plan
 from opsin.compare.request import Request
@@ -65,6 +67,6 @@ class Setting:
             "in_chans": self.preprocess(plan, entry).channels,
             "input_size": plan.size_of(entry),
         }
-        if entry.start == "probe" and entry.model.startswith("squeezenet"):
-            arguments["relu_conv10"] = False  # its logits would not be linear in what conv10 sees
+        if entry.start == "probe" and "linear_end" in inspect.signature(zoo.card(entry.model).build).parameters:
+            arguments["linear_end"] = True  # behind a ReLU logits would not be linear in what the last layer sees
         return arguments

@@ -65,7 +65,8 @@ class SqueezeNet(Network):
     the table's 111 px confirm); `fires` squeeze and expand channels of the modules, numbered from 2 as in the paper;
     `pools` the layers behind which 3x3 max poolings halve the image. Their last windows may reach over the border, as
     in Caffe (ceil_mode). A ReLU behind conv10 is in the authors' files, not in the paper's text: no logit is negative,
-    and no gradient reaches a class at zero everywhere.
+    and no gradient reaches a class at zero everywhere. With `linear_end` the maps of the classes have no
+    ReLU.
     """
 
     last_layer = "conv10"
@@ -78,7 +79,7 @@ class SqueezeNet(Network):
         *,
         bypass: Bypass = "none",
         dropout: float = 0.5,
-        relu_conv10: bool = True,
+        linear_end: bool = False,
         init: Literal["paper", "he"] = "paper",
         num_classes: int = 1000,
         in_chans: int = 3,
@@ -95,7 +96,7 @@ class SqueezeNet(Network):
         self.pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.dropout = nn.Dropout(dropout)  # 50 % behind fire9 (section 3.3)
         self.conv10 = nn.Conv2d(channels, num_classes, 1)
-        self.relu_conv10 = nn.ReLU() if relu_conv10 else nn.Identity()
+        self.relu_conv10 = nn.Identity() if linear_end else nn.ReLU()
         self.initialise(init)
 
     def initialise(self, init: Literal["paper", "he"]) -> None:
@@ -183,7 +184,7 @@ CARDS = (
             "numbers of 32 bits (1.93 million, were a MB 10^6 bytes); the convolutions of figure 2 make 6.1 MiB."),
     Card("squeezenet_32", "SqueezeNet", PAPER, SMALL,
          partial(SqueezeNet, stem=(32, 3, 1, 1), fires=FOUR_FIRES, pools=(1, 3), dropout=0.2,
-                 relu_conv10=False, init="he"),
+                 linear_end=True, init="he"),
          61_546, 6_995_968, 10, departures=(
         "For images of 16 to 64 px: conv1 has 32 filters of 3x3 with stride 1, which keep the image's size, instead of "
         "96 of 7x7 with stride 2; max poolings behind conv1 and fire3 alone divide the image by 4 in all, not by 16.",
