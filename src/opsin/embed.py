@@ -2,10 +2,10 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from opsin.data.preprocess import Preprocess
 from opsin.data.source import Source
 from opsin.data.threads import Progress, in_threads
 from opsin.device import place, place_images
-from opsin.engine.checkpoint import flush
+from opsin.engine.checkpoint import flush, whole
 from opsin.engine.record import versions
 from opsin.errors import OpsinError
 from opsin.models.network import Network
@@ -70,6 +70,7 @@ class Embeddings:
         check_out(out, force)
         with whole(out) as part:
             (_write_npz if out.suffix == ".npz" else _write_parquet)(part, self)
+            flush(part)
 
 
 def embedder(
@@ -202,26 +203,12 @@ def check_out(out: Path, force: bool) -> None:
         _pyarrow()
     if out.is_dir() or (out.exists() and not force):
         raise OpsinError(f"{out} is there already: name another file with --out, or give --force to replace it")
-    with whole(out, keep=False):
-        pass
-
-
-@contextmanager
-def whole(path: Path, keep: bool = True) -> Iterator[Path]:
-    """A temporary file beside `path`, which takes its name when all is well and is removed otherwise."""
-    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.touch()
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out.parent):
+            pass
     except OSError as error:
-        raise OpsinError(f"cannot write {path}: {error.strerror}; name another file with --out") from None
-    try:
-        yield part
-        if keep:
-            flush(part)
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        raise OpsinError(f"cannot write {out}: {error.strerror}; name another file with --out") from None
 
 
 def _write_npz(path: Path, found: Embeddings) -> None:

@@ -1,9 +1,6 @@
 """The other way: our trained weights as files of another library, with its names."""
 
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,7 @@ from torch import Tensor
 
 from opsin import zoo
 from opsin.bundle import Bundle
-from opsin.engine.checkpoint import flush, write_json
+from opsin.engine.checkpoint import flush, whole, write_json
 from opsin.errors import OpsinError, unknown
 from opsin.models.network import Network
 from opsin.weights import catalogue, files
@@ -62,6 +59,7 @@ def export(bundle: Bundle, to: str, out: Path | None = None) -> Path:
         out = out or Path(f"{bundle.model}-timm")
         if out.suffix in (".safetensors", ".pth", ".pt", ".bin"):
             raise OpsinError(f"--out {out}: weights for timm are a folder, with its config.json beside them")
+        check_free(out)
         with whole(out) as folder:
             folder.mkdir()
             save_file(tensors, folder / "model.safetensors")
@@ -72,6 +70,8 @@ def export(bundle: Bundle, to: str, out: Path | None = None) -> Path:
     out = out or Path(f"{bundle.model}-torchvision.pth")
     if out.suffix not in (".pth", ".pt"):
         raise OpsinError(f"--out {out}: weights for torchvision are a .pth file")
+    check_free(out)
+    check_free(out.with_suffix(".json"))
     with whole(out) as file, whole(out.with_suffix(".json")) as facts:
         torch.save(tensors, file)
         verify(file, tensors)
@@ -174,17 +174,7 @@ def verify(path: Path, tensors: dict[str, Tensor]) -> None:
         raise OpsinError(f"{path} does not read back as it was written: try another disk")
 
 
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A temporary path; what is written there gets its name when all is well, and is removed otherwise."""
+def check_free(path: Path) -> None:
+    """Raises OpsinError where something stands already."""
     if path.exists():
         raise OpsinError(f"{path} is there already: remove it, or name another with --out")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield part
-        part.rename(path)
-    finally:
-        if part.is_dir():
-            shutil.rmtree(part)
-        part.unlink(missing_ok=True)
