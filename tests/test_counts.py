@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from opsin import zoo
 from opsin.cards import agrees
-from opsin.cost.count import count, count_model
+from opsin.costs.count import count, count_model
 
 NAMES = zoo.list_models()
 

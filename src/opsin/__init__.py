@@ -4,7 +4,7 @@
     opsin.card("resnet50")                  what is known of one: paper, printed figures, exact counts, departures
     opsin.create_model("resnet50")          the network, a torch.nn.Module
     opsin.features(net)                     its maps, for what is built upon them
-    opsin.count_model("resnet50")           parameters and MACs, layer by layer
+    opsin.cost("resnet50")                  its cost sheet, layer by layer; takes any module
     opsin.run_comparison(opsin.Request("photos/"))  what `opsin compare photos/` does
     opsin.Bundle.read(folder)               a trained network with its classes and preprocessing
 
@@ -19,12 +19,14 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Bundle": "opsin.bundle",
     "Card": "opsin.cards",
+    "CostSheet": "opsin.costs.sheet",
     "OpsinError": "opsin.errors",
     "Preprocess": "opsin.data.preprocess",
     "Recipe": "opsin.engine.recipe",
     "Request": "opsin.compare.request",
     "card": "opsin.zoo",
-    "count_model": "opsin.cost.count",
+    "cost": "opsin.costs.sheet",
+    "count_model": "opsin.costs.count",
     "create_model": "opsin.weights.create",
     "features": "opsin.pyramid",
     "list_models": "opsin.zoo",
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
     from opsin.cards import Card as Card
     from opsin.compare.comparison import run_comparison as run_comparison
     from opsin.compare.request import Request as Request
-    from opsin.cost.count import count_model as count_model
+    from opsin.costs.count import count_model as count_model
+    from opsin.costs.sheet import CostSheet as CostSheet
+    from opsin.costs.sheet import cost as cost
     from opsin.data.preprocess import Preprocess as Preprocess
     from opsin.engine.recipe import Recipe as Recipe
     from opsin.errors import OpsinError as OpsinError

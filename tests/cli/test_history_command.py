@@ -3,7 +3,7 @@
 import json
 
 from opsin import zoo
-from opsin.cost.blocks import Block
+from opsin.costs.blocks import Block
 from opsin.report.history import record
 
 

@@ -14,7 +14,7 @@ import pytest
 from opsin.bundle import Bundle
 from opsin.compare.comparison import run_comparison
 from opsin.compare.request import Request
-from opsin.cost.count import count_model
+from opsin.costs.count import count_model
 from opsin.errors import OpsinError
 from opsin.tasks import metrics
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from opsin import zoo
-from opsin.cost.count import count_model
+from opsin.costs.count import count_model
 from opsin.errors import OpsinError
 
 NARROW = {"widths": (8, 16, 24, 24, 16), "hidden": 64}

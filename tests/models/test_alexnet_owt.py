@@ -7,7 +7,7 @@ import torchvision
 from torch import nn
 
 from opsin import zoo
-from opsin.cost.count import count_model
+from opsin.costs.count import count_model
 
 NARROW = {"widths": (8, 12, 16, 16, 12), "hidden": 32, "input_size": 63}
 FOOTNOTE = (64, 192, 384, 384, 256)

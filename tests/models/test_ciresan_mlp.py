@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from opsin import zoo
-from opsin.cost.count import count_model
+from opsin.costs.count import count_model
 from opsin.errors import OpsinError
 
 HIDDEN = {

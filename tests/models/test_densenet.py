@@ -10,7 +10,7 @@ from torch import nn
 
 from opsin import zoo
 from opsin.cards import agrees
-from opsin.cost.count import count_model
+from opsin.costs.count import count_model
 from opsin.models.densenet import DenseLayer, DenseNet, Transition
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from opsin import zoo
-from opsin.cost.count import count, count_model
+from opsin.costs.count import count, count_model
 from opsin.models.enet import Downsampling, ENet, InitialBlock, Upsampling, main_convolution
 
 SECTION_1 = [("down", 16, 64), *[("regular", 64, 64)] * 4]

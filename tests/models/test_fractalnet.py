@@ -8,7 +8,7 @@ from pytorchcv.models.fractalnet_cifar import fractalnet_cifar10
 
 from opsin import zoo
 from opsin.cards import agrees
-from opsin.cost.count import count
+from opsin.costs.count import count
 from opsin.models.fractalnet import Fractal, FractalNet, Join
 
 CIFAR_WIDTHS = (64, 128, 256, 512, 512)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from opsin import zoo
-from opsin.cost.count import count_model
+from opsin.costs.count import count_model
 from opsin.errors import OpsinError
 from opsin.models.lenet1989 import H2_TABLE, LeNet1989
 

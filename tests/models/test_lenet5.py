@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from opsin import zoo
-from opsin.cost.count import count_model
+from opsin.costs.count import count_model
 from opsin.errors import OpsinError
 from opsin.models.lenet5 import C3_TABLE, RBF, LeNet5, Subsampling, output_codes
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from opsin import zoo
 from opsin.cards import agrees
-from opsin.cost.count import count_model
+from opsin.costs.count import count_model
 from opsin.models.mobilenet_v1 import TABLE_1
 
 WIDTHS = {"100": 1.0, "075": 0.75, "050": 0.5, "025": 0.25}

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from opsin import zoo
-from opsin.cost.count import count_model
+from opsin.costs.count import count_model
 from opsin.models.multiscale import LocalContrastNorm, colour_table, sparse_table
 
 

@@ -7,7 +7,7 @@ from pytorchcv.model_provider import get_model
 from torch import nn
 
 from opsin import zoo
-from opsin.cost.count import count_model
+from opsin.costs.count import count_model
 
 
 def arithmetic(blocks, classes=10):

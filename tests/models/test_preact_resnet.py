@@ -10,7 +10,7 @@ from torch import nn
 
 from opsin import zoo
 from opsin.cards import printed_range
-from opsin.cost.count import count_model
+from opsin.costs.count import count_model
 from opsin.models.preact_resnet import BasicUnit, Bottleneck
 
 

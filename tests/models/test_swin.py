@@ -7,7 +7,7 @@ import torchvision
 from torch import nn
 
 from opsin import zoo
-from opsin.cost.count import count_model
+from opsin.costs.count import count_model
 from opsin.models.layers import DropPath
 from opsin.models.swin import Block, PatchMerging, Swin, join, partition, relative_positions, shift_mask
 

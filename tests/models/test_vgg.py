@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 
 from opsin import zoo
-from opsin.cost.count import count_model
+from opsin.costs.count import count_model
 from opsin.models import vgg
 
 STAGES = {"vgg11": (1, 1, 2, 2, 2), "vgg13": (2, 2, 2, 2, 2), "vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}

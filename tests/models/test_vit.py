@@ -6,7 +6,7 @@ import torch
 import torchvision
 
 from opsin import zoo
-from opsin.cost.count import count_model
+from opsin.costs.count import count_model
 from opsin.models.layers import DropPath
 from opsin.models.vit import Attention
 

@@ -9,7 +9,7 @@ import pytest
 from test_chromium import CHROMIUM, FLAGS, dump, without_policy
 from test_history_page import one_block_each
 
-from opsin.cost.blocks import blocks_of
+from opsin.costs.blocks import blocks_of
 from opsin.report.history.page import write_history
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from test_page import Reader
 
 from opsin import zoo
-from opsin.cost.blocks import Block
+from opsin.costs.blocks import Block
 from opsin.errors import OpsinError
 from opsin.report import html
 from opsin.report.history import figure, page, record, stories, timeline

@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from opsin.cards import Card
-    from opsin.cost.count import Count
+    from opsin.costs.count import Count
 
 OUTPUTS = {"segment": "a class for every pixel", "localize": "a box for every class"}
 """What a network puts out that does not classify images, by its card's task."""
@@ -20,7 +20,7 @@ def show(
 ) -> None:
     """Show a network's card: paper, inputs, counts, printed figures, departures."""
     from opsin import zoo
-    from opsin.cost.count import count_model
+    from opsin.costs.count import count_model
 
     card = zoo.card(name)
     counted = count_model(name)

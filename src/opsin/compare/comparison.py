@@ -23,7 +23,7 @@ from opsin.compare.results import assemble
 from opsin.compare.schedule import Schedule, Trained, run_folder
 from opsin.compare.setting import Setting
 from opsin.compare.watch import Watch
-from opsin.cost.count import count_model
+from opsin.costs.count import count_model
 from opsin.data.cache import materialise
 from opsin.data.preprocess import Preprocess
 from opsin.data.scan import scan

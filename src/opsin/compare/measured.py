@@ -9,8 +9,8 @@ import torch
 
 from opsin import zoo
 from opsin.compare.watch import Watch
-from opsin.cost import machine
-from opsin.cost.measure import Latency, latency, training_memory
+from opsin.costs import machine
+from opsin.costs.measure import Latency, latency, training_memory
 from opsin.device import choose_device
 from opsin.engine.checkpoint import write_json
 

@@ -10,8 +10,8 @@ from opsin.compare.entry import Entry
 from opsin.compare.plan import Plan
 from opsin.compare.request import Request
 from opsin.compare.schedule import Trained, run_folder
-from opsin.cost.count import Count
-from opsin.cost.measure import Latency
+from opsin.costs.count import Count
+from opsin.costs.measure import Latency
 from opsin.data.preprocess import Preprocess
 from opsin.data.scan import Scan
 from opsin.data.split import Split

@@ -7,7 +7,7 @@ from typing import Any
 
 from opsin import __version__
 from opsin.cards import Card
-from opsin.cost.blocks import Block
+from opsin.costs.blocks import Block
 from opsin.report import html
 from opsin.report.history import figure, record, stories, timeline
 from opsin.report.history.record import Family

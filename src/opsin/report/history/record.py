@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from opsin import zoo
 from opsin.cards import Card, Paper
-from opsin.cost.blocks import Block, blocks_of
+from opsin.costs.blocks import Block, blocks_of
 from opsin.protocols import imagenet_error
 from opsin.report.words import display_names
 

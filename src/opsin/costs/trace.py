@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from opsin.cost.operators import BY_DATA, base_name
+from opsin.costs.operators import BY_DATA, base_name
 from opsin.errors import OpsinError
 
 

@@ -1,7 +1,7 @@
 """Memory that a network takes at its peak, predicted tensor by tensor on the `meta` device; same on every machine.
 
-Every storage that an operator makes lives from then until Python and autograd let go of it, as on a real device. What an
-operator needs inside itself, and Python and PyTorch themselves, are not in it.
+Every storage that an operator makes lives from then until Python and autograd let go of it, as on a real device. What
+an operator needs inside itself, and Python and PyTorch themselves, are not in it.
 """
 
 import weakref
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from opsin.cost.trace import meta_copy, on_meta, quiet_modes, tree_map
+from opsin.costs.trace import meta_copy, on_meta, quiet_modes, tree_map
 
 
 class LiveTensors(TorchDispatchMode):

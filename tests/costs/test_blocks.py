@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from opsin import zoo
-from opsin.cost import blocks as cost
+from opsin.costs import blocks as cost
 
 SOME = (
     "lenet1989", "lenet5", "ciresan_mlp5", "alexnet", "nin", "vgg16", "googlenet", "resnet18", "resnet152",

@@ -5,8 +5,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from opsin import zoo
-from opsin.cost.count import count, count_model
-from opsin.cost.measure import latency, training_memory
+from opsin.costs.count import count, count_model
+from opsin.costs.measure import latency, training_memory
 from opsin.errors import OpsinError
 
 

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from opsin.cost.trace import Trace
+from opsin.costs.trace import Trace
 
 Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Receptive:
-    """What one unit of a map sees of the image, (H, W) in px, by the arithmetic of its paths, beyond the image's border.
+    """What one unit of a map sees of the image, (H, W) in px, by the arithmetic of its paths, past the border too.
 
     `size` is over all paths, `shortest` over the one that sees least, `local` over those that no global operation
     lies on (None where none is left); where `whole`, a global operation lies on some path, and `size` is the image.

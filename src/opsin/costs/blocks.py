@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from opsin import zoo
-from opsin.cost.count import Count, count
+from opsin.costs.count import Count, count
 
 AT_MOST = 24
 Calls = list[tuple[str, tuple[int, ...]]]

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from opsin import zoo
-from opsin.cost import memory
-from opsin.cost.operators import ATTENTION, CONVOLUTIONS, MOVES, PRODUCTS, aten, base_name, elementwise, known
-from opsin.cost.receptive import Receptive, receptive_fields
-from opsin.cost.trace import Call, Trace, trace
+from opsin.costs import memory
+from opsin.costs.operators import ATTENTION, CONVOLUTIONS, MOVES, PRODUCTS, aten, base_name, elementwise, known
+from opsin.costs.receptive import Receptive, receptive_fields
+from opsin.costs.trace import Call, Trace, trace
 from opsin.errors import OpsinError
 
 Size = int | tuple[int, int] | tuple[int, int, int]

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from opsin import zoo
-from opsin.cost.operators import PRODUCTS, known
-from opsin.cost.trace import Trace, trace
+from opsin.costs.operators import PRODUCTS, known
+from opsin.costs.trace import Trace, trace
 from opsin.errors import OpsinError
 
 
@@ -54,7 +54,7 @@ def count_trace(traced: Trace) -> Count:
     executed = Counter[str]()
     for call in traced.calls:
         if not known(call.operator):
-            raise OpsinError(f"the counter does not know the operator {call.operator}: add it to opsin.cost.operators")
+            raise OpsinError(f"the counter does not know the operator {call.operator}: add it to opsin.costs.operators")
         if call.operator in PRODUCTS:
             assert call.result is not None
             executed[call.layer] += PRODUCTS[call.operator](call.args, call.result)
