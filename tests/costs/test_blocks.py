@@ -4,8 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+import opsin
 from opsin import zoo
 from opsin.costs import blocks as cost
+from opsin.costs.sheet import layers_of
+from opsin.costs.trace import trace
 
 SOME = (
     "lenet1989", "lenet5", "ciresan_mlp5", "alexnet", "nin", "vgg16", "googlenet", "resnet18", "resnet152",
@@ -31,12 +34,37 @@ def test_a_network_by_hand():
         nn.Flatten(),
         nn.Linear(64, 10),
     ).to("meta")
-    rows, counted = cost.blocks(net, 3, 8)
-    assert rows == [
-        cost.Block("0", "Conv2d", (64,), 3 * 4 * 9 + 8, 3 * 4 * 9 * 64),
-        cost.Block("5", "Linear", (10,), 650, 640),
+    rows = cost.blocks(layers_of(trace(net, 3, 8)), net)
+    assert [(row.name, row.kind, row.shape, row.params, row.macs) for row in rows] == [
+        ("0", "Conv2d", (4, 4, 4), 3 * 4 * 9 + 8, 3 * 4 * 9 * 64),
+        ("5", "Linear", (10,), 650, 640),
     ]
-    assert (counted.params, counted.macs) == (766, 7552)
+    assert [cost.map_of(row) for row in rows] == [(4, 8, 8), (10,)]
+    assert [len(row.layers) for row in rows] == [4, 1]
+
+
+class Residual(nn.Module):
+    def __init__(self, width: int, add: bool):
+        super().__init__()
+        self.first, self.second, self.add = nn.Conv2d(width, width, 1), nn.Conv2d(width, width, 1), add
+
+    def forward(self, x):
+        out = self.second(self.first(x))
+        return x + out if self.add else out
+
+
+def test_a_module_that_computes_itself_is_not_cut_nor_are_others_of_its_class():
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Sequential(Residual(2, True), Residual(2, False)), nn.Conv2d(2, 1, 1))
+    rows = cost.blocks(layers_of(trace(net, 1, 4)), net)
+    assert [(row.name, row.kind) for row in rows] == [
+        ("0", "Conv2d"), ("1.0", "Residual"), ("1.1", "Residual"), ("2", "Conv2d"),
+    ]  # fmt: skip
+
+
+def test_a_network_without_parts_is_one_block():
+    net = nn.Linear(4, 2)
+    rows = cost.blocks(layers_of(trace(net, 3, 4)), net)
+    assert [(row.name, row.kind, row.params) for row in rows] == [("", "Linear", 10)]
 
 
 def test_an_activation_that_is_used_again_gives_each_block_its_own_shape():
@@ -57,9 +85,19 @@ def test_alike_blocks_in_a_row_stand_as_one():
         )
     net.eval()(torch.empty(1, 3, 224, 224, device="meta"))
     for row in rows:
-        assert row.shape == shapes[row.name]
+        assert cost.map_of(row) == shapes[row.name]
         one = sum(p.numel() for p in net.get_submodule(row.name).parameters())
         assert row.params == row.times * one
+
+
+def test_the_blocks_hold_every_layer_of_the_sheet_once():
+    for name in ("alexnet", "googlenet", "resnet152", "vit_base_patch16_224"):
+        sheet = opsin.cost(name)
+        with torch.device("meta"):
+            rows = cost.blocks(sheet.layers, zoo.build_model(name))
+        assert sum(len(row.layers) for row in rows) == len(sheet.layers)
+        assert sum(row.activations for row in rows) == sheet.activations
+        assert sum(row.data_bytes + row.weight_bytes for row in rows) == sheet.bytes
 
 
 def test_the_kind_of_a_sequence_is_that_of_its_parts():

@@ -1,29 +1,31 @@
-"""A network's blocks in order, each with its output's shape, parameters and MACs: the counts of its layers, folded.
+"""A network's blocks in order, each with its output's shape, parameters and MACs: the layers of its cost sheet, folded.
 
-A block is a module on one level of the tree of modules, as deep a level as leaves at most 24 of them; what has no
-products (activations, normalisation, pooling) belongs to the block before it. In very deep networks a row of blocks
-that are all alike stands as one.
+A block is a module on one level of the tree of modules, as deep a level as leaves at most 24 of them. A module that
+computes something itself between the calls of its parts (an addition, a concatenation) is never cut in pieces, nor are
+others of its class. What has no products (activations, normalisation, pooling) belongs to the block before it. In very
+deep networks a row of blocks that are all alike stands as one.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from opsin import zoo
-from opsin.costs.count import Count, count
+from opsin.costs.sheet import Layer, layers_of, prefixes
+from opsin.costs.trace import trace
 
 AT_MOST = 24
-Calls = list[tuple[str, tuple[int, ...]]]
 
 
 @dataclass(frozen=True)
 class Block:
     """`name` is the module's in the network, `kind` its class; `shape` that of its output for one image, [C, H, W].
 
-    `times` blocks in a row are alike; `params` and `macs` are those of all of them.
+    `times` blocks in a row are alike; `params` and `macs` are those of all of them, `layers` their rows of the sheet.
+    `end` is the row of the block's own output, before what is pooled behind it.
     """
 
     name: str
@@ -32,81 +34,81 @@ class Block:
     params: int
     macs: int
     times: int = 1
+    layers: tuple[Layer, ...] = ()
+    end: Layer | None = None
+
+    @property
+    def activations(self) -> int:
+        """Values that convolutions and linear layers put out."""
+        return sum(layer.activations for layer in self.layers)
+
+    @property
+    def data_bytes(self) -> int:
+        """Bytes of images and maps read and written for one image."""
+        return sum(layer.data_bytes for layer in self.layers)
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(layer.weight_bytes for layer in self.layers)
 
 
-def blocks(net: nn.Module, channels: int, size: int) -> tuple[list[Block], Count]:
-    """The blocks of a network that lives on the `meta` device, for one image, and the count of which they are parts.
-
-    Auxiliary heads are left out of both sums.
-    """
-    calls: Calls = []
-
-    def log(name: str):
-        return lambda module, args, out: calls.append((name, shape_of(out)))
-
-    hooks = [module.register_forward_hook(log(name)) for name, module in net.named_modules() if name]
-    try:
-        counted = count(net, channels, size)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    found = [folded(net, calls, counted, names) for names in cuts(net, {name for name, _ in calls})]
+def blocks(layers: Sequence[Layer], net: nn.Module) -> list[Block]:
+    """The blocks of a network from the rows of its cost sheet; `net` tells their classes; sums are the sheet's."""
+    found = [folded(layers, names, net) for names in cuts(layers, net)] or [folded(layers, set(), net)]
     found = [rows if len(rows) <= AT_MOST else in_runs(rows) for rows in found]
     fitting = [rows for rows in found if len(rows) <= AT_MOST]
-    return (max(fitting, key=len) if fitting else min(found, key=len)), counted
+    return max(fitting, key=len) if fitting else min(found, key=len)
 
 
-def shape_of(out: object) -> tuple[int, ...]:
-    while isinstance(out, tuple | list):
-        out = out[0]
-    return tuple(out.shape[1:]) if isinstance(out, Tensor) else ()
-
-
-def cuts(net: nn.Module, called: set[str]) -> Iterator[set[str]]:
-    """The levels of the tree, with nn.Sequential as a level and without; lists of modules are none."""
+def cuts(layers: Sequence[Layer], net: nn.Module) -> Iterator[set[str]]:
+    """The levels of the tree of what was called, with nn.Sequential as a level and without."""
     modules = dict(net.named_modules())
-    above = {name: [p for p in prefixes(name) if p in called and p != name] for name in called}
-    inner = {parent for parents in above.values() for parent in parents}
-    for levels in (called, {name for name in called if not isinstance(modules[name], nn.Sequential)}):
-        level_of = {name: 1 + sum(p in levels for p in above[name]) for name in levels}
-        for level in range(1, max(level_of.values()) + 1):
-            yield {n for n, own in level_of.items() if own == level or (own < level and n not in inner)}
+    computing = {type(modules[row.name]) for row in layers if row.name and has_parts(modules[row.name])}
+    whole = {name for name, module in modules.items() if name and type(module) in computing}
+    reached = {row.name: prefixes(row.name) for row in layers if row.name}
+    for name, above in reached.items():
+        end = next((k for k, p in enumerate(above) if p in whole), len(above))
+        reached[name] = [p for p in above[: end + 1] if not isinstance(modules[p], nn.ModuleList | nn.ModuleDict)]
+    without = {
+        name: [p for p in above if not isinstance(modules[p], nn.Sequential)] or above[-1:]
+        for name, above in reached.items()
+    }
+    for levels in (reached, without):
+        for level in range(max(map(len, levels.values()), default=0)):
+            yield {above[min(level, len(above) - 1)] for above in levels.values()}
 
 
-def prefixes(name: str) -> list[str]:
-    """A module's name and those of all it lies in: "a.b" -> ["a", "a.b"]."""
-    parts = name.split(".")
-    return [".".join(parts[: k + 1]) for k in range(len(parts))]
+def has_parts(module: nn.Module) -> bool:
+    return any(True for _ in module.children())
 
 
-def folded(net: nn.Module, calls: Calls, counted: Count, names: set[str]) -> list[Block]:
+def folded(layers: Sequence[Layer], names: set[str], net: nn.Module) -> list[Block]:
     """The blocks that the modules of `names` make, none of which lies in another, in the order of their ends."""
 
-    def owner(name: str) -> str:
-        return next((p for p in prefixes(name) if p in names), "")
+    def owner(row: Layer) -> str:
+        return next((p for p in prefixes(row.name) if p in names), "")
 
-    macs, params = Counter[str](), Counter[str]()
-    for layer, n in counted.by_layer.items():
-        macs[owner(layer)] += n
-    for name, parameter in net.named_parameters():
-        if parameter.requires_grad and not name.startswith("aux"):
-            params[owner(name)] += parameter.numel()
-    found: list[Block] = []
-    for name, shape in calls:
-        if name not in names:
-            continue
-        block = Block(name, kind_of(net.get_submodule(name)), shape, params.pop(name, 0), macs.pop(name, 0))
-        if found and (block.macs == 0 or found[-1].macs == 0):
-            last = found.pop()
-            block = replace(
-                last if last.macs else block,
-                shape=shape,
-                params=last.params + block.params,
-                macs=last.macs + block.macs,
-            )
-        found.append(block)
-    found[0] = replace(found[0], params=found[0].params + params[""], macs=found[0].macs + macs[""])
-    return found
+    working = {owner(row) for row in layers if row.executed} or {""}
+    here = next((owner(row) for row in layers if owner(row) in working), "")
+    parts: dict[str, list[Layer]] = {}
+    ends: dict[str, Layer] = {}
+    for row in layers:
+        if (own := owner(row)) in working:
+            here, ends[own] = own, row
+            parts[own] = parts.pop(own, [])  # to the end
+        parts.setdefault(here, []).append(row)
+    return [
+        Block(
+            name=name,
+            kind=kind_of(net.get_submodule(name)),
+            shape=rows[-1].output_shape,
+            params=sum(row.params for row in rows),
+            macs=sum(row.macs for row in rows),
+            layers=tuple(rows),
+            end=ends.get(name, rows[-1]),
+        )
+        for name, rows in parts.items()
+    ]
 
 
 def kind_of(module: nn.Module) -> str:
@@ -122,16 +124,29 @@ def in_runs(rows: list[Block]) -> list[Block]:
     found: list[Block] = []
     for row in rows:
         last = found[-1] if found else None
-        if last and (last.kind, last.shape, last.params, last.macs) == (
+        if last and (last.kind, map_of(last), last.params, last.macs) == (
             row.kind,
-            row.shape,
+            map_of(row),
             row.params * last.times,
             row.macs * last.times,
         ):
-            found[-1] = replace(last, params=last.params + row.params, macs=last.macs + row.macs, times=last.times + 1)
+            found[-1] = replace(
+                last,
+                shape=row.shape,
+                params=last.params + row.params,
+                macs=last.macs + row.macs,
+                times=last.times + 1,
+                layers=last.layers + row.layers,
+                end=row.end,
+            )
         else:
             found.append(row)
     return found
+
+
+def map_of(block: Block) -> tuple[int, ...]:
+    """The shape of the block's own output, before what is pooled behind it."""
+    return block.end.output_shape if block.end else block.shape
 
 
 def blocks_of(name: str) -> list[Block]:
@@ -139,4 +154,4 @@ def blocks_of(name: str) -> list[Block]:
     inputs = zoo.card(name).inputs
     with torch.device("meta"):
         net = zoo.build_model(name)
-    return blocks(net, inputs.channels, inputs.size)[0]
+    return blocks(layers_of(trace(net, inputs.channels, inputs.size)), net)
