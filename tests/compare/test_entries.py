@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from opsin import zoo
 from opsin.bundle import Bundle
 from opsin.compare import comparison, planning, starts
-from opsin.compare.budget import Estimate, Speed
+from opsin.compare.budget import Estimate
 from opsin.compare.comparison import run_comparison
 from opsin.compare.entry import Entry, parse_starts
 from opsin.compare.job import Job, run_probe
@@ -31,6 +31,7 @@ from opsin.engine.optim import make_optimizer
 from opsin.engine.record import Record
 from opsin.engine.train import Data, learn_last_layer_alone
 from opsin.errors import OpsinError
+from opsin.forecast.speed import Speed
 from opsin.recipes import FINETUNE, MODERN
 from opsin.weights import catalogue, create
 

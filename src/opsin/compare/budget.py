@@ -1,30 +1,18 @@
 """The schedule of a time budget: what a comparison takes, and what gives way when that is too long.
 
-The seconds of one image are measured by a short probe of each network, with as many processes at work as later in the
-comparison, and the plan gives way in a fixed order: image size, the dearest networks, seeds, epochs.
+The seconds of one image are measured by a short probe of each network (opsin.forecast.speed), with as many processes
+at work as later in the comparison, and the plan gives way in a fixed order: image size, the dearest networks, seeds,
+epochs.
 """
 
-import math
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
-import torch
-from torch import nn
-
-from opsin import zoo
 from opsin.compare.entry import Entry
 from opsin.compare.plan import Plan
-from opsin.data.preprocess import Preprocess
-from opsin.device import choose_device, place, place_images
-from opsin.engine.evaluate import predict
-from opsin.engine.optim import make_optimizer
 from opsin.engine.recipe import Recipe
-from opsin.engine.train import train_step
 from opsin.errors import OpsinError
-from opsin.tasks.classify import Classify
+from opsin.forecast.speed import Speed, makespan
 
 SIZES = (224, 192, 160, 128, 96, 64, 48, 32, 24, 16)
 """Image sizes that a plan can fall back to, in pixels."""
@@ -43,58 +31,6 @@ class Floor:
 
 
 @dataclass(frozen=True)
-class Speed:
-    """Seconds of one image in training (a step's share) and in evaluation."""
-
-    train: float
-    predict: float
-
-
-@dataclass(frozen=True)
-class SpeedProbe:
-    """What a worker needs to measure a network's speed; of one that is only probed, without training steps."""
-
-    model: str
-    arguments: dict[str, Any]
-    recipe: Recipe
-    batch_size: int
-    size: int
-    device: str
-    trains: bool = True
-
-
-def measure_speed(probe: SpeedProbe, report: Callable[[Any], None]) -> Speed:
-    """Times a few training steps (about a second, one step not counted) and one evaluation, on made-up images."""
-    device = choose_device(probe.device)
-    net = place(zoo.build_model(probe.model, **probe.arguments), device)
-    train = _time_training(net, probe, device) if probe.trains else math.nan
-    channels, n = probe.arguments["in_chans"], 2 * probe.batch_size if probe.size <= 64 else 16
-    pixels = np.random.default_rng(0).integers(0, 256, (n, channels, probe.size, probe.size), dtype=np.uint8)
-    preprocess = Preprocess(size=probe.size, channels=channels)
-    rows, evaluations = np.arange(n), []
-    for _ in range(4):  # the first ones prepare kernels and memory
-        began = time.perf_counter()
-        predict(net, pixels, rows, preprocess, device)
-        evaluations.append((time.perf_counter() - began) / n)
-    return Speed(train, min(evaluations))
-
-
-def _time_training(net: nn.Module, probe: SpeedProbe, device: torch.device) -> float:
-    """Seconds of one image in a training step."""
-    optimizer = make_optimizer(net, probe.recipe)
-    task = Classify(probe.recipe.label_smoothing, probe.recipe.aux_weight)
-    batch = probe.batch_size if probe.size <= 64 else min(probe.batch_size, 8)  # of large images a few say enough
-    images = torch.randn(batch, probe.arguments["in_chans"], probe.size, probe.size, device=device)
-    labels = torch.zeros(batch, dtype=torch.long, device=device)
-    times: list[float] = []
-    while len(times) < 3 or (sum(times) < 0.8 and len(times) < 20):
-        began = time.perf_counter()
-        train_step(net, place_images(images), labels, task, optimizer, 1e-9, probe.recipe.clip_norm).item()
-        times.append(time.perf_counter() - began)
-    return float(np.median(times[1:])) / batch
-
-
-@dataclass(frozen=True)
 class Estimate:
     """How long plans take on `workers` processes, for a data set of `images` (n_train, n_val, n_test).
 
@@ -110,8 +46,7 @@ class Estimate:
 
     def epoch(self, plan: Plan, entry: Entry) -> float:
         """Seconds of one epoch, its validation included."""
-        speed = self.speeds[entry.model, plan.size_of(entry)]
-        return self.images[0] * speed.train + self.images[1] * speed.predict
+        return self.speeds[entry.model, plan.size_of(entry)].epoch(self.images)
 
     def runs(self, plan: Plan, entry: Entry) -> list[float]:
         """Seconds of each run of an entry."""
@@ -126,14 +61,6 @@ class Estimate:
         """Seconds of a whole comparison: its runs, the longest first, on the workers."""
         runs = [run for entry in plan.entries for run in self.runs(plan, entry)]
         return makespan(runs, self.workers) + self.fixed
-
-
-def makespan(runs: Iterable[float], workers: int) -> float:
-    """When the last worker is done, if each takes the longest run that is left as soon as it is free."""
-    free = [0.0] * workers
-    for run in sorted(runs, reverse=True):
-        free[free.index(min(free))] += run
-    return max(free)
 
 
 def fit(

@@ -13,6 +13,7 @@ from opsin.compare.setting import Setting
 from opsin.compare.starts import choose_entries
 from opsin.data.scan import Scan
 from opsin.errors import OpsinError
+from opsin.forecast.speed import MEASURE, Speed, SpeedProbe
 from opsin.launch.local import Task
 
 SMALLEST, SMALL, LARGE = 16, 64, 224
@@ -123,7 +124,7 @@ def own_size(scanned: Scan) -> int:
 
 def _estimator(setting: Setting):
     """A function from a plan to its estimate, which measures the speeds it lacks on the pool."""
-    speeds: dict[tuple[str, int], budget.Speed] = {}
+    speeds: dict[tuple[str, int], Speed] = {}
 
     def estimate(plan: Plan) -> budget.Estimate:
         wanted = {(entry.model, plan.size_of(entry)): entry for entry in plan.entries}
@@ -134,9 +135,9 @@ def _estimator(setting: Setting):
             recipe, arguments = plan.recipe_of(entry), setting.arguments(plan, entry)
             batch = recipe.batch(setting.counts()[0])
             trains = any(each.start != "probe" for each in plan.entries if each.model == model)
-            probe = budget.SpeedProbe(model, arguments, recipe, batch, size, setting.request.device_type, trains)
+            probe = SpeedProbe(model, arguments, recipe, batch, size, setting.request.device_type, trains)
             tasks[f"{model} {size}"] = model, size
-            setting.pool.submit(Task(f"{model} {size}", "opsin.compare.budget:measure_speed", probe))
+            setting.pool.submit(Task(f"{model} {size}", MEASURE, probe))
         for event in setting.pool.events():
             if event.kind == "done":
                 speeds[tasks[event.key]] = event.value
