@@ -26,10 +26,10 @@ from opsin.compare.request import Request
 from opsin.data.preprocess import Preprocess
 from opsin.device import choose_device
 from opsin.engine.train import Data, train
+from opsin.export.libraries import export
 from opsin.recipes import MODERN
 from opsin.report.page import write_page
 from opsin.tasks.classify import Classify
-from opsin.weights.export import export
 
 MODEL = "resnet18"
 

@@ -13,8 +13,8 @@ from torch import nn
 
 import opsin
 from opsin import zoo
+from opsin.export.libraries import export_tensors
 from opsin.weights import catalogue
-from opsin.weights.export import export_tensors
 from opsin.weights.public import Weights
 
 ROWS = [row for name in zoo.list_models() for row in catalogue.public(name)]

@@ -10,7 +10,7 @@ import torchvision
 from oracles import randomise
 
 import opsin
-from opsin.weights.export import export_tensors
+from opsin.export.libraries import export_tensors
 from opsin.weights.families import swin
 
 NAME = "swin_tiny_patch4_window7_224"

@@ -14,8 +14,8 @@ def export(
 ) -> None:
     """Write a trained network as timm or torchvision reads it, with its classes and preprocessing."""
     from opsin.bundle import Bundle
-    from opsin.weights.export import export as run
-    from opsin.weights.export import how_to_load
+    from opsin.export.libraries import export as run
+    from opsin.export.libraries import how_to_load
 
     network = Bundle.read(bundle)
     path = run(network, to, out)

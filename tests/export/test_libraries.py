@@ -16,9 +16,10 @@ from opsin import zoo
 from opsin.bundle import Bundle
 from opsin.data.preprocess import Preprocess
 from opsin.errors import OpsinError
-from opsin.weights import catalogue, export
+from opsin.export import libraries as export
+from opsin.export.libraries import crop_pct
+from opsin.weights import catalogue
 from opsin.weights.create import Origin
-from opsin.weights.export import crop_pct
 
 CLASSES = ("cat", "döner", "<b>")
 ORIGIN = Origin("timm:a1_in1k", "hf-hub:timm/resnet18.a1_in1k", "0" * 64, "apache-2.0", None, ("fc",))
