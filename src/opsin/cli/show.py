@@ -1,14 +1,17 @@
-"""`opsin show`: one network's card, the figures as printed beside ours."""
+"""`opsin show`: one network's card, the figures as printed beside ours, and what it costs block by block."""
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from opsin.errors import OpsinError
+
 if TYPE_CHECKING:
     from opsin.cards import Card
-    from opsin.costs.count import Count
+    from opsin.costs.sheet import CostSheet
 
 OUTPUTS = {"segment": "a class for every pixel", "localize": "a box for every class"}
 """What a network puts out that does not classify images, by its card's task."""
@@ -16,21 +19,44 @@ OUTPUTS = {"segment": "a class for every pixel", "localize": "a box for every cl
 
 def show(
     name: str = typer.Argument(help="A network, as `opsin list` names it."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    layers: bool = typer.Option(False, "--layers", help="Every layer in the table, not blocks."),
+    input_size: int | None = typer.Option(None, "--input-size", help="Side of the images, px; the paper's by default."),
+    batch: int = typer.Option(1, "--batch", min=1, help="Images of a forward pass, for bytes and memory."),
+    html: Path | None = typer.Option(None, "--html", help="Write a page with the network drawn to this file."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON: the card, and the sheet with all layers."),
 ) -> None:
-    """Show a network's card: paper, inputs, counts, printed figures, departures."""
+    """Show a network: its card, and what it costs, block by block.
+
+    Paper, inputs, printed figures, departures; parameters, operations (MACs), what a unit sees of the image
+    (receptive field), bytes moved, and the memory that it takes.
+    """
     from opsin import zoo
-    from opsin.costs.count import count_model
 
     card = zoo.card(name)
-    counted = count_model(name)
+    if html is not None:
+        from opsin.report.html import check
+
+        if html.suffix.lower() not in (".html", ".htm"):
+            raise OpsinError(f"--html {html}: name a file that ends with .html")
+        check(html)
+    from opsin.cli import sheet as text
+    from opsin.costs.blocks import sheet_of
+
+    sheet, blocks = sheet_of(name, input_size, batch)
+    if html is not None:
+        from opsin.report.sheet.page import write_sheet
+
+        write_sheet(html, card, sheet, blocks)
     if as_json:
-        print(json.dumps(as_dict(card, counted)))
+        print(json.dumps(as_dict(card, sheet) | {"sheet": text.as_dict(sheet, blocks)}))
+    elif html is not None:
+        print(html)
     else:
-        print_card(card, counted)
+        print_card(card, sheet)
+        text.print_sheet(sheet, blocks, layers)
 
 
-def as_dict(card: "Card", counted: "Count") -> dict:
+def as_dict(card: "Card", sheet: "CostSheet") -> dict:
     from opsin.weights.catalogue import public
 
     return {
@@ -41,10 +67,10 @@ def as_dict(card: "Card", counted: "Count") -> dict:
         "inputs": asdict(card.inputs) | {"takes": str(card.inputs)},
         "task": card.task,
         "num_classes": card.num_classes,
-        "params": counted.params,
-        "aux_params": counted.aux_params,
-        "macs": counted.macs,
-        "macs_executed": counted.executed,
+        "params": sheet.params,
+        "aux_params": sheet.aux_params,
+        "macs": sheet.macs,
+        "macs_executed": sheet.executed,
         "published": [asdict(row) for row in card.published],
         "weights": [
             {"name": row.name, "licence": row.licence, "images": str(row.preprocess), "num_classes": row.num_classes}
@@ -55,7 +81,7 @@ def as_dict(card: "Card", counted: "Count") -> dict:
     }
 
 
-def print_card(card: "Card", counted: "Count") -> None:
+def print_card(card: "Card", sheet: "CostSheet") -> None:
     from rich.console import Console
     from rich.padding import Padding
     from rich.table import Table
@@ -70,15 +96,15 @@ def print_card(card: "Card", counted: "Count") -> None:
     console.print(Text(paper.url), soft_wrap=True)
     console.print()
     facts = Table(box=None, show_header=False, pad_edge=False)
-    facts.add_row("input", f"{card.inputs.channels} x {card.inputs.size} x {card.inputs.size} ({card.inputs})")
+    facts.add_row("input", f"{' x '.join(map(str, sheet.input_shape))} ({card.inputs})")
     if output := OUTPUTS.get(card.task):
         facts.add_row("output", output)
     facts.add_row("classes", f"{card.num_classes:,}")
-    heads = f" (and {counted.aux_params:,} of auxiliary heads, in training alone)" if counted.aux_params else ""
-    facts.add_row("parameters", f"{counted.params:,}{heads}")
-    facts.add_row("MACs", f"{counted.macs:,}")
-    if counted.executed != counted.macs:
-        facts.add_row("executed", f"{counted.executed:,} MACs: layers sparse by a table run as dense ones")
+    heads = f" (and {sheet.aux_params:,} of auxiliary heads, in training alone)" if sheet.aux_params else ""
+    facts.add_row("parameters", f"{sheet.params:,}{heads}")
+    facts.add_row("MACs", f"{sheet.macs:,}")
+    if sheet.executed != sheet.macs:
+        facts.add_row("executed", f"{sheet.executed:,} MACs: layers sparse by a table run as dense ones")
     console.print(facts)
     if card.published:
         console.print("\n[bold]As printed[/]")

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from opsin import zoo
-from opsin.costs.sheet import Layer, layers_of, prefixes
+from opsin.costs.layers import Layer, layers_of, prefixes
+from opsin.costs.sheet import CostSheet, cost
 from opsin.costs.trace import trace
 
 AT_MOST = 24
@@ -155,3 +156,14 @@ def blocks_of(name: str) -> list[Block]:
     with torch.device("meta"):
         net = zoo.build_model(name)
     return blocks(layers_of(trace(net, inputs.channels, inputs.size)), net)
+
+
+def sheet_of(name: str, input_size: int | None = None, batch: int = 1) -> tuple[CostSheet, list[Block]]:
+    """The cost sheet of a network of the zoo, and its blocks. Raises OpsinError for a size that it does not take."""
+    inputs = zoo.card(name).inputs
+    size = inputs.size if input_size is None else input_size
+    inputs.check(name, size)
+    with torch.device("meta"):
+        net = zoo.build_model(name, input_size=size)
+    sheet = replace(cost(net, (inputs.channels, size, size), batch), name=name)
+    return sheet, blocks(sheet.layers, net)
