@@ -7,7 +7,7 @@ from torch import nn
 import opsin
 from opsin import zoo
 from opsin.costs import blocks as cost
-from opsin.costs.sheet import layers_of
+from opsin.costs.layers import layers_of
 from opsin.costs.trace import trace
 
 SOME = (

@@ -5,13 +5,16 @@ without: the pass is always one in evaluation mode, without gradients, and witho
 """
 
 import copy
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -72,18 +75,14 @@ class Recorder(TorchDispatchMode):
         self.visits = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        operator, kwargs = func._overloadpacket, kwargs or {}
-        leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        if any(leaf.is_meta for leaf in leaves):
-            if base_name(operator) in BY_DATA:
-                raise BranchesOnData(f"{func} in {self.inside[-1][0] or 'its forward'}")
-            args, kwargs = tree_map(on_meta, (args, kwargs))
+        args, kwargs = with_meta(func, args, kwargs or {})
         out = func(*args, **kwargs)
         results = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
         if any(leaf.is_meta for leaf in results):
+            leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
             storages = {leaf.untyped_storage()._cdata for leaf in leaves}
             moves = not func._schema.is_mutable and all(x.untyped_storage()._cdata in storages for x in results)
-            self.trace.calls.append(Call(operator, args, kwargs, out, *self.inside[-1], moves))
+            self.trace.calls.append(Call(func._overloadpacket, args, kwargs, out, *self.inside[-1], moves))
         return out
 
     def enter(self, name: str) -> None:
@@ -94,37 +93,139 @@ class Recorder(TorchDispatchMode):
         self.trace.outputs.append((*self.inside.pop(), out))
 
 
+NO_VALUES = "Cannot copy out of meta tensor", "can't convert meta device type tensor to numpy"
+"""What PyTorch says where values are asked for that are not there, and no operator is to be seen."""
+
+
 class BranchesOnData(Exception):
     """A network asks for the values of a tensor that depends on its images."""
+
+
+def with_meta(func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    """Arguments of an operator: all on `meta`, and its results too, where one of them is.
+
+    Raises:
+        BranchesOnData: it reads a number on `meta`, where none are.
+    """
+    if not any(isinstance(leaf, Tensor) and leaf.is_meta for leaf in tree_leaves((args, kwargs))):
+        return args, kwargs
+    if base_name(func._overloadpacket) in BY_DATA:
+        raise BranchesOnData(func._overloadpacket.__name__)
+    args, kwargs = tree_map(on_meta, (args, kwargs))
+    return args, kwargs | ({"device": torch.device("meta")} if kwargs.get("device") is not None else {})
 
 
 def on_meta(x: Any) -> Any:
     return x.to("meta") if isinstance(x, Tensor) and not x.is_meta else x
 
 
-def meta_copy(net: nn.Module) -> nn.Module:
-    """The network with parameters on `meta`, without copying any of its numbers; buffers are shared with the network.
+DECOMPOSED = F.scaled_dot_product_attention
 
-    Where it was compiled, what it was compiled from.
+
+def whole_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    **kwargs: Any,
+) -> Tensor:
+    """Scaled dot-product attention as the one operator that a CPU takes for it; `meta` takes it to pieces.
+
+    With dropout, a mask that learns, or heads that differ, a CPU does so too.
     """
-    net = getattr(net, "_orig_mod", net)
-    shared = {id(x): x for x in net.buffers()}
+    shapes = {(x.dim(), x.shape[:-2], x.shape[-1]) for x in (query, key, value)}
+    learns = attn_mask is not None and attn_mask.requires_grad
+    if not query.is_meta or len(shapes) > 1 or query.dim() != 4 or dropout_p or learns:
+        return DECOMPOSED(query, key, value, attn_mask, dropout_p, is_causal, **kwargs)
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(attn_mask, 0.0)
+    return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query, key, value, 0.0, is_causal, attn_mask=attn_mask, scale=kwargs.get("scale")
+    )[0]
+
+
+def meta_copy(net: nn.Module) -> nn.Module:
+    """The network with parameters on `meta`, without copying any of their numbers.
+
+    Where it was compiled, what it was compiled from. Buffers keep their values: a forward pass may ask for them.
+
+    Raises:
+        OpsinError: a module that is no Python any more, that has no shapes yet, or that cannot be copied.
+    """
+    net = uncompiled(net)
+    for name, module in net.named_modules():
+        what = f"{type(module).__name__}{f' ({name})' if name else ''}"
+        if isinstance(module, torch.jit.ScriptModule):
+            raise OpsinError(f"{what} is TorchScript, which cannot be traced: give the module that it was made from")
+        if any(map(is_lazy, (*module.parameters(False), *module.buffers(False)))):
+            raise OpsinError(f"{what} has no shapes yet: call the network once on a batch of images")
+    copies: dict[int, Any] = {id(x): x.detach().clone() for x in net.buffers()}
     for parameter in net.parameters():
-        moved = parameter.detach().to("meta")
-        shared[id(parameter)] = nn.Parameter(moved, requires_grad=parameter.requires_grad)
-    return copy.deepcopy(net, shared)
+        moved = torch.empty_like(parameter, device="meta", requires_grad=False)
+        copies[id(parameter)] = nn.Parameter(moved, requires_grad=parameter.requires_grad)
+    try:
+        copied = copy.deepcopy(net, copies)
+    except (RuntimeError, TypeError) as error:
+        raise OpsinError(f"{type(net).__name__} cannot be copied, and so not be counted: {one_line(error)}") from None
+    for module in copied.modules():
+        for name, child in module.named_children():
+            setattr(module, name, uncompiled(child))
+    return copied
+
+
+def uncompiled(module: nn.Module) -> nn.Module:
+    return getattr(module, "_orig_mod", module)
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 @contextmanager
 def quiet_modes() -> Iterator[None]:
-    """Evaluation as it always is: no gradients, nor inference mode, autocast or fused encoder layers."""
+    """Evaluation as it always is: no gradients, nor inference mode, autocast, compilation or fused encoder layers.
+
+    Attention stays whole.
+    """
     fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
+    with ExitStack() as modes:
+        modes.callback(torch.backends.mha.set_fastpath_enabled, fused)
+        modes.callback(setattr, F, "scaled_dot_product_attention", DECOMPOSED)
+        torch.backends.mha.set_fastpath_enabled(False)
+        F.scaled_dot_product_attention = whole_attention
+        modes.enter_context(torch.inference_mode(False))
+        modes.enter_context(torch.no_grad())
+        for device in ("cpu", "cuda"):
+            modes.enter_context(torch.autocast(device, enabled=False))
+        if "torch._dynamo" in sys.modules:  # nothing is compiled where it was not imported
+            modes.enter_context(torch.compiler.set_stance("force_eager"))
+        yield
+
+
+@contextmanager
+def told_in_one_line(net: nn.Module, images: Tensor, inside: list[tuple[str, int]]) -> Iterator[None]:
+    """Whatever a network raises on such images becomes an OpsinError which names the innermost layer of `inside`."""
+    what = type(net).__name__
     try:
-        with torch.inference_mode(False), torch.no_grad():
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
+        yield
+    except OpsinError:
+        raise
+    except Exception as error:
+        layer = inside[-1][0] if inside and inside[-1][0] else "its forward"
+        if isinstance(error, BranchesOnData) or any(words in str(error) for words in NO_VALUES):
+            told = f"{what} branches on data ({one_line(error)} in {layer}): what it costs depends on the image"
+        else:
+            shape = " x ".join(map(str, images.shape[1:]))
+            told = f"{what} does not take a batch of {len(images)} images of {shape} (in {layer}): {one_line(error)}"
+        raise OpsinError(told) from None
+
+
+def blank_images(net: nn.Module, channels: int, size: tuple[int, int], batch: int) -> Tensor:
+    """A batch [N, C, H, W] on `meta`, of the type of the network's numbers."""
+    dtype = next((p.dtype for p in net.parameters() if p.is_floating_point()), torch.float32)
+    return torch.zeros(batch, channels, *size, device="meta", dtype=dtype)
 
 
 def trace(net: nn.Module, channels: int, size: int | tuple[int, int], batch: int = 1) -> Trace:
@@ -132,41 +233,28 @@ def trace(net: nn.Module, channels: int, size: int | tuple[int, int], batch: int
 
     Raises:
         OpsinError: the network does not take such images, its forward branches on data, or an operator does not run on
-            `meta`.
+            `meta`; see `meta_copy` too.
     """
-    height, width = (size, size) if isinstance(size, int) else size
     with quiet_modes():
         copied = meta_copy(net).eval()
-        dtype = next((p.dtype for p in copied.parameters() if p.is_floating_point()), torch.float32)
-        found = Trace(copied, torch.zeros(batch, channels, height, width, device="meta", dtype=dtype))
+        images = blank_images(copied, channels, (size, size) if isinstance(size, int) else size, batch)
+        found = Trace(copied, images)
         recorder = Recorder(found)
-        handles = [
-            handle for name, module in copied.named_modules() if name for handle in watched(name, module, recorder)
-        ]
-        what = type(net).__name__
-        try:
-            with recorder:
-                copied(found.images)
-        except BranchesOnData as error:
-            raise OpsinError(
-                f"{what} branches on data ({error}): what it costs depends on the image, and is not counted"
-            ) from None
-        except (RuntimeError, ValueError, TypeError, NotImplementedError, IndexError, AssertionError) as error:
-            why = " ".join(str(error).split())[:200] or type(error).__name__
-            raise OpsinError(f"{what} does not take {channels} x {height} x {width} images: {why}") from None
-        finally:
-            for handle in handles:
-                handle.remove()
+        for name, module in copied.named_modules():
+            if name:
+                watch(name, module, recorder)
+        with told_in_one_line(net, images, recorder.inside), recorder:
+            copied(images)
     return found
 
 
-def watched(name: str, module: nn.Module, recorder: Recorder) -> Iterator[Any]:
-    """Hooks that tell the recorder where a module's call begins and ends."""
-    yield module.register_forward_pre_hook(lambda module, args: recorder.enter(name), prepend=True)
+def watch(name: str, module: nn.Module, recorder: Recorder) -> None:
+    """Tells the recorder where a module's call begins and ends."""
+    module.register_forward_pre_hook(lambda module, args: recorder.enter(name), prepend=True)
 
     def ended(module: Any, args: tuple, out: Any) -> None:
         recorder.leave(out)
         if callable(getattr(module, "macs", None)):
             recorder.trace.stated[name] = module.macs(out)
 
-    yield module.register_forward_hook(ended)
+    module.register_forward_hook(ended)
