@@ -9,8 +9,8 @@ import torch
 
 from opsin import zoo
 from opsin.compare.watch import Watch
-from opsin.costs import machine
-from opsin.costs.measure import Latency, latency, training_memory
+from opsin.costs import machine, memory
+from opsin.costs.measure import Latency, latency
 from opsin.device import choose_device
 from opsin.engine.checkpoint import write_json
 
@@ -50,7 +50,8 @@ def measure(
 
 
 def memory_mb(model: str, arguments: dict[str, Any], batch_size: int) -> float:
-    """What one training step holds at its peak, in MiB (see `training_memory`)."""
+    """What one training step holds at its peak, in MiB (see `opsin.costs.memory`)."""
     with torch.device("meta"):
         net = zoo.build_model(model, **arguments)
-    return training_memory(net, arguments["in_chans"], arguments["input_size"], batch_size) / 2**20
+    side = arguments["input_size"]
+    return memory.training(net, arguments["in_chans"], (side, side), batch_size) / 2**20

@@ -1,17 +1,60 @@
-"""What is measured on the machine: latency; and what training keeps in memory, tensor by tensor."""
+"""Timing: blocks of runs after a warm-up, and what a machine says that does not stand still.
+
+Noise only ever adds time: a neighbour on the same processor, a slower clock, a bad place in memory. So a network's time
+is that of its calmest blocks, those that agree: the median of the medians of the three fastest blocks in which no
+other work was seen. It repeats where the median of all runs drifts with the machine.
+"""
 
 import gc
 import time
-import weakref
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch import nn
 
+from opsin.costs.others import Others
 from opsin.device import place, place_images, precision
+
+AGREE = 3
+"""So many of the fastest blocks must agree."""
+LONG = 1.0
+"""A run of so many seconds is a block by itself."""
+Run = Callable[[], Any]
+Meter = Callable[[], float | None]
+"""Joules that a machine has taken since some time; None where it cannot be read."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Runs one after another: milliseconds of each; cores that others took meanwhile; joules where they were read."""
+
+    ms: tuple[float, ...]
+    others: float | None = None
+    disturbed: bool = False
+    joules: float | None = None
+
+    @property
+    def median(self) -> float:
+        return median(self.ms)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds of one run. `spread` is how far the fastest blocks lie apart, as a share (None for fewer blocks).
+
+    `unstable` says why no figure of the stated precision could be had; None where it could.
+    """
+
+    p50: float
+    p95: float
+    runs: int
+    spread: float | None
+    others: float | None
+    unstable: str | None
 
 
 @dataclass(frozen=True)
@@ -31,78 +74,91 @@ def synchronise(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
+def timed(run: Run, device: torch.device) -> float:
+    """Seconds of one run, until the device has done its work."""
+    at = time.perf_counter()
+    run()
+    synchronise(device)
+    return time.perf_counter() - at
+
+
+def warm_up(run: Run, device: torch.device, seconds: float = 1.0) -> float:
+    """Runs until a run is no longer clearly faster than those before, for about `seconds`; returns the last one's."""
+    synchronise(device)
+    times = [timed(run, device)]
+    while sum(times[1:]) < seconds:
+        times.append(timed(run, device))
+        if times[-1] >= LONG or (len(times) >= 4 and min(times[-2:]) > 0.97 * min(times[:-2])):
+            break
+    return times[-1]
+
+
+def block(
+    run: Run,
+    device: torch.device,
+    seconds: float = 0.3,
+    *,
+    least: int = 3,
+    most: int = 10_000,
+    threads: int = 0,
+    meter: Meter | None = None,
+) -> Block:
+    """Runs for about `seconds`: at least `least` times (once, where a run is long), at most `most` times."""
+    gc.collect()
+    before = meter() if meter else None
+    others = Others(threads if device.type == "cpu" else 0)
+    times: list[float] = []
+    while len(times) < most and (sum(times) < seconds or (len(times) < least and times[0] < LONG)):
+        times.append(timed(run, device))
+    taken = others.cores()
+    disturbed = device.type == "cpu" and others.disturb(taken)
+    after = meter() if meter else None
+    joules = after - before if after is not None and before is not None else None
+    return Block(tuple(1e3 * t for t in times), taken, disturbed, joules)
+
+
+def summary(visits: Sequence[Sequence[Block]], precision: float) -> Timing:
+    """The figure of blocks that were taken in one or more visits; several visits must bear it out.
+
+    It is unstable where others disturbed all but a few blocks, or where the fastest blocks do not agree to within
+    `precision` (a share) or lie in a single visit.
+    """
+    every = [(own, k) for k, visit in enumerate(visits) for own in visit]
+    quiet = [(own, k) for own, k in every if not own.disturbed]
+    told = [own.others for own, _ in every if own.others is not None]
+    others = sum(told) / len(told) if told else None
+    used = sorted(quiet if len(quiet) >= AGREE else every, key=lambda item: item[0].median)
+    fastest = used[:AGREE]
+    spread = fastest[-1][0].median / fastest[0][0].median - 1 if len(fastest) == AGREE else None
+    times = np.array([ms for own, _ in used for ms in own.ms])
+    if len(quiet) < AGREE and len(every) > len(quiet):
+        why = f"other work took {others:.1f} cores meanwhile"
+    elif spread is None:
+        why = "too few runs"
+    elif spread > precision:
+        why = f"its fastest runs are {spread:.1%} apart"
+    else:
+        why = None if len({k for _, k in fastest}) >= min(2, len(visits)) else "only one visit was so fast"
+    p50 = median(own.median for own, _ in fastest)
+    return Timing(p50, float(max(p50, np.percentile(times, 95))), len(times), spread, others, why)
+
+
 @torch.inference_mode()
 def latency(
     net: nn.Module, channels: int, size: int, device: torch.device, *, threads: int = 1, seconds: float = 1.0
 ) -> Latency:
-    """Median and 95th percentile over the runs that fit into about `seconds` (10 to 200), after a warm-up.
-
-    On a CPU it runs on `threads` threads. A thread that computes has all of a core's time: where the process got less
-    than nine tenths of the wall clock, the machine was busy.
-    """
+    """The time of one image through a network, 10 to 200 runs in about `seconds`, on `threads` threads of a CPU."""
     net = place(net.eval(), device)
     image = place_images(torch.zeros(1, channels, size, size, device=device))
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    gc.collect()
     try:
-        times: list[float] = []
         with precision(device):
-            for _ in range(3):
-                net(image)
-            synchronise(device)
-            began, cpu_began = time.perf_counter(), time.process_time()
-            while len(times) < 10 or (len(times) < 200 and time.perf_counter() - began < seconds):
-                at = time.perf_counter()
-                net(image)
-                synchronise(device)
-                times.append(time.perf_counter() - at)
-        wall, cpu = time.perf_counter() - began, time.process_time() - cpu_began
+            warm_up(lambda: net(image), device, seconds / 5)
+            blocks = [
+                block(lambda: net(image), device, seconds / 5, least=2, most=40, threads=threads) for _ in range(5)
+            ]
     finally:
         torch.set_num_threads(before)
-    p50, p95 = np.percentile(np.array(times) * 1e3, [50, 95])
-    return Latency(float(p50), float(p95), len(times), device.type == "cpu" and cpu < 0.9 * wall)
-
-
-class LiveTensors(TorchDispatchMode):
-    """Follows the bytes of all storages that operators inside it make, until they are freed; `peak` is the most."""
-
-    def __init__(self):
-        super().__init__()
-        self.live = self.peak = 0
-        self.known: set[int] = set()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(out):
-            if isinstance(leaf, Tensor):
-                self.add(leaf.untyped_storage())
-        return out
-
-    def add(self, storage: torch.UntypedStorage) -> None:
-        if id(storage) in self.known:
-            return
-        self.known.add(id(storage))
-        self.live += storage.nbytes()
-        self.peak = max(self.peak, self.live)
-        weakref.finalize(storage, self.free, id(storage), storage.nbytes())
-
-    def free(self, key: int, size: int) -> None:
-        self.known.discard(key)
-        self.live -= size
-
-
-def training_memory(net: nn.Module, channels: int, size: int, batch_size: int) -> int:
-    """Bytes that one training step in float32 has alive at its peak, for a network on the `meta` device.
-
-    Weights, gradients, two moments of the optimizer, and what the layers, auxiliary heads included, keep for the
-    backward pass; not the loss, nor the work space inside an operator, nor Python and PyTorch themselves. Exact and
-    the same on every machine.
-    """
-    state = sum(x.nbytes for x in (*net.parameters(), *net.buffers())) + 2 * sum(p.nbytes for p in net.parameters())
-    net.train()
-    with LiveTensors() as tensors:
-        images = torch.zeros(batch_size, channels, size, size, device="meta")
-        torch.autograd.backward([output.mean() for output in tree_leaves(net(images))])
-    net.zero_grad(set_to_none=True)
-    return state + tensors.peak
+    found = summary([blocks], 1.0)
+    return Latency(found.p50, found.p95, found.runs, sum(own.disturbed for own in blocks) > len(blocks) - AGREE)

@@ -1,0 +1,95 @@
+"""Which batch fits: the predicted memory of a batch against what is free."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from opsin import zoo
+from opsin.bench.cell import Cell
+from opsin.costs import memory
+from opsin.errors import OpsinError
+
+GIB = 2**30
+ROOM = 1.1
+"""What a prediction may be short of, as a factor: work space inside operators."""
+MOST = 2**20
+"""No larger batch is looked for."""
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that could be had now, on the device; None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    return min(filter(None, (available(), container_room())), default=None)
+
+
+def available() -> int | None:
+    """What the system could give, as Linux estimates it; elsewhere half of what there is."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def container_room(group: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """What a container may still take; None where it has no limit."""
+    try:
+        return int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+@cache
+def predicted(cell: Cell) -> int:
+    """Bytes that the cell takes at its peak, by the cost sheet's model. Raises OpsinError where it cannot be run."""
+    with torch.device("meta"):
+        net = zoo.build_model(cell.model, input_size=cell.size)
+    of = memory.training if cell.train else memory.inference
+    try:
+        return of(net, zoo.card(cell.model).inputs.channels, (cell.size, cell.size), cell.batch)
+    except ValueError as error:  # batch normalisation of a single value
+        raise OpsinError(f"{cell.model} cannot be trained on {cell.batch} image of {cell.size} px: {error}") from None
+
+
+def largest(cell: Cell, free: int) -> int:
+    """The largest batch of which `ROOM` times the prediction fits into `free` bytes; 0 where a single image does not.
+
+    Maps grow with the batch and weights do not, so two predictions are enough for all.
+    """
+    few, many = (predicted(replace(cell, batch=batch)) for batch in (2, 10))
+    image = (many - few) / 8
+    return max(0, min(MOST, int((free / ROOM - (few - 2 * image)) / image)))
+
+
+def check(cell: Cell, free: int | None) -> None:
+    """Raises OpsinError for a batch that does not fit, before it takes the machine down."""
+    need = ROOM * predicted(cell)
+    if free is None or need <= free:
+        return
+    most = largest(cell, free)
+    mend = f"take --batch {most} or less" if most else "it does not fit at any batch: take fewer px, or another network"
+    raise OpsinError(f"{cell} needs about {need / GIB:.1f} GiB and {free / GIB:.1f} are free: {mend}")
+
+
+def tried(batch: int, run: Callable[[int], object]) -> int:
+    """The largest batch, from `batch` down by tenths, that a GPU takes; 0 where it takes none."""
+    while batch > 0:
+        try:
+            run(batch)
+            return batch
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()
+            batch = batch * 9 // 10
+    return 0

@@ -1,0 +1,51 @@
+"""Rows on the disk as they are measured, so that a bench which is stopped goes on: a line of JSON for each."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from opsin.bench.cell import Cell, Row
+from opsin.bench.runs import Options
+
+
+class Kept:
+    """The rows of one machine, its versions and the options, in a file of `folder` that is named by them all."""
+
+    def __init__(self, folder: Path, machine: dict[str, Any], options: Options):
+        facts = {"machine": machine, "options": asdict(options)}
+        text = json.dumps(facts, sort_keys=True)
+        self.file = folder / f"rows-{hashlib.sha256(text.encode()).hexdigest()[:12]}.jsonl"
+        self.head = text + "\n"
+
+    def rows(self, cells: Sequence[Cell]) -> dict[Cell, Row]:
+        """What is there of `cells`; a line that is not whole is none."""
+        try:
+            lines = self.file.read_text(encoding="utf-8").split("\n")
+        except OSError:
+            return {}
+        found: dict[Cell, Row] = {}
+        for line in lines[1:-1]:
+            try:
+                row = Row.from_dict(json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue
+            found[row.cell] = row
+        return {cell: found[cell] for cell in cells if cell in found}
+
+    def add(self, row: Row) -> None:
+        """Writes a row behind the others, and has it on the disk."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("a+b") as file:
+            if file.tell() == 0:
+                file.write(self.head.encode())
+            else:
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # the last writer was cut off
+                    file.write(b"\n")
+            file.write((json.dumps(row.to_dict(), allow_nan=False) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())

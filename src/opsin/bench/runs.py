@@ -1,0 +1,161 @@
+"""A bench from its cells to its rows: in groups whose cells take turns, each visited several times.
+
+A machine drifts over minutes. So the visits to a cell are spread in time, with the others of its group between them,
+and its figure stands when the fastest blocks of different visits agree (see `opsin.costs.measure`).
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import torch
+
+from opsin import zoo
+from opsin.bench import fits
+from opsin.bench.cell import Cell, Row
+from opsin.bench.job import GROUP, Visit
+from opsin.compare.watch import Watch
+from opsin.costs.measure import summary
+from opsin.costs.sheet import cost
+from opsin.launch.local import Pool, Task
+
+VISITS = 3
+"""To each cell, at least."""
+MOST = 12
+"""Visits to a cell, at most."""
+JOB = "opsin.bench.job:visit"
+
+
+@dataclass(frozen=True)
+class Options:
+    """`precision` is a share; `seconds` those that a cell is timed for at most, beyond its first visits."""
+
+    precision: float = 0.02
+    seconds: float = 20.0
+    power: bool = False
+
+
+@dataclass
+class Open:
+    """A cell that is being measured."""
+
+    cell: Cell
+    visits: list[Visit] = field(default_factory=list)
+    failure: str = ""
+
+    def done(self, options: Options) -> bool:
+        if self.failure or len(self.visits) < VISITS:
+            return bool(self.failure)
+        blocks = [visit.blocks for visit in self.visits]
+        clean = any(not own.disturbed for visit in blocks for own in visit)
+        spent = sum(sum(own.ms) for visit in blocks for own in visit) / 1e3
+        over = not clean or spent > options.seconds or len(self.visits) >= MOST
+        return over or summary(blocks, options.precision).unstable is None
+
+
+def bench(cells: Sequence[Cell], options: Options, watch: Watch) -> Iterator[Row]:
+    """Measures cells, and gives the rows of each group as it ends; `watch` hears of the seconds that are expected.
+
+    A cell that fails is a row with the reason: the others go on.
+    """
+    if not cells:
+        return
+    speed = Speed()
+    groups = [cells[k : k + GROUP] for k in range(0, len(cells), GROUP)]
+    watch.stage("measuring", sum(map(speed.expected, cells)))
+    with Pool(1, cells[0].threads) as pool:
+        for group in groups:
+            opened = [Open(cell) for cell in group]
+            while unfinished := [own for own in opened if not own.done(options)]:
+                for own in unfinished:
+                    visit(pool, own, options)
+                    if len(own.visits) <= VISITS:
+                        watch.advance(speed.expected(own.cell) / VISITS)
+            for own in opened:
+                yield row_of(own, options)
+
+
+def visit(pool: Pool, own: Open, options: Options) -> None:
+    """One visit by the pool's worker; the first asks for memory, too."""
+    pool.submit(Task(str(own.cell), JOB, (own.cell, not own.visits, options.power)))
+    for event in pool.events():
+        if event.kind == "done":
+            own.visits.append(event.value)
+        elif event.kind == "failed":
+            own.failure = why_failed(own.cell, event.value)
+
+
+def why_failed(cell: Cell, facts: dict[str, Any]) -> str:
+    """The reason in one line, without the cell's name at its head."""
+    if facts["type"] == "Died":
+        return f"{facts['message']}: take a smaller batch"
+    if facts["type"] == "OutOfMemoryError" or "not enough memory" in facts["message"]:
+        return "out of memory: take a smaller batch"
+    return facts["message"].removeprefix(f"{cell} ")[:300]
+
+
+def row_of(own: Open, options: Options) -> Row:
+    """The figures of a cell after its last visit."""
+    cell = own.cell
+    counted = counts(cell.model, cell.size)
+    if own.failure or not own.visits:
+        return Row(cell, "failed", *counted, why=own.failure)
+    blocks = [visit.blocks for visit in own.visits]
+    every = [block for visit in blocks for block in visit]
+    found = summary(blocks, options.precision)
+    energy = [(block.joules, block) for block in every if block.joules is not None]
+    joules = sum(j for j, _ in energy) if energy else None
+    loads = [visit.load for visit in own.visits if visit.load is not None]
+    first = own.visits[0]
+    free = fits.free_memory(torch.device(cell.device))
+    return Row(
+        cell,
+        "unstable" if found.unstable else "ok",
+        *counted,
+        why=found.unstable or "",
+        p50=found.p50,
+        p95=found.p95,
+        runs=found.runs,
+        spread=found.spread,
+        blocks=tuple(block.median for block in every),
+        others=found.others,
+        load=max(loads, default=None),
+        memory=first.memory,
+        predicted=fits.predicted(cell),
+        fits=first.fits if first.fits is not None else (fits.largest(cell, free) if free else None),
+        watts=joules / (sum(sum(block.ms) for _, block in energy) / 1e3) if joules is not None else None,
+        joules=joules / (cell.batch * sum(len(block.ms) for _, block in energy)) if joules is not None else None,
+    )
+
+
+@cache
+def counts(model: str, size: int) -> tuple[int, int, int]:
+    """Parameters, and MACs and activations of one image."""
+    sheet = cost(model, input_size=size)
+    return sheet.params, sheet.macs, sheet.activations
+
+
+class Speed:
+    """How long cells will take, from a matrix product on this machine: for the bar, and to be told before it starts."""
+
+    SHARE = 0.35
+    """Of a matrix product's speed, what networks reach, most of them."""
+
+    def __init__(self, side: int = 768):
+        a = torch.randn(side, side)
+        torch.mm(a, a)
+        at = time.perf_counter()
+        for _ in range(4):
+            torch.mm(a, a)
+        self.macs = 4 * side**3 / (time.perf_counter() - at)
+
+    def expected(self, cell: Cell) -> float:
+        """Seconds that a cell will take, roughly."""
+        card = zoo.card(cell.model)
+        macs = card.macs * (cell.size / card.inputs.size) ** 2 * cell.batch * (3 if cell.train else 1)
+        run = macs / (self.macs * self.SHARE)
+        timing = 2 * run if run > 1 else max(0.9, 7 * run)
+        built = 0.3 + 1.5e-8 * card.params + (10 if cell.backend not in ("eager", "channels_last") else 0)
+        return VISITS * (built + timing) + run

@@ -1,0 +1,179 @@
+"""`opsin bench`: what networks take on this machine."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from opsin.errors import OpsinError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from opsin.bench.session import Bench
+
+
+def bench(
+    names: list[str] = typer.Argument(None, metavar="NAME...", help="Networks, shell patterns, or line-ups."),
+    every: bool = typer.Option(
+        False, "--all", help="Every network with a printed error on ImageNet; it can be stopped, and goes on."
+    ),
+    batch: str = typer.Option(None, "--batch", help="Images at once, with commas between. [default: 1]"),
+    input_size: int = typer.Option(None, help="The images' side in px. [default: each paper's]"),
+    threads: int = typer.Option(None, min=1, help="Of the processor. [default: all its cores]"),
+    backend: str = typer.Option(
+        "eager", help="eager, channels_last, compile, onnxruntime, openvino; several with commas between."
+    ),
+    train: bool = typer.Option(False, "--train", help="Time a training step (AdamW), too."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
+    power: bool = typer.Option(False, "--power", help="Read the energy that the processor or the GPU takes."),
+    precision: str = typer.Option("2%", help="How near the fastest runs must come to each other."),
+    seconds: float = typer.Option(20.0, help="A row that does not settle is given up after so many seconds of runs."),
+    page: bool = typer.Option(False, "--page", help="Write the charts as one page."),
+    out: Path = typer.Option(Path("bench.html"), "--out", help="The page's file."),
+    csv: Path = typer.Option(None, "--csv", help="Write a CSV with the columns of timm's benchmark results."),
+    keep: Path = typer.Option(Path("opsin-bench"), "--keep", help="The folder in which --all keeps its rows."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON, with all fields."),
+) -> None:
+    """Measure networks on this machine: time, images a second, memory, the largest batch; training and power if asked.
+
+    Rows that other work on the machine has disturbed are marked unstable.
+    """
+    from rich.console import Console
+
+    from opsin.bench import cell
+    from opsin.bench.runs import Options
+    from opsin.bench.session import measure
+    from opsin.cli.progress import Terminal
+    from opsin.costs.others import cores_here
+    from opsin.device import choose_device
+    from opsin.engine.checkpoint import whole
+    from opsin.report import html
+    from opsin.runtime.backends import check_backend
+
+    if not names and not every:
+        raise OpsinError("name networks, patterns such as 'resnet*' or a line-up; or --all")
+    if names and every:
+        raise OpsinError("--all takes all networks: leave the names out, or --all")
+    options = Options(share(precision), seconds, power)
+    backends = tuple(dict.fromkeys(part.strip() for part in backend.split(",")))
+    for each in backends:
+        check_backend(each)
+    where = choose_device(device).type
+    if where != "cpu" and (only := {"onnxruntime", "openvino"} & set(backends)):
+        raise OpsinError(f"{', '.join(sorted(only))} runs on the CPU here: add --device cpu, or take another backend")
+    batches = whole_numbers(batch) if batch else (None if every else (1,))
+    cells = cell.cells(
+        cell.published() if every else cell.names(names),
+        batches,
+        size=input_size,
+        backends=backends,
+        threads=threads or len(cores_here()) or os.cpu_count() or 1,
+        device=where,
+        train=train,
+    )
+    if page:
+        if out.suffix.lower() not in (".html", ".htm"):
+            raise OpsinError(f"--out {out}: name a file that ends with .html")
+        html.check(out)
+    if csv is not None and not csv.parent.is_dir():
+        raise OpsinError(f"cannot write {csv}: there is no folder {csv.parent}")
+    console = Console(stderr=True)
+    terminal = Terminal(console)
+    terminal.progress.live.refresh_per_second = 1  # drawing is work beside what is timed
+    with terminal as watch:
+        found = measure(cells, options, watch, folder=keep if every else None, skip=every)
+    if csv is not None:
+        from opsin.bench.table import to_csv
+
+        with whole(csv) as part:
+            part.write_text(to_csv(found.rows), encoding="utf-8")
+    if as_json:
+        print(json.dumps(found.to_dict()))
+    else:
+        print_table(Console(highlight=False), found)
+    if page:
+        from opsin.report.bench.page import write_bench
+
+        Console(stderr=as_json, highlight=False).print(str(write_bench(out, found)), soft_wrap=True)
+
+
+def share(text: str) -> float:
+    """ "2%" or "0.02" -> 0.02. Raises OpsinError for what is no share above 0."""
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise OpsinError(f"--precision {text}: write a share such as 2%")
+    return value
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """ "1,16" -> (1, 16). Raises OpsinError for what are no numbers from 1."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise OpsinError(f"--batch {text}: write whole numbers from 1, with commas between, such as 1,16")
+    return tuple(dict.fromkeys(map(int, parts)))
+
+
+def print_table(console: "Console", found: "Bench") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from opsin.report.words import NONE, megabytes
+
+    plain = {row.cell.backend for row in found.rows} == {"eager"}
+    table = Table(box=None, pad_edge=False, header_style="")
+    table.add_column("network")
+    if not plain:
+        table.add_column("backend")
+    for heading in ("batch", "p50 ms", "p95 ms", "images/s", "memory", "predicted", "fits"):
+        table.add_column(heading, justify="right")
+    if found.options.power and not found.power:
+        table.add_column("J/image", justify="right")
+    for row in found.rows:
+        name = row.cell.model + (" training" if row.cell.train else "")
+        cells = [Text(name), *([] if plain else [row.cell.backend]), str(row.cell.batch)]
+        if row.p50 is None:
+            table.add_row(*cells, row.status)
+            continue
+        cells += [
+            figure(row.p50) + ("*" if row.status == "unstable" else ""),
+            figure(row.p95),
+            figure(row.images_per_second),
+        ]
+        cells += [megabytes(row.memory and row.memory / 2**20), megabytes((row.predicted or 0) / 2**20)]
+        cells += [f"{row.fits:,}" if row.fits else NONE]
+        if found.options.power and not found.power:
+            cells.append(figure(row.joules))
+        table.add_row(*cells)
+    console.print(table)
+    notes(console, found)
+
+
+def figure(value: float | None) -> str:
+    """Three digits: 141.23 -> "141", 3.4567 -> "3.46"."""
+    return f"{value:,.{max(0, 2 - len(str(int(value))) + 1)}f}" if value is not None else "–"
+
+
+def notes(console: "Console", found: "Bench") -> None:
+    machine = found.machine
+    console.print()
+    console.print(
+        f"{machine['gpu'] or machine['cpu']}, {machine['threads']} threads, PyTorch {machine['torch']}, "
+        f"{machine['precision']}. p50: the fastest runs that repeat; fits: the largest batch for the free memory.",
+        soft_wrap=True,
+    )
+    if found.options.power and found.power:
+        console.print(f"Power: not measured: {found.power}", soft_wrap=True)
+    for row in found.rows:
+        if row.status == "failed":
+            console.print(f"{row.cell}: failed: {row.why}", soft_wrap=True, markup=False)
+    unstable = [row for row in found.rows if row.status == "unstable"]
+    for why in dict.fromkeys(row.why for row in unstable):
+        own = [str(row.cell) for row in unstable if row.why == why]
+        which = "every row" if len(own) == len(found.rows) else ", ".join(own)
+        console.print(f"* unstable: {why}: {which}", soft_wrap=True, markup=False)
