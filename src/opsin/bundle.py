@@ -21,7 +21,10 @@ from opsin.weights.create import Origin
 
 @dataclass(frozen=True)
 class Bundle:
-    """A network that was trained, with all that its use takes; `origin` is of the weights that it started from."""
+    """A network that was trained, with all that its use takes.
+
+    `origin` is of the weights that it started from, `folder` where it was read from.
+    """
 
     net: Network
     model: str
@@ -31,6 +34,7 @@ class Bundle:
     recipe: dict[str, Any]
     figures: dict[str, Any]
     origin: Origin | None = None
+    folder: Path | None = None
 
     def write(self, folder: Path) -> None:
         manifest = {
@@ -77,6 +81,7 @@ class Bundle:
                 manifest["recipe"],
                 manifest["figures"],
                 Origin.from_dict(origin) if origin else None,
+                folder,
             )
         except (KeyError, TypeError, RuntimeError) as error:
             raise OpsinError(f"cannot use the bundle {folder}: {' '.join(str(error).split())[:300]}") from None

@@ -1,10 +1,12 @@
 """What can run a network on this machine: eager PyTorch, in two layouts and compiled, ONNX Runtime, OpenVINO.
 
-Each takes a network, and gives a function from images to logits that is right for one size of images and, where a
-runtime compiles for it, one number of them.
+Each makes a function from images to logits. `channels_last` and `compile` change the layout of the network's weights.
 """
 
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,83 +15,141 @@ import torch
 from torch import Tensor, nn
 
 from opsin.device import place, place_images
-from opsin.errors import OpsinError
-from opsin.runtime.graphs import INPUT, OUTPUT, to_onnx
+from opsin.errors import OpsinError, unknown
+from opsin.runtime.graphs import INPUT, to_onnx
 
 Runner = Callable[[Tensor], Tensor]
-"""Images [N, C, H, W], normalised, float32 on the CPU -> logits [N, classes]."""
+"""Any number of images [N, C, H, W], normalised, float32 -> logits [N, classes]."""
 
 
 def eager(net: nn.Module, images: Tensor, threads: int) -> Runner:
-    return torch.inference_mode()(net)
+    return on_threads(net, threads)
 
 
 def channels_last(net: nn.Module, images: Tensor, threads: int) -> Runner:
     placed = place(net, images.device)
-    return torch.inference_mode()(lambda x: placed(place_images(x)))
+    return on_threads(lambda x: placed(place_images(x)), threads)
 
 
 def compiled(net: nn.Module, images: Tensor, threads: int) -> Runner:
-    fast = torch.compile(place(net, images.device), dynamic=False)
-    return torch.inference_mode()(lambda x: fast(place_images(x)))
+    """By torch.compile; batches smaller than `images` are filled up with black images, not compiled for anew."""
+    on_cpu, batch = images.device.type == "cpu", len(images)
+    fast = torch.compile(place(net, images.device), dynamic=False, options={"freezing": on_cpu})  # weights as constants
+
+    def run(x: Tensor) -> Tensor:
+        full = torch.cat([x, x.new_zeros(-len(x) % batch, *x.shape[1:])])
+        return torch.cat([fast(place_images(part)) for part in full.split(batch)])[: len(x)]
+
+    return on_threads(run, threads)
 
 
-def onnxruntime(net: nn.Module, images: Tensor, threads: int) -> Runner:
+def onnxruntime(graph: Path, threads: int) -> Runner:
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        to_onnx(net, two(images), path)
-        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return lambda x: torch.from_numpy(session.run([OUTPUT], {INPUT: x.contiguous().numpy()})[0])
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # the time between batches is for decoding
+    session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(session.run(None, {INPUT: images.contiguous().numpy()})[0])
 
 
-def openvino(net: nn.Module, images: Tensor, threads: int) -> Runner:
+def openvino(graph: Path, threads: int) -> Runner:
     import openvino as ov
 
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        to_onnx(net, two(images), path)
-        core = ov.Core()
-        model = core.read_model(path)
-        model.reshape(list(images.shape))
-        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
-        request = core.compile_model(model, "CPU", options).create_infer_request()
-    return lambda x: torch.from_numpy(request.infer([x.contiguous().numpy()], share_inputs=True)[0].copy())
+    core = ov.Core()
+    options = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16, where the processor has it
+        "ENABLE_CPU_PINNING": False,  # else two processes share the same few cores
+    }
+    request = core.compile_model(core.read_model(graph), "CPU", options).create_infer_request()
+    return lambda images: torch.from_numpy(request.infer([images.contiguous().numpy()], share_inputs=True)[0].copy())
 
 
-BACKENDS: dict[str, Callable[[nn.Module, Tensor, int], Runner]] = {
+OF_NETWORKS: dict[str, Callable[[nn.Module, Tensor, int], Runner]] = {
     "eager": eager,
     "channels_last": channels_last,
     "compile": compiled,
-    "onnxruntime": onnxruntime,
-    "openvino": openvino,
 }
-NEEDS = {"onnxruntime": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
+OF_GRAPHS: dict[str, Callable[[Path, int], Runner]] = {"onnxruntime": onnxruntime, "openvino": openvino}
+BACKENDS = (*OF_NETWORKS, *OF_GRAPHS)
+
+NEEDS = {"onnxruntime": ("onnx", "onnxruntime"), "openvino": ("onnx", "openvino")}
 EXTRA = {"onnxruntime": "export", "openvino": "openvino"}
+COMPILERS = ("c++", "g++", "clang++", "cl")
 
 
 def check_backend(name: str) -> None:
     """Raises OpsinError for a backend that there is not, or that is not installed (with the command that mends it)."""
     if name not in BACKENDS:
-        raise OpsinError(f"unknown backend {name!r}; known: {', '.join(BACKENDS)}")
+        raise unknown("backend", name, BACKENDS)
     if absent := [package for package in NEEDS.get(name, ()) if find_spec(package) is None]:
-        raise OpsinError(f"{name} needs {', '.join(absent)}: pip install 'opsin[{EXTRA[name]}]'")
+        raise OpsinError(f"backend {name} needs {', '.join(absent)}: pip install 'opsin[{EXTRA[name]}]'")
+    if name == "compile" and not any(map(shutil.which, (os.environ.get("CXX", ""), *COMPILERS))):
+        raise OpsinError("backend compile needs a C++ compiler: install g++ or clang++, or name one in CXX")
 
 
-def two(images: Tensor) -> Tensor:
-    """At least two images: of a batch of one the exporter takes the number for a constant."""
-    return images if len(images) > 1 else torch.cat([images, images])
+def installed(names: tuple[str, ...] = BACKENDS) -> list[str]:
+    """Those of `names` that `check_backend` lets pass."""
+
+    def passes(name: str) -> bool:
+        try:
+            return check_backend(name) is None
+        except OpsinError:
+            return False
+
+    return [name for name in names if passes(name)]
 
 
-def build(name: str, net: nn.Module, images: Tensor, threads: int) -> Runner:
-    """What runs `net` (in evaluation mode, on the CPU) on batches of the shape of `images`, with `threads` threads.
+def build(name: str, net: nn.Module, images: Tensor, threads: int, graph: Path | None = None) -> Runner:
+    """What runs `net` (in evaluation mode) on images of the size of `images`, with `threads` threads.
+
+    Args:
+        images: the batch to be expected; others may be smaller or larger, and be slower.
+            The backends of graphs run on the CPU alone.
+        graph: the network as an ONNX file where there is one; else a backend that needs it writes its own.
 
     Raises:
         OpsinError: the backend is not known, not installed, or cannot run the network.
     """
     check_backend(name)
-    return BACKENDS[name](net.eval(), images, threads)
+    net.eval()
+    if name in OF_NETWORKS:
+        return OF_NETWORKS[name](net, images, threads)
+    if graph is not None:
+        return OF_GRAPHS[name](graph, threads)
+    with TemporaryDirectory() as folder:
+        graph = Path(folder) / "model.onnx"
+        to_onnx(net, two(images), graph)
+        return OF_GRAPHS[name](graph, threads)
+
+
+def two(images: Tensor) -> Tensor:
+    """At least two images: of a batch of one an exporter takes the number for a constant."""
+    return images if len(images) > 1 else torch.cat([images, images])
+
+
+def on_threads(net: Callable[[Tensor], Tensor], threads: int) -> Runner:
+    """Without gradients, and with so many of PyTorch's threads."""
+
+    @torch.inference_mode()
+    def run(images: Tensor) -> Tensor:
+        with torch_threads(threads):
+            return net(images)
+
+    return run
+
+
+@contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """PyTorch computes with so many threads inside it."""
+    before = torch.get_num_threads()
+    if threads != before:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        if threads != before:
+            torch.set_num_threads(before)
