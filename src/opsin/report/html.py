@@ -33,9 +33,18 @@ def render(
             payload=json_in_html(payload),
             scripts=texts,
             hashes=" ".join(f"'sha256-{digest(text)}'" for text in texts),
-            style="".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in styles),
+            style=stylesheet(styles),
         )
     )
+
+
+def static(template: str, styles: tuple[str, ...], **context: Any) -> str:
+    """A page without scripts as text."""
+    return environment().get_template(template).render(**context, style=stylesheet(styles))
+
+
+def stylesheet(names: tuple[str, ...]) -> str:
+    return "".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in names)
 
 
 def write(target: Path, html: str) -> Path:
