@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsin.compare.budget import MARGIN, Estimate, Floor, fit
+from opsin.compare.budget import Estimate, Floor, fit
 from opsin.compare.entry import scratch
 from opsin.compare.plan import Plan
 from opsin.errors import OpsinError
-from opsin.forecast.speed import Speed, makespan
+from opsin.forecast.speed import MARGIN, Speed, makespan
 from opsin.recipes import MODERN
 
 MODELS = ("resnet20_cifar", "resnet32_cifar", "resnet56_cifar")

@@ -317,14 +317,11 @@ def undecided(minutes, *more):
 def decide(monkeypatch, minutes, device="cpu", second=0.001, more=()):
     """With a machine on which an image trains for a thousandth of a second."""
 
-    def estimator(setting):
-        def estimate(plan):
-            speeds = {(entry.model, 64): Speed(second, second / 3) for entry in plan.entries}
-            return Estimate(speeds, (1000, 100, 100), workers=2, fixed=0.0)
+    def estimate(self, plan):
+        speeds = {(entry.model, 64): Speed(second, second / 3) for entry in plan.entries}
+        return Estimate(speeds, (1000, 100, 100), workers=2, fixed=0.0)
 
-        return estimate
-
-    monkeypatch.setattr(planning, "_estimator", estimator)
+    monkeypatch.setattr(planning.Speeds, "estimate", estimate)
     plan = undecided(minutes, *more)
     run = {name: {"status": "ok", "figures": {"val_top1": top1}} for name, top1 in PROBED.items()}
     probed = {entry.name: Trained(entry, runs={0: run[entry.model]}) for entry in plan.entries[:4]}
@@ -362,14 +359,11 @@ def test_nothing_is_fine_tuned_where_no_probe_ended_well(monkeypatch):
 def test_what_measuring_takes_is_not_planned_with(monkeypatch):
     clock = [0.0]
 
-    def estimator(setting):
-        def estimate(plan):
-            clock[0] = 595.0
-            return Estimate({(entry.model, 64): Speed(0.001, 0.001) for entry in plan.entries}, (1000, 100, 100), 2)
+    def estimate(self, plan):
+        clock[0] = 595.0
+        return Estimate({(entry.model, 64): Speed(0.001, 0.001) for entry in plan.entries}, (1000, 100, 100), 2)
 
-        return estimate
-
-    monkeypatch.setattr(planning, "_estimator", estimator)
+    monkeypatch.setattr(planning.Speeds, "estimate", estimate)
     monkeypatch.setattr(planning.time, "monotonic", lambda: clock[0])
     plan = undecided(10)
     figures = {"status": "ok", "figures": {"val_top1": 0.5}}

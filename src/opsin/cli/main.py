@@ -9,7 +9,7 @@ import sys
 import typer
 
 from opsin import __version__
-from opsin.cli import bench, compare, embed, export, history, list_, predict, show
+from opsin.cli import bench, compare, embed, export, history, list_, plan, predict, show
 from opsin.errors import OpsinError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("list")(list_.list_models)
 app.command("show")(show.show)
 app.command("history")(history.history)
 app.command("bench")(bench.bench)
+app.command("plan")(plan.plan)
 app.command("export")(export.export)
 app.command("embed")(embed.embed)
 

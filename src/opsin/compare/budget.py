@@ -12,12 +12,10 @@ from opsin.compare.entry import Entry
 from opsin.compare.plan import Plan
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
-from opsin.forecast.speed import Speed, makespan
+from opsin.forecast.speed import MARGIN, Speed, makespan
 
 SIZES = (224, 192, 160, 128, 96, 64, 48, 32, 24, 16)
 """Image sizes that a plan can fall back to, in pixels."""
-MARGIN = 0.92
-"""The share of the budget that is planned with: timings are never better than this."""
 
 
 @dataclass(frozen=True)

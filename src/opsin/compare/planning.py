@@ -1,7 +1,7 @@
 """The plan of a comparison is made: who meets, from what they start, and what a time budget leaves of it."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from opsin.compare.setting import Setting
 from opsin.compare.starts import choose_entries
 from opsin.data.scan import Scan
 from opsin.errors import OpsinError
+from opsin.forecast.pool import gather
+from opsin.forecast.remembered import Remembered
 from opsin.forecast.speed import MEASURE, Speed, SpeedProbe
-from opsin.launch.local import Task
 
 SMALLEST, SMALL, LARGE = 16, 64, 224
 """Default input sizes in pixels: the least, the largest on a CPU, and the largest on an accelerator."""
@@ -24,8 +25,9 @@ LEAST_EPOCHS = 3
 """Of a fine-tuning that a time budget shortens."""
 
 
-def make_plan(setting: Setting, began: float) -> Plan:
+def make_plan(setting: Setting, began: float, speeds: "Speeds | None" = None) -> Plan:
     """What is run; with a budget of minutes, after a short probe of how fast the networks are here."""
+    speeds = speeds or Speeds(setting)
     request, scanned, watch = setting.request, setting.scanned, setting.watch
     size = request.input_size or default_size(scanned, request.device_type)
     chosen = choose_entries(request, own_size(scanned), size, watch)
@@ -54,10 +56,9 @@ def make_plan(setting: Setting, began: float) -> Plan:
     floor = budget.Floor(least, models=len(plan.entries) if request.models else few)
     watch.say(f"planning for {request.minutes:g} minutes: a short probe of each network's speed")
     spent = time.monotonic()
-    estimate = _estimator(setting)
-    estimate(plan)  # measuring takes of the time, too
-    left = _left(setting, began)
-    plan, needs = budget.fit(plan, left, floor, estimate, request.minutes * 60 - left)
+    speeds.estimate(plan)  # measuring takes of the time, too
+    left = _left(setting, began) - speeds.saved
+    plan, needs = budget.fit(plan, left, floor, speeds.estimate, request.minutes * 60 - left)
     for note in plan.notes[len(chosen.notes) :]:
         watch.say(f"to keep to the time: {note}")
     watch.say(f"planned: {needs / 60:.1f} minutes, after a probe of {(time.monotonic() - spent) / 60:.1f}")
@@ -90,7 +91,7 @@ def decide(setting: Setting, plan: Plan, probed: dict[str, Trained], began: floa
         if setting.request.device_type != "cpu":
             return _with(decided, wanted[:BEST], f"fine-tuned: the best {len(wanted[:BEST])} of those probed")
         return _with(decided, [], "none is fine-tuned: on a CPU that takes long; --minutes gives it time")
-    estimate = _estimator(setting)
+    estimate = Speeds(setting).estimate
     estimate(replace(decided, entries=tuple(wanted[:BEST])))  # measuring takes of the time, too
     seconds = _left(setting, began)
     trained = any(entry.start == "scratch" for entry in plan.entries)
@@ -122,28 +123,50 @@ def own_size(scanned: Scan) -> int:
     return int(np.median(scanned.sizes.min(axis=1)))
 
 
-def _estimator(setting: Setting):
-    """A function from a plan to its estimate, which measures the speeds it lacks on the pool."""
-    speeds: dict[tuple[str, int], Speed] = {}
+@dataclass
+class Speeds:
+    """Estimates of plans; the speeds that they need are measured on the pool, once, or remembered where they may be.
 
-    def estimate(plan: Plan) -> budget.Estimate:
-        wanted = {(entry.model, plan.size_of(entry)): entry for entry in plan.entries}
-        wanted = {key: entry for key, entry in wanted.items() if key not in speeds}
-        setting.watch.stage("measuring speed", len(wanted))
-        tasks = {}
-        for (model, size), entry in sorted(wanted.items(), key=lambda item: item[0]):
-            recipe, arguments = plan.recipe_of(entry), setting.arguments(plan, entry)
-            batch = recipe.batch(setting.counts()[0])
-            trains = any(each.start != "probe" for each in plan.entries if each.model == model)
-            probe = SpeedProbe(model, arguments, recipe, batch, size, setting.request.device_type, trains)
-            tasks[f"{model} {size}"] = model, size
-            setting.pool.submit(Task(f"{model} {size}", MEASURE, probe))
-        for event in setting.pool.events():
-            if event.kind == "done":
-                speeds[tasks[event.key]] = event.value
-                setting.watch.advance(1)
-            if event.kind == "failed":
-                raise OpsinError(f"{event.key} px cannot be trained here: {event.value['message'][:200]}")
-        return budget.Estimate(speeds, setting.counts(), setting.pool.size)
+    `found` has them by network and size; `saved` are the seconds that those remembered have taken when they were
+    measured.
+    """
 
-    return estimate
+    setting: Setting
+    remembered: Remembered | None = None
+    found: dict[tuple[str, int], Speed] = field(default_factory=dict)
+    saved: float = 0.0
+
+    def estimate(self, plan: Plan) -> budget.Estimate:
+        setting, new = self.setting, {}
+        for key, entry in {(entry.model, plan.size_of(entry)): entry for entry in plan.entries}.items():
+            if key in self.found:
+                continue
+            probe = self._probe(plan, entry, key[1])
+            if self.remembered and (before := self.remembered.get(probe, Speed)):
+                self.found[key] = before
+                self.saved += before.took / setting.pool.size
+            else:
+                new[key] = probe
+        setting.watch.stage("measuring speed", len(new))
+        tasks = {f"{model} {size}": (model, size) for model, size in sorted(new)}
+        probes = {name: new[key] for name, key in tasks.items()}
+        for name, speed, why in gather(setting.pool, MEASURE, probes, setting.watch):
+            if why:
+                raise OpsinError(f"{name} px cannot be trained here: {why}")
+            self.found[tasks[name]] = speed
+            if self.remembered and not speed.busy:
+                self.remembered.put(probes[name], speed)
+        return budget.Estimate(self.found, setting.counts(), setting.pool.size)
+
+    def _probe(self, plan: Plan, entry: Entry, size: int) -> SpeedProbe:
+        recipe = plan.recipe_of(entry)
+        trains = any(each.start != "probe" for each in plan.entries if each.model == entry.model)
+        return SpeedProbe(
+            model=entry.model,
+            arguments=self.setting.arguments(plan, entry),
+            recipe=recipe,
+            batch_size=recipe.batch(self.setting.counts()[0]),
+            size=size,
+            device=self.setting.request.device_type,
+            trains=trains,
+        )

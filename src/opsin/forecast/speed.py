@@ -22,6 +22,8 @@ from opsin.tasks.classify import Classify
 
 MEASURE = "opsin.forecast.speed:measure_speed"
 """The task of a pool that measures a `SpeedProbe`."""
+MARGIN = 0.92
+"""The share of a time that is planned with: timings are never better than this."""
 LARGE, FEW = 64, 8
 """Of images above so many pixels a side, so many say enough."""
 
