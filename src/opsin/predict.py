@@ -1,7 +1,8 @@
 """Predictions: a bundle and images -> classes and their probabilities."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import torch
 
 from opsin.bundle import Bundle
 from opsin.data.images import BadImage, looks_like_image, read
+from opsin.data.threads import Progress, in_threads
 from opsin.errors import OpsinError
+from opsin.runtime.forward import Forward, check
 
 
 @dataclass(frozen=True)
@@ -41,36 +44,75 @@ def _head(file: Path) -> bytes:
         return stream.read(12)
 
 
-def predict(bundle: Bundle, paths: Iterable[Path], *, top: int = 1, batch_size: int = 64) -> Iterator[Prediction]:
-    """Predicts images one batch after another, in their order, on the CPU; images that cannot be read are told so."""
+def predict(
+    bundle: Bundle,
+    paths: Iterable[Path],
+    *,
+    top: int = 1,
+    batch_size: int = 16,
+    backend: str = "auto",
+    threads: int | None = None,
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Iterator[Prediction]:
+    """Predicts images in their order, on the CPU; images that cannot be read are told so.
+
+    The next images are decoded, in threads, while the network computes.
+
+    Args:
+        backend: what runs the network: "auto", "best", or one by its name; see `opsin.runtime.forward.Forward`.
+        threads: of the network; by default as many as PyTorch takes.
+        progress: is given (images decoded, images) from time to time.
+        say: is told in a line what is found out of backends.
+
+    Raises:
+        OpsinError: `top` or `threads` below 1; a backend that there is not, or that is not installed.
+    """
     if top < 1:
         raise OpsinError(f"--top must be at least 1, not {top}")
-    waiting: list[Path] = []
-    for path in paths:
-        waiting.append(path)
-        if len(waiting) == batch_size:
-            yield from _predict(bundle, waiting, top)
-            waiting = []
-    yield from _predict(bundle, waiting, top)
+    check(backend, threads)
+    files, preprocess = list(paths), bundle.preprocess
+    forward = Forward(
+        bundle.net,
+        preprocess.channels,
+        preprocess.size,
+        images=len(files),
+        batch=batch_size,
+        backend=backend,
+        threads=threads,
+        keep=memory(bundle.folder),
+        say=say,
+    )
 
-
-@torch.inference_mode()
-def _predict(bundle: Bundle, paths: list[Path], top: int) -> Iterator[Prediction]:
-    pixels: dict[Path, np.ndarray] = {}
-    rows: dict[Path, tuple[list[float], list[int]]] = {}
-    errors: dict[Path, str] = {}
-    for path in paths:
+    def pixels(i: int) -> np.ndarray | BadImage:
         try:
-            pixels[path] = bundle.preprocess.pixels(read(path))
+            return preprocess.pixels(read(files[i]))
         except BadImage as error:
-            errors[path] = str(error)
-    if pixels:
-        batch = bundle.preprocess.normalize(torch.from_numpy(np.stack(list(pixels.values()))))
-        chances, classes = bundle.net(batch).softmax(1).topk(min(top, len(bundle.classes)))
-        rows = dict(zip(pixels, zip(chances.tolist(), classes.tolist(), strict=True), strict=True))
-    for path in paths:
-        if path in errors:
-            yield Prediction(path, error=errors[path])
+            return error
+
+    decoded = in_threads(pixels, len(files), progress)
+    for start in range(0, len(files), batch_size):
+        batch = files[start : start + batch_size]
+        yield from _predict(bundle, forward, batch, list(islice(decoded, len(batch))), top)
+
+
+def memory(bundle: Path | None) -> Path | None:
+    """The folder beside a bundle's that remembers what runs it quickest."""
+    return bundle.resolve().with_name(f"{bundle.resolve().name}.fast") if bundle else None
+
+
+def _predict(
+    bundle: Bundle, forward: Forward, paths: list[Path], images: list[np.ndarray | BadImage], top: int
+) -> Iterator[Prediction]:
+    good = [image for image in images if not isinstance(image, BadImage)]
+    rows: Iterator[tuple[list[float], list[int]]] = iter(())
+    if good:
+        logits = forward(bundle.preprocess.normalize(torch.from_numpy(np.stack(good))))
+        chances, classes = logits.softmax(1).topk(min(top, len(bundle.classes)))
+        rows = zip(chances.tolist(), classes.tolist(), strict=True)
+    for path, image in zip(paths, images, strict=True):
+        if isinstance(image, BadImage):
+            yield Prediction(path, error=str(image))
         else:
-            chance, number = rows[path]
+            chance, number = next(rows)
             yield Prediction(path, tuple(bundle.classes[i] for i in number), tuple(chance))

@@ -1,0 +1,188 @@
+"""The quickest way to run a network on this processor: each is verified against eager PyTorch, then they are timed.
+
+A way is a backend and how many images it takes at once: some networks are quicker when a batch goes through in parts
+that fit into the caches. torch.compile is not among them: it compiles for a minute, each time anew, and graph runtimes
+are quicker still.
+"""
+
+import statistics
+import time
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor, nn
+
+from opsin.errors import OpsinError
+from opsin.runtime import backends, kept
+from opsin.runtime.backends import Runner, build, installed, two
+from opsin.runtime.graphs import to_onnx
+
+AMONG = ("channels_last", "onnxruntime", "openvino")
+"""What is tried beside eager."""
+TOLERANCE = 1e-4
+PARTS = (1, 4)
+"""How many images a graph is given at once, beside the whole batch."""
+TURNS = 15
+SECONDS = 2.0
+"""When the race ends: after so many turns, or so many seconds and three turns."""
+SLOW = 1.3
+"""How many times the quickest time lets a way drop out of the race."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The way that was quickest.
+
+    Attributes:
+        run: any number of images -> logits.
+        seconds: that a batch took by each way, the median; "openvino/4" is OpenVINO with four images at once.
+        aside: why other backends were not trusted.
+        load: seconds that it takes to have it ready from what is remembered.
+        remembered: whether it was probed for in an earlier run.
+    """
+
+    backend: str
+    at_once: int
+    run: Runner
+    seconds: dict[str, float]
+    aside: dict[str, str] = field(default_factory=dict)
+    load: float = 0.0
+    remembered: bool = False
+
+    @property
+    def way(self) -> str:
+        return name_of(self.backend, self.at_once)
+
+
+def choose(
+    net: nn.Module, channels: int, size: int, batch: int, threads: int, keep: Path | None = None, again: bool = False
+) -> Choice:
+    """The quickest way to run `net` on batches of so many images [channels, size, size] with so many threads.
+
+    Every installed backend runs random and image-like batches; one whose logits are further from eager's than
+    TOLERANCE (see `difference`), or that fails, is put aside. The others are timed in turns on the same batch.
+
+    Args:
+        net: in evaluation mode, on the CPU, float32; it is not changed.
+        keep: the folder that remembers the choice; where it cannot be written, nothing is remembered.
+        again: probe, whatever is remembered.
+    """
+    net.eval()
+    asked = kept.Asked.of(net, channels, size, batch, threads)
+    if keep is not None and not again and (found := recall(net, asked, keep)):
+        return found
+    with TemporaryDirectory(prefix="opsin-", ignore_cleanup_errors=True) as folder:
+        graph = Path(folder) / "model.onnx"
+        choice = probe(net, channels, size, batch, threads, graph)
+        if keep is not None:
+            known = {"backend": choice.backend, "at_once": choice.at_once, "seconds": choice.seconds}
+            known |= {"aside": choice.aside, "load": choice.load}
+            kept.remember(keep, asked, known, graph if choice.backend in backends.OF_GRAPHS else None)
+    return choice
+
+
+def probe(net: nn.Module, channels: int, size: int, batch: int, threads: int, graph: Path) -> Choice:
+    """Tries all ways; writes `graph` where a backend wants one."""
+    checks = batches(channels, size, batch)
+    eager = build("eager", net, checks[0], threads)
+    right = [eager(images) for images in checks]
+    ways: dict[tuple[str, int], Runner] = {("eager", batch): eager}
+    aside: dict[str, str] = {}
+    load = {"eager": 0.0}
+    for name in installed(AMONG):
+        try:
+            if name in backends.OF_GRAPHS and not graph.exists():
+                to_onnx(net, two(checks[0]), graph)
+            began = time.perf_counter()
+            run = build(name, net if name in backends.OF_GRAPHS else deepcopy(net), checks[0], threads, graph)
+            load[name] = time.perf_counter() - began
+            parts = [n for n in PARTS if n < batch] if name in backends.OF_GRAPHS else []
+            found = {(name, n): in_parts(run, n) for n in (*parts, batch)}
+            for way in found.values():
+                verify(way, checks, right)
+            ways |= found
+        except Exception as error:  # a runtime raises what it likes, at its import too
+            aside[name] = " ".join(str(error).split())[:200] or type(error).__name__
+    seconds = race(ways, checks[0])
+    backend, at_once = min(seconds, key=lambda way: seconds[way])
+    named = {name_of(*way): value for way, value in seconds.items()}
+    return Choice(backend, at_once, ways[backend, at_once], named, aside, load[backend])
+
+
+def recall(net: nn.Module, asked: kept.Asked, keep: Path) -> Choice | None:
+    """The choice that was remembered, made ready and verified on three images; None where anything is not as it was."""
+    known = kept.read(keep, asked)
+    if known is None:
+        return None
+    digest = known.pop("graph")
+    try:
+        graph = kept.graph(keep, asked, digest) if known["backend"] in backends.OF_GRAPHS else None
+        images = like_images(asked.channels, asked.size)
+        run = build(known["backend"], deepcopy(net) if graph is None else net, images, asked.threads, graph)
+        run = in_parts(run, known["at_once"])
+        verify(run, [images], [build("eager", net, images, asked.threads)(images)])
+    except Exception:  # damaged, or another machine's: it is probed anew
+        return None
+    return Choice(run=run, remembered=True, **known)
+
+
+def verify(run: Runner, checks: list[Tensor], right: list[Tensor]) -> None:
+    """Raises OpsinError where logits differ from the right ones by more than TOLERANCE."""
+    for images, expected in zip(checks, right, strict=True):
+        found = run(images)
+        if found.shape != expected.shape:
+            raise OpsinError(f"gives {list(found.shape)} numbers instead of {list(expected.shape)}")
+        if not (off := difference(found, expected)) <= TOLERANCE:  # NaN is not
+            raise OpsinError(f"differs from eager PyTorch by {off:.1e} of the largest logit")
+
+
+def difference(found: Tensor, expected: Tensor) -> float:
+    """The largest difference of any logit of a batch [N, classes], as a share of its largest expected one.
+
+    Both without their sign; so that a softmax's classes and probabilities agree to about TOLERANCE times that logit.
+    """
+    scale = expected.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
+    return float((found - expected).abs().max() / scale)
+
+
+def race(ways: dict[tuple[str, int], Runner], images: Tensor) -> dict[tuple[str, int], float]:
+    """Median seconds of each; they run in turns, so that drift hits all alike. The slow ones soon drop out."""
+    times: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
+    medians: dict[tuple[str, int], float] = {}
+    going, began = list(ways), time.perf_counter()
+    for turn in range(1, TURNS + 1):
+        for way in going:
+            at = time.perf_counter()
+            ways[way](images)
+            times[way].append(time.perf_counter() - at)
+            medians[way] = statistics.median(times[way])
+        quickest = min(medians.values())
+        going = [way for way in going if medians[way] <= SLOW * quickest]
+        if len(going) == 1 or (turn >= 3 and time.perf_counter() - began > SECONDS):
+            break
+    return medians
+
+
+def in_parts(run: Runner, n: int) -> Runner:
+    """The same, never given more than `n` images at once."""
+    return lambda images: run(images) if len(images) <= n else torch.cat([run(part) for part in images.split(n)])
+
+
+def name_of(backend: str, at_once: int) -> str:
+    return f"{backend}/{at_once}"
+
+
+def batches(channels: int, size: int, batch: int) -> list[Tensor]:
+    """What is verified on: a batch of noise, and three images."""
+    noise = torch.randn(batch, channels, size, size, generator=torch.Generator().manual_seed(0))
+    return [noise, like_images(channels, size)]
+
+
+def like_images(channels: int, size: int) -> Tensor:
+    """Three images [3, channels, size, size] in the range of normalised ones: smooth shapes, all black, all white."""
+    coarse = torch.rand(1, channels, 7, 7, generator=torch.Generator().manual_seed(1))
+    smooth = nn.functional.interpolate(coarse, (size, size), mode="bicubic", align_corners=False).clamp(0, 1)
+    return torch.cat([smooth, torch.zeros_like(smooth), torch.ones_like(smooth)]).sub(0.45).div(0.225)
