@@ -1,22 +1,43 @@
-"""`opsin export`: a bundle as files of another library."""
+"""`opsin export`: a bundle as files of another library or runtime."""
 
 from pathlib import Path
 
 import typer
 
+LIBRARIES = ("timm", "torchvision")
+
 
 def export(
     bundle: Path = typer.Argument(help="A bundle, such as opsin-runs/…/seed-0/bundle."),
-    to: str = typer.Option(..., "--to", help="timm or torchvision."),
-    out: Path = typer.Option(
-        None, "--out", help="The folder (timm) or .pth file (torchvision) to write: MODEL-timm, MODEL-torchvision.pth."
+    to: str = typer.Option(..., "--to", help="onnx, openvino, torch (a .pt2 program), timm or torchvision."),
+    out: Path = typer.Option(None, "--out", help="The folder to write; a .pth file for torchvision. [MODEL-TO]"),
+    uint8: bool = typer.Option(
+        False, "--uint8", help="The file takes pixels, uint8 [N, S, S, C], and normalises them itself."
     ),
+    int8: Path = typer.Option(
+        None, "--int8", help="Quantise to 8-bit integers, by the training images of this folder (onnx, openvino)."
+    ),
+    calibrate: int = typer.Option(200, help="How many training images --int8 takes."),
+    max_loss: float = typer.Option(2.0, help="Percentage points of validation accuracy that --int8 may lose."),
+    groups: str = typer.Option(None, help="With --int8: which images belong together, as for compare."),
 ) -> None:
-    """Write a trained network as timm or torchvision reads it, with its classes and preprocessing."""
-    from opsin.bundle import Bundle
-    from opsin.export.libraries import export as run
-    from opsin.export.libraries import how_to_load
+    """Write a trained network for other software, with its classes and preprocessing; it is verified before it stays.
 
+    onnx, openvino and torch are run against the network; the lines of Python that run them are printed.
+    """
+    from opsin.bundle import Bundle
+    from opsin.errors import OpsinError, unknown
+    from opsin.export import deploy, libraries
+
+    if to not in (*deploy.TARGETS, *LIBRARIES):
+        raise unknown("library to export to", to, (*deploy.TARGETS, *LIBRARIES))
+    if to in LIBRARIES and (uint8 or int8):
+        raise OpsinError(f"{'--uint8' if uint8 else '--int8'} is for --to onnx and --to openvino, not for {to}")
     network = Bundle.read(bundle)
-    path = run(network, to, out)
-    typer.echo(f"{path}: {how_to_load(network, to, path)}")
+    if to in LIBRARIES:
+        path = libraries.export(network, to, out)
+        typer.echo(f"{path}: {libraries.how_to_load(network, to, path)}")
+        return
+    how = deploy.Int8(int8, calibrate, max_loss, groups) if int8 else None
+    written = deploy.export(network, to, out, uint8=uint8, int8=how)
+    typer.echo(f"{written}\n\n{written.how_to_run}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def quantise(source: Path, images: np.ndarray, out: Path) -> None:
         def __init__(self) -> None:
             self.left: Iterator[np.ndarray] = (images[at : at + BATCH] for at in range(0, len(images), BATCH))
 
-        def get_next(self) -> dict[str, np.ndarray] | None:
+        def get_next(self) -> Any:
             batch = next(self.left, None)
             return None if batch is None else {INPUT: np.ascontiguousarray(batch)}
 

@@ -2,6 +2,8 @@
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from opsin.errors import OpsinError
+from opsin.models.layers import LocalResponseNorm
 
 INPUT, OUTPUT = "images", "logits"
 OPSET = 20
@@ -43,9 +46,10 @@ def to_onnx(net: nn.Module, images: Tensor, path: Path) -> None:
 
 
 def traced(net: nn.Module, images: Tensor, path: Path, names: dict[str, Any]) -> None:
-    """By following one pass of `images`."""
+    """By following one pass of `images`. It does not see what an autograd.Function writes in place."""
     any_number = {INPUT: {0: "n"}, OUTPUT: {0: "n"}}
-    torch.onnx.export(net, (images,), str(path), dynamic_axes=any_number, dynamo=False, **names)
+    with response_norms_as_one_operator(net):
+        torch.onnx.export(net, (images,), str(path), dynamic_axes=any_number, dynamo=False, **names)
 
 
 def exported(net: nn.Module, images: Tensor, path: Path, names: dict[str, Any]) -> None:
@@ -54,3 +58,28 @@ def exported(net: nn.Module, images: Tensor, path: Path, names: dict[str, Any]) 
     program = torch.onnx.export(net, (images,), dynamic_shapes=any_number, dynamo=True, verbose=False, **names)
     assert program is not None
     program.save(str(path))
+
+
+class ResponseNorm(torch.autograd.Function):
+    """LocalResponseNorm as ONNX's operator of this name, which divides alpha by the size."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, n: int, k: float, alpha: float) -> Tensor:
+        return LocalResponseNorm(n, k, alpha)(x)
+
+    @staticmethod
+    def symbolic(g: Any, x: Any, n: int, k: float, alpha: float) -> Any:
+        return g.op("LRN", x, alpha_f=alpha * n, beta_f=0.75, bias_f=k, size_i=n).setType(x.type())
+
+
+@contextmanager
+def response_norms_as_one_operator(net: nn.Module) -> Iterator[None]:
+    """While it lasts, the local response norms of a network leave one node each in a trace."""
+    norms = [module for module in net.modules() if isinstance(module, LocalResponseNorm)]
+    for norm in norms:
+        norm.forward = lambda x, norm=norm: ResponseNorm.apply(x, norm.n, norm.k, norm.alpha)
+    try:
+        yield
+    finally:
+        for norm in norms:
+            del norm.forward

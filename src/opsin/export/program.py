@@ -1,0 +1,40 @@
+"""A network as a program of torch.export, which runs where PyTorch is, without Opsin."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from opsin.export import verify
+from opsin.export.about import ABOUT, path_in_python
+
+FILE = "model.pt2"
+NEEDS, EXTRA = (), ""
+load = verify.pt2
+
+
+@torch.no_grad()
+def write(net: nn.Module, images: Tensor, file: Path, facts: dict[str, Any], calibration: np.ndarray | None) -> None:
+    """Writes one file, which holds the facts as its extra file opsin.json.
+
+    Args:
+        images: two or more inputs, as the network takes them.
+    """
+    any_number = ({0: torch.export.Dim("n", min=1)},)
+    program = torch.export.export(net.eval(), (images,), dynamic_shapes=any_number)
+    torch.export.save(program, file, extra_files={ABOUT: json.dumps(facts, ensure_ascii=False)})
+
+
+def how_to_run(file: Path, reading: list[str]) -> list[str]:
+    """Lines of Python, from photo.jpg to the name of its class."""
+    return [
+        "import json, numpy as np, torch",
+        "from PIL import Image, ImageOps",
+        *reading,
+        f'about = {{"{ABOUT}": ""}}',
+        f"net = torch.export.load({path_in_python(file)}, extra_files=about).module()",
+        f'print(json.loads(about["{ABOUT}"])["classes"][net(torch.tensor(x))[0].argmax()])',
+    ]
