@@ -117,6 +117,7 @@ def layers_of(traced: Trace) -> tuple[Layer, ...]:
         run = list(group)
         if any(not call.moves and (base_name(call.operator) not in MOVES or is_cat(call)) for _, call in run):
             runs.append((name, run))
+    attends = attention_in_pieces(traced.calls)
     params, buffers = owned(traced, {name for name, _ in runs})
     stated = dict(traced.stated)
     rows = []
@@ -132,7 +133,7 @@ def layers_of(traced: Trace) -> tuple[Layer, ...]:
         rows.append(
             Layer(
                 name=name,
-                kind=kind_of(modules[name], calls),
+                kind=kind_of(modules[name], calls, attends),
                 output_shape=tuple(result.shape[1:] if result.shape[:1] == (1,) else result.shape),
                 params=params.pop(name, 0),
                 buffers=buffers.pop(name, 0),
@@ -176,26 +177,36 @@ def owned(traced: Trace, rows: set[str]) -> tuple[Counter[str], Counter[str]]:
     return params, buffers
 
 
-def kind_of(module: nn.Module, calls: list[Call]) -> str:
+def kind_of(module: nn.Module, calls: list[Call], attends: set[int]) -> str:
     """A layer's class; of a module that holds others, what it computes itself: "add", "cat", "attention".
 
-    Products with a softmax between them are attention, whose scaling, masks and softmax go without saying.
+    Attention's scaling, masks and softmax go without saying.
     """
     if not any(True for _ in module.children()):
         return type(module).__name__
-    names = [word_for(call) for call in calls if not call.moves]
-    telling = [name for name in names if name not in MOVES or name in ("cat", "stack")]
-    products = [k for k, name in enumerate(telling) if name == "matmul"]
-    for first, last in pairwise(products):
-        if any("softmax" in name for name in telling[first:last]):
-            telling[first] = telling[last] = "attention"
-    if "attention" in telling:
-        telling = [name for name in telling if name in WORDS.values() or name == "cat"]
-    return ", ".join(dict.fromkeys(telling))
+    names = ["attention" if id(call) in attends else word_for(call) for call in calls if not call.moves]
+    if "attention" in names:
+        names = [name for name in names if name in WORDS.values()]
+    return ", ".join(dict.fromkeys(name for name in names if name not in MOVES or name in ("cat", "stack")))
 
 
 def word_for(call: Call) -> str:
     return WORDS.get(call.operator, base_name(call.operator))
+
+
+def attention_in_pieces(calls: list[Call]) -> set[int]:
+    """The ids of products with a softmax between them: of queries and keys, and of the weights and values.
+
+    The softmax may be a module of its own, inside of the one that multiplies.
+    """
+    found: set[int] = set()
+    products = [k for k, call in enumerate(calls) if word_for(call) == "matmul"]
+    for first, last in pairwise(products):
+        inside = prefixes(calls[first].layer)[-1]
+        between = [call for call in calls[first:last] if "softmax" in word_for(call)]
+        if calls[first].layer == calls[last].layer and any(inside in ("", *prefixes(c.layer)) for c in between):
+            found |= {id(calls[first]), id(calls[last])}
+    return found
 
 
 def moved(calls: list[Call], weights: set[int]) -> tuple[int, int]:

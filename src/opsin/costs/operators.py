@@ -53,6 +53,7 @@ PRODUCTS: dict[Any, Callable[[tuple, Tensor], int]] = {
     aten.bmm: _matmul,
     aten.mv: _matmul,
     aten.dot: _matmul,
+    aten.vdot: _matmul,
     aten.addmm: _addmm,
     aten.addmv: _addmm,
     aten.baddbmm: _addmm,

@@ -93,7 +93,7 @@ class Recorder(TorchDispatchMode):
         self.trace.outputs.append((*self.inside.pop(), out))
 
 
-NO_VALUES = "Cannot copy out of meta tensor", "can't convert meta device type tensor to numpy"
+NO_VALUES = "meta tensor", "meta device type tensor", "unallocated storage", "torch.nonzero"
 """What PyTorch says where values are asked for that are not there, and no operator is to be seen."""
 
 
@@ -165,13 +165,17 @@ def meta_copy(net: nn.Module) -> nn.Module:
     for parameter in net.parameters():
         moved = torch.empty_like(parameter, device="meta", requires_grad=False)
         copies[id(parameter)] = nn.Parameter(moved, requires_grad=parameter.requires_grad)
+    for value in (value for module in net.modules() for value in vars(module).values()):
+        if isinstance(value, Tensor) and not value.is_leaf:  # computed from parameters, as weight_norm's
+            copies[id(value)] = value.detach()
     try:
         copied = copy.deepcopy(net, copies)
     except (RuntimeError, TypeError) as error:
         raise OpsinError(f"{type(net).__name__} cannot be copied, and so not be counted: {one_line(error)}") from None
     for module in copied.modules():
         for name, child in module.named_children():
-            setattr(module, name, uncompiled(child))
+            if child is not uncompiled(child):
+                setattr(module, name, uncompiled(child))
     return copied
 
 
@@ -213,9 +217,12 @@ def told_in_one_line(net: nn.Module, images: Tensor, inside: list[tuple[str, int
     except OpsinError:
         raise
     except Exception as error:
-        layer = inside[-1][0] if inside and inside[-1][0] else "its forward"
+        name = inside[-1][0] if inside else ""
+        module = dict(net.named_modules()).get(name)
+        layer = (f"{name}, {module}" if module and not any(module.children()) else name) or "its forward"
         if isinstance(error, BranchesOnData) or any(words in str(error) for words in NO_VALUES):
-            told = f"{what} branches on data ({one_line(error)} in {layer}): what it costs depends on the image"
+            asks = f"{error} " if isinstance(error, BranchesOnData) else ""
+            told = f"{what} branches on data ({asks}in {layer}): what it costs depends on the image"
         else:
             shape = " x ".join(map(str, images.shape[1:]))
             told = f"{what} does not take a batch of {len(images)} images of {shape} (in {layer}): {one_line(error)}"
