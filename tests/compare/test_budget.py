@@ -10,7 +10,7 @@ from opsin.compare.budget import Estimate, Floor, fit
 from opsin.compare.entry import scratch
 from opsin.compare.plan import Plan
 from opsin.errors import OpsinError
-from opsin.forecast.speed import MARGIN, Speed, makespan
+from opsin.forecast.speed import MARGIN, Speed
 from opsin.recipes import MODERN
 
 MODELS = ("resnet20_cifar", "resnet32_cifar", "resnet56_cifar")
@@ -70,13 +70,6 @@ def test_below_the_floor_it_refuses_and_says_what_would_fit():
     with pytest.raises(OpsinError, match=r"^0.1 minutes are too few") as later:
         fit(PLAN, -20, FLOOR, estimate, spent=26)
     assert float(str(later.value).split("--minutes ")[1].split()[0]) == pytest.approx(enough + 26 / 60, abs=0.11)
-
-
-@given(st.lists(st.floats(0.1, 100), min_size=1, max_size=30), st.integers(1, 8))
-def test_makespan_is_between_its_bounds(runs, workers):
-    least = max(max(runs), sum(runs) / workers)
-    assert least <= makespan(runs, workers) * (1 + 1e-9)
-    assert makespan(runs, workers) <= sum(runs) / workers + max(runs) + 1e-9
 
 
 @given(st.floats(0.01, 3))

@@ -4,6 +4,7 @@ The comparison's part is its own code (`opsin.compare.planning`), so that both s
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -123,8 +124,7 @@ def look_ahead(request: Request, watch: Watch | None = None, thorough: bool = Fa
     source = load(request.data, request.groups)
     watch.stage("reading images", len(source))
     scanned = scan(source, lambda done, total: watch.advance(1), skip_bad=request.skip_bad)
-    device = choose_device(request.device)
-    machine = describe(device) | {"workers": request.processes, "threads_per_worker": 1}
+    machine = describe(choose_device(request.device)) | {"workers": request.processes, "threads_per_worker": 1}
     remembered = Remembered(machine | {"opsin": __version__})
     with Pool(request.processes) as pool:
         setting = Setting(request, Path(), scanned, divide(scanned), pool, OnlyProgress(watch))
@@ -133,26 +133,8 @@ def look_ahead(request: Request, watch: Watch | None = None, thorough: bool = Fa
         if request.minutes is not None:
             plan, needs, refused = of_comparison(setting, began, speeds)
         size = request.input_size or default_size(scanned, request.device_type)
-        recipe = request.recipe_for("scratch")
-        recipe = replace(recipe, batch_size=recipe.batch(setting.counts()[0]))
         models = request.models or LINEUPS.get(request.lineup or "") or tuple(zoo.list_models())
-        cards = {name: zoo.card(name) for name in models}
-        free = free_memory(device)
-        training = Training(
-            networks={
-                name: {
-                    "num_classes": len(source.classes),
-                    "in_chans": scanned.channels,
-                    "input_size": card.inputs.fit(size),
-                }
-                for name, card in cards.items()
-                if card.task == "classify"
-            },
-            images=setting.counts(),
-            recipe=recipe,
-            device=request.device_type,
-            available=None if free is None else int(SHARE * free / request.processes),
-        )
+        training = training_of(request, scanned, setting.counts(), models, size)
         known = {
             model: speed
             for (model, side), speed in speeds.found.items()
@@ -161,13 +143,28 @@ def look_ahead(request: Request, watch: Watch | None = None, thorough: bool = Fa
         found = forecast(training, pool, remembered, watch, known, thorough)
     if not found.rows:
         raise OpsinError(f"no network can be trained here: {found.left_out[0]['model']}: {found.left_out[0]['why']}")
-    others = [
-        {"model": name, "why": f"does not classify images ({card.task})"}
-        for name, card in cards.items()
-        if card.task != "classify"
-    ]
+    tasks = {name: zoo.card(name).task for name in models if name not in training.networks}
+    others = [{"model": name, "why": f"does not classify images ({task})"} for name, task in tasks.items()]
     found = replace(found, left_out=(*found.left_out, *others))
-    return Outlook(request, scanned, setting.counts(), size, recipe, found, machine, plan, needs, refused)
+    return Outlook(request, scanned, setting.counts(), size, training.recipe, found, machine, plan, needs, refused)
+
+
+def training_of(
+    request: Request, scanned: Scan, images: tuple[int, int, int], models: Sequence[str], size: int
+) -> Training:
+    """Runs from scratch of those of `models` that classify, at `size` px or the next larger size that they take."""
+    recipe, inputs = request.recipe_for("scratch"), {name: zoo.card(name).inputs for name in models}
+    built = {"num_classes": len(scanned.source.classes), "in_chans": scanned.channels}
+    free = free_memory(choose_device(request.device))
+    return Training(
+        networks={
+            name: built | {"input_size": inputs[name].fit(size)} for name in models if zoo.card(name).task == "classify"
+        },
+        images=images,
+        recipe=replace(recipe, batch_size=recipe.batch(images[0])),
+        device=request.device_type,
+        available=None if free is None else int(SHARE * free / request.processes),
+    )
 
 
 def of_comparison(setting: Setting, began: float, speeds: Speeds) -> tuple[Plan | None, float | None, str]:
