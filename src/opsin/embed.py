@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from opsin import zoo
 from opsin.bundle import Bundle
@@ -22,20 +23,28 @@ from opsin.engine.checkpoint import flush, whole
 from opsin.engine.record import versions
 from opsin.errors import OpsinError
 from opsin.models.network import Network
+from opsin.predict import memory
+from opsin.runtime.forward import Forward, check
 from opsin.weights.create import create_model
 from opsin.weights.public import IMAGENET_MEAN, IMAGENET_STD
 
+TRIED = 16
+"""How many images at once the backends are tried with."""
 SUFFIXES = (".npz", ".parquet")
 
 
 @dataclass(frozen=True)
 class Embedder:
-    """A network and the images that it takes; `facts` says as JSON where both come from, `notes` what to know."""
+    """A network and the images that it takes.
+
+    `facts` says as JSON where both come from, `notes` what to know, `bundle` the folder of a bundle.
+    """
 
     net: Network
     preprocess: Preprocess
     facts: dict[str, Any]
     notes: tuple[str, ...] = ()
+    bundle: Path | None = None
 
     def __str__(self) -> str:
         licence = f" ({self.facts['licence']})" if self.facts["licence"] else ""
@@ -129,7 +138,18 @@ def _from_bundle(folder: Path, input_size: int | None) -> Embedder:
     origin = bundle.origin
     facts = {"network": bundle.model, "weights": str(folder), "licence": origin.licence if origin else ""}
     facts |= {"origin": origin.to_dict() if origin else None}
-    return Embedder(bundle.net, bundle.preprocess.at(input_size or size), facts)
+    return Embedder(bundle.net, bundle.preprocess.at(input_size or size), facts, bundle=bundle.folder)
+
+
+class Embedding(nn.Module):
+    """A network's embedding as a network of its own: images [N, C, H, W] -> [N, D]."""
+
+    def __init__(self, net: Network):
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.net.embed(images)
 
 
 def embed(
@@ -140,16 +160,25 @@ def embed(
     device: torch.device | None = None,
     skip_bad: bool = False,
     progress: Progress | None = None,
+    backend: str = "auto",
+    threads: int | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Embeddings:
     """Runs all images of a source through a network, batch by batch: few are in memory at a time.
+
+    On a CPU by `backend`, with `threads` threads, as in `opsin.predict.predict`; elsewhere by PyTorch.
 
     Raises OpsinError for the first image that cannot be read, unless `skip_bad`; or where none can be.
     """
     if batch_size < 1:
         raise OpsinError(f"--batch-size must be at least 1, not {batch_size}")
     device = device or torch.device("cpu")
+    check(backend, threads)
+    if device.type != "cpu" and backend not in ("auto", "eager"):
+        raise OpsinError(f"--backend {backend} is for the CPU: add --device cpu, or leave it out")
     net, was_training = embedder.net, embedder.net.training
     place(net, device)
+    forward: Forward | None = None
     values: list[np.ndarray] = []
     rows: list[int] = []
     bad: list[str] = []
@@ -162,11 +191,25 @@ def embed(
 
     def run(batch: Sequence[np.ndarray]) -> None:
         images = embedder.preprocess.normalize(torch.from_numpy(np.stack(batch)).to(device))
-        values.append(net.embed(place_images(images)).float().cpu().numpy())
+        found = net.embed(place_images(images)) if forward is None else forward(images)
+        values.append(found.float().cpu().numpy())
 
     waiting: list[np.ndarray] = []
     try:
         net.eval()
+        if device.type == "cpu":
+            forward = Forward(
+                Embedding(net),
+                embedder.preprocess.channels,
+                embedder.preprocess.size,
+                images=len(source),
+                batch=min(batch_size, TRIED),
+                backend=backend,
+                threads=threads,
+                keep=memory(embedder.bundle),
+                first="channels_last",
+                say=say,
+            )
         with quiet(), torch.inference_mode():
             for i, image in enumerate(in_threads(pixels, len(source), progress)):
                 if isinstance(image, BadImage):
@@ -189,6 +232,7 @@ def embed(
         "preprocess": embedder.preprocess.to_dict(),
         "data": source.name,
         "left_out": bad,
+        "backends": forward.used if forward else [],
         "versions": versions(),
     }
     taken = source.take(rows)

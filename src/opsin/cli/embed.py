@@ -5,6 +5,8 @@ from pathlib import Path
 
 import typer
 
+from opsin.cli.predict import BACKENDS
+
 
 def embed(
     network: str = typer.Argument(help="A bundle's folder, or a network's name: `opsin list --weights`."),
@@ -17,6 +19,8 @@ def embed(
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
     input_size: int = typer.Option(None, help="The images' side in pixels, if not that of the weights."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out images that cannot be read."),
+    backend: str = typer.Option("auto", help=f"What runs the network on a CPU: {BACKENDS}."),
+    threads: int = typer.Option(None, help="How many threads the network takes; by default one for each core."),
     force: bool = typer.Option(False, "--force", help="Replace the file if it is there."),
 ) -> None:
     """Write what a network makes of each image, before its last layer: for search, clustering, your own classifier.
@@ -50,6 +54,9 @@ def embed(
             device=where,
             skip_bad=skip_bad,
             progress=lambda done, total: bars.update(images, completed=done),
+            backend=backend,
+            threads=threads,
+            say=lambda line: print(f"opsin: {line}", file=sys.stderr),
         )
     for line in found.bad:
         print(f"opsin: left out: {line}", file=sys.stderr)

@@ -51,7 +51,7 @@ class Forward:
         """
         Args:
             images: how many are to come.
-            batch: how many come at once; the last may be fewer.
+            batch: how many the backends are tried with; they come by so many at once, or more.
             threads: of the processor; by default as many as PyTorch takes.
             keep: the folder that remembers what is quickest.
             first: the backend that "auto" begins with.
@@ -79,8 +79,8 @@ class Forward:
         began = time.perf_counter()
         logits = self.run(images)
         self.left -= len(images)
-        if self.deciding and len(images) == self.batch:
-            self.times.append(time.perf_counter() - began)
+        if self.deciding and len(images) >= self.batch:
+            self.times.append((time.perf_counter() - began) / len(images) * self.batch)
             a_batch = min(self.times)
             if len(self.times) > 1 and self.left / self.batch * a_batch > WORTH + PROBE * a_batch:
                 self.choose()
