@@ -15,12 +15,11 @@ from opsin.report import words
 from opsin.report.sheet.eye import Eye
 from opsin.report.sheet.stages import Stage, Wiring, chw, tokens, wirings
 
-WIDTH, HEIGHT = 1200, 520
+WIDTH, HEIGHT = 1200, 524
 LEFT = 292.0  # where the slots begin; the picture is left of it
-MIDDLE = 116.0  # the line through all boxes
-TALLEST = 172.0
-LABELS, ROWS, ROW = 232.0, 290.0, 60.0
-TEXT = 11.0
+MIDDLE = 114.0  # the line through all boxes
+TALLEST = 176.0
+LABELS, ROWS, ROW = 234.0, 266.0, 64.0
 DEEP = 0.3  # of a box's height: how far its far side stands off to the right, and half as far up
 
 
@@ -65,7 +64,7 @@ def wide(sheet: CostSheet, blocks: Sequence[Block], stages: Sequence[Stage], eye
     steps = steps_of(stages)
     stage_of = [k for k, stage in enumerate(stages) for _ in range(stage.first, stage.last)]
     boxes = [
-        box(block, wired, sheet, blocks, LEFT + k * slot, slot) | {"step": steps[stage_of[k]]}
+        box(block, wired, blocks, LEFT + k * slot, slot) | {"step": steps[stage_of[k]]}
         for k, (block, wired) in enumerate(zip(blocks, wirings(blocks), strict=True))
     ]
     rows = rows_of(sheet, blocks)
@@ -73,32 +72,30 @@ def wide(sheet: CostSheet, blocks: Sequence[Block], stages: Sequence[Stage], eye
     seen = eye_row(eye, ROWS + len(rows) * ROW, slot, [box["step"] for box in boxes])
     return {
         "width": WIDTH,
-        "height": HEIGHT + (12 if seen is None else 0),
+        "height": HEIGHT,
         "left": LEFT,
         "middle": MIDDLE,
         "boxes": boxes,
         "labels": labels(blocks, slot),
         "borders": [LEFT + stage.first * slot for stage in stages[1:]],
         "bars": [*bars, *([seen] if seen else [])],
-        "top": ROWS - 46,
+        "top": LABELS - 20,
     }
 
 
-def box(
-    block: Block, wired: Wiring, sheet: CostSheet, blocks: Sequence[Block], left: float, slot: float
-) -> dict[str, Any]:
+def box(block: Block, wired: Wiring, blocks: Sequence[Block], left: float, slot: float) -> dict[str, Any]:
     """A block's front, its far edge, its shortcut and its branches."""
     shape = map_of(block)
-    largest = max([sheet.input_shape[1], *(found[1] for b in blocks if (found := extent(b)))])
+    largest = max([1.0, *(found[1] for b in blocks if (found := extent(b)))])
     most = max([1, *(found[0] for b in blocks if (found := extent(b)))])
     longest = max([1, *(map_of(b)[0] for b in blocks if extent(b) is None)])
     found = extent(block)
     if found:
         high = max(5.0, TALLEST * math.sqrt(found[1] / largest))
-        across = max(3.0, min(0.42 * slot, 44.0) * math.sqrt(found[0] / most))
+        across = max(3.0, min(0.42 * slot, 56.0) * math.sqrt(found[0] / most))
         deep = min(DEEP * high, 0.42 * slot)
     else:
-        high, across, deep = max(5.0, 0.7 * TALLEST * math.sqrt(shape[0] / longest)), 7.0, 0.0
+        high, across, deep = max(5.0, 0.6 * TALLEST * math.sqrt(shape[0] / longest)), 7.0, 0.0
     centre = left + slot / 2
     x, y = centre - (across + deep) / 2, MIDDLE - high / 2 + deep / 4
     top = y - deep / 2
@@ -117,7 +114,7 @@ def box(
         "times_y": top - (16 if wired.adds or wired.dense else 6),
         "hop": hop(left, slot, top - 9) if wired.adds else None,
         "projected": wired.projected,
-        "dense": [hop(left + 0.18 * slot * k, slot * (1 - 0.18 * k), top - 9 - 5 * k) for k in range(3)]
+        "dense": [hop(left + 0.12 * slot * k, slot * (1 - 0.12 * k) - 4 * k, top - 19 + 5 * k) for k in range(3)]
         if wired.dense
         else [],
         "branches": branches(wired.branches, left, slot, x, high),
@@ -216,23 +213,23 @@ def named(names: Sequence[str]) -> str:
 
 def fitted(name: str, room: float) -> str:
     """A name cut off at its head to what fits into `room` px."""
-    most = max(3, int(room / 6.1))
+    most = max(3, int((room - 6) / 6.1))
     return name if len(name) <= most else "…" + name[1 - most :]
 
 
 def bar_row(row: Row, top: float, slot: float, steps: Sequence[int]) -> dict[str, Any]:
     """Bars on a line; a number stands on a bar where it is another than the one before."""
     most = max(row.values) or 1.0
-    high = ROW - 28
+    high = ROW - 30
     bars = []
     for k, (value, text, step) in enumerate(zip(row.values, row.texts, steps, strict=True)):
         height = high * value / most
         fresh = k == 0 or row.texts[k - 1] != text
         bars.append(
             {
-                "x": LEFT + k * slot + (slot - min(0.66 * slot, 52.0)) / 2,
+                "x": LEFT + k * slot + (slot - min(0.66 * slot, 64.0)) / 2,
                 "middle": LEFT + (k + 0.5) * slot,
-                "width": min(0.66 * slot, 52.0),
+                "width": min(0.66 * slot, 64.0),
                 "y": top + ROW - 6 - height,
                 "height": max(height, 0.75),
                 "text": text if fresh and value else "",
@@ -248,7 +245,57 @@ def eye_row(eye: Eye, top: float, slot: float, steps: Sequence[int]) -> dict[str
         return None
     values = [float(eye.image if side is None else side) for side in eye.sides]
     texts = ["all" if side is None else f"{side}" for side in eye.sides]
-    row = bar_row(Row("Sees", "px of the image", values, texts), top, slot, steps)
+    row = bar_row(Row("Sees", f"px; image: {eye.image}", values, texts), top, slot, steps)
     most = max(values)
-    row["line"] = top + ROW - 6 - (ROW - 28) * eye.image / most if most > eye.image else None
+    row["line"] = top + ROW - 6 - (ROW - 30) * eye.image / most if most > eye.image else None
     return row
+
+
+NARROW, LINE, TOP = 358, 46.0, 216.0
+_BARS, _LONGEST = 246.0, 76.0  # where the bars begin, and how long they may be
+
+
+def narrow(sheet: CostSheet, blocks: Sequence[Block], stages: Sequence[Stage]) -> dict[str, Any]:
+    """What the template draws for a phone: a line for each block, from the image downwards."""
+    steps = [step for stage, step in zip(stages, steps_of(stages), strict=True) for _ in range(stage.first, stage.last)]
+    rows = rows_of(sheet, blocks)
+    largest = max([1.0, *(found[1] for b in blocks if (found := extent(b)))])
+    most = max([1, *(found[0] for b in blocks if (found := extent(b)))])
+    lines = []
+    for k, (block, wired) in enumerate(zip(blocks, wirings(blocks), strict=True)):
+        found, y = extent(block), TOP + (k + 0.5) * LINE
+        across = max(4.0, 84.0 * math.sqrt(found[1] / largest)) if found else 40.0
+        high = max(3.0, 26.0 * math.sqrt(found[0] / most)) if found else 4.0
+        lines.append(
+            {
+                "y": y,
+                "x": 50.0 - across / 2,
+                "width": across,
+                "height": high,
+                "step": steps[k],
+                "vector": found is None,
+                "joined": bool(wired.adds or wired.dense),
+                "projected": wired.projected,
+                "branches": len(wired.branches),
+                "name": fitted(block.name, 150),
+                "times": f" × {block.times}" if block.times > 1 else "",
+                "shape": " ".join(shape_lines(map_of(block))),
+                "bars": [
+                    {
+                        "y": y - 13 + 10 * j,
+                        "width": _LONGEST * row.values[k] / (max(row.values) or 1),
+                        "text": row.texts[k],
+                    }
+                    for j, row in enumerate(rows)
+                ],
+            }
+        )
+    return {
+        "width": NARROW,
+        "height": TOP + len(blocks) * LINE + 8,
+        "top": TOP,
+        "line": LINE,
+        "bars": _BARS,
+        "titles": [row.title for row in rows],
+        "lines": lines,
+    }

@@ -94,9 +94,9 @@ class Stage:
 
     @property
     def title(self) -> str:
-        """ "56 × 56"; "vectors" where no positions are left."""
+        """ "56×56"; "vectors" where no positions are left."""
         if self.grid:
-            return f"{self.grid[0]} × {self.grid[1]}"
+            return f"{self.grid[0]}×{self.grid[1]}"
         found = tokens(self.end.output_shape)
         return f"{found[0]} tokens" if found else "vectors"
 
