@@ -89,10 +89,8 @@ def shadows_of(traced: Trace) -> list[Shadow | None]:
     return found
 
 
-CREATES = frozenset(
-    ["empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "zero", "fill"]
-    + ["new_empty", "new_empty_strided", "new_zeros", "new_ones", "new_full"]
-)
+LIKE = ["empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like"]
+CREATES = frozenset([*LIKE, "new_empty", "new_empty_strided", "new_zeros", "new_ones", "new_full", "zero", "fill"])
 """Operators whose result has no values of their argument."""
 CONSTANT: Literal["constant"] = "constant"
 UNKNOWN: Literal["unknown"] = "unknown"
@@ -117,8 +115,7 @@ class Book:
     def overwrite(self, x: Tensor, state: State) -> None:
         """Writes new values into a tensor, and so into all that share its memory."""
         before = self[x]
-        both = isinstance(state, Shadow) and isinstance(before, Shadow)
-        if state == before or (both and shadows.equal(state, before)):
+        if isinstance(state, Shadow) and isinstance(before, Shadow) and shadows.equal(state, before):
             return
         for other in self.sharing[x.untyped_storage()._cdata]:
             self.states[id(other)] = state if shows_the_same(other, x) else laid_over(other, self[other], x, state)
@@ -163,10 +160,8 @@ def of_results(call: Call, results: Sequence[Tensor], book: Book) -> list[State]
         return state if isinstance(x, Tensor) and isinstance(state := book[x], Shadow) else None
 
     try:
-        found = rule(call, look) or []
+        found = rule(call, look)
     except (RuntimeError, IndexError, ValueError, TypeError):  # a form of the call that the rule does not have
         found = []
     found = [found] if isinstance(found, Shadow) else found[: len(results)]
-    return [
-        s if s is not None and s.shape == x.shape else UNKNOWN for x, s in zip_longest(results, found, fillvalue=None)
-    ]
+    return [s if s and s.shape == x.shape else UNKNOWN for x, s in zip_longest(results, found)]

@@ -15,8 +15,8 @@ from opsin.costs.trace import Call
 
 Look = Callable[[Any], Shadow | None]
 """The shadow of an argument; None where it is a constant, or no tensor."""
-Rule = Callable[[Call, Look], Shadow | list[Shadow] | None]
-"""Shadows of the results, in order; a single one is that of all results of its shape. None: not known."""
+Rule = Callable[[Call, Look], Shadow | list[Shadow]]
+"""The shadow of the result, or of the first results; those behind are not known. ValueError where none is known."""
 
 
 def shape_of(call: Call) -> torch.Size:
@@ -176,7 +176,7 @@ def resampling(call: Call, look: Look) -> Shadow:
         n, results = s.shape[dim], torch.arange(out[dim]).double()
         scale = 1 / scales[k] if len(scales) == 2 else n / out[dim]
         centres = (results + 0.5) * scale - 0.5
-        if True in call.args:  # the corners are aligned
+        if any(x is True for x in call.args):  # the corners are aligned
             scale = (n - 1) / max(1, out[dim] - 1)
             centres = results * scale
         if "nearest" in name:
@@ -261,9 +261,9 @@ def concatenation(call: Call, look: Look) -> Shadow:
     return shadows.concatenated(parts, dim, shape_of(call))
 
 
-def copying(call: Call, look: Look) -> Shadow | None:
-    s = look(call.args[1])
-    return s and shadows.union([s], call.args[0].shape)
+def copying(call: Call, look: Look) -> Shadow:
+    """Into a tensor, whose values before do not count."""
+    return shadows.union([s for x in call.args[1:2] if (s := look(x))], shape_of(call))
 
 
 RULES: dict[Any, Rule] = {

@@ -41,8 +41,18 @@ class Shadow:
 
     @cached_property
     def stride(self) -> Pair:
-        """The commonest distance of neighbouring values that do not look at the same place."""
-        return tuple(commonest_gap(at) or jump for at, jump in zip(self.at, self.jump, strict=True))
+        """The distance of neighbours, of which there may be several along a dimension that holds windows or tokens."""
+        return tuple(self.gap(axis) for axis in AXES)
+
+    def gap(self, axis: int) -> float:
+        """One entry of `stride`. What is less than three quarters of the jump tells apart channels, not positions."""
+        at, least = self.at[axis], 0.75 * self.jump[axis]
+        sides = [dim for dim, n in enumerate(at.shape) if n > 1]
+        steps = [step for dim in sides if (step := abs(self.step(axis, dim))) >= least]
+        if sides and not steps:
+            gaps = torch.cat([at.diff(dim=dim).flatten() for dim in sides]).abs()
+            steps = gaps[gaps >= least].tolist()  # without NaN too
+        return min(steps, default=self.jump[axis])
 
     def step(self, axis: int, dim: int) -> float:
         """How many px down or across the image the next position along a dimension is, 0 where it is not a way."""
@@ -85,12 +95,6 @@ def constant(s: Shadow, shape: Sequence[int]) -> Shadow:
 def sees_all(s: Shadow, shape: Sequence[int], at: Pair | None = None) -> Shadow:
     """The result of a global operation: it depends on the whole image, and no local path is left."""
     return blind(s, shape, at, whole=True, shortest=s.image)
-
-
-def commonest_gap(at: Tensor) -> float | None:
-    gaps = torch.cat([at.diff(dim=dim).flatten() for dim in range(at.ndim)] or [at.new_empty(0)]).abs()
-    gaps = gaps[gaps > 1e-6]  # without NaN too
-    return round(float((gaps * 1e4).round().mode().values) / 1e4, 4) if gaps.numel() else None
 
 
 def union(shadows: Sequence[Shadow], shape: Sequence[int]) -> Shadow:
