@@ -18,6 +18,8 @@ from opsin.bundle import Bundle
 from opsin.data.preprocess import Preprocess
 from opsin.data.source import load_any
 from opsin.embed import embed, embedder
+from opsin.runtime import forward
+from opsin.runtime.backends import installed
 
 ARGUMENTS = {"num_classes": 3, "in_chans": 3}
 
@@ -212,3 +214,19 @@ def test_parquet(folder, opsin):
         named = [None] * 9 if data == "plain" else [found.classes[c] for c in found.labels]
         assert table["class"].to_pylist() == named
         assert table["label"].to_pylist() == [None if c < 0 else c for c in found.labels.tolist()]
+
+
+def test_embeddings_by_other_backends(folder, monkeypatch):
+    """By name, and by the quickest after two batches: the rows stay those of PyTorch, to 1e-4."""
+    source, chosen = load_any(str(folder / "classes")), embedder(str(folder / "bundle"))
+    expected = embed(source, chosen, backend="eager").values
+    for name in installed(("onnxruntime", "openvino")):
+        found = embed(source, chosen, batch_size=4, backend=name)
+        assert found.facts["backends"] == [name]
+        np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-4)
+    monkeypatch.setattr(forward, "WORTH", 0.0)
+    monkeypatch.setattr(forward, "PROBE", 0.0)
+    found = embed(source, chosen, batch_size=2, threads=1)
+    assert len(found.facts["backends"]) == 2
+    np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-4)
+    assert [path.name for path in (folder / "bundle.fast").glob("*.json")] == ["Embedding-3x32x32-batch2-threads1.json"]

@@ -11,7 +11,9 @@ from opsin import zoo
 from opsin.bundle import Bundle
 from opsin.data.preprocess import Preprocess
 from opsin.errors import OpsinError
-from opsin.predict import find_images, predict
+from opsin.predict import find_images, memory, predict
+from opsin.runtime import forward
+from opsin.runtime.backends import installed
 
 CLASSES = ("no", "yes", "<b>perhaps</b>")
 ARGUMENTS = {"num_classes": 3, "in_chans": 3, "input_size": 32}
@@ -61,6 +63,8 @@ def test_what_is_wrong_is_said(folder, opsin):
         ((folder / "photos", folder / "photos"), "not a whole bundle"),
         ((folder / "none", folder / "photos"), "no bundle at"),
         ((folder / "bundle", folder / "photos", "--top", "0"), "--top must be at least 1"),
+        ((folder / "bundle", folder / "photos", "--threads", "0"), "--threads must be at least 1"),
+        ((folder / "bundle", folder / "photos", "--backend", "openvin"), "did you mean openvino?"),
     ):
         code, out, err = opsin("predict", *arguments)
         assert (code, out) == (1, "")
@@ -87,3 +91,57 @@ def test_a_bundle_of_an_unknown_network(folder):
 def test_others_may_read_what_the_owner_lets_them(folder):
     bundle = folder / "bundle"
     assert (bundle / "model.safetensors").stat().st_mode == (bundle / "manifest.json").stat().st_mode
+
+
+def test_every_backend_predicts_the_same(folder, opsin):
+    expected = None
+    for name in ("eager", *installed(("channels_last", "onnxruntime", "openvino")), "best", "auto"):
+        arguments = (folder / "bundle", folder / "photos", "--json", "--top", 3, "--backend", name, "--threads", 1)
+        code, out, err = opsin("predict", *arguments)
+        found = [json.loads(line) for line in out.splitlines()]
+        expected = expected or found
+        assert (code, len(found)) == (0, 3)
+        assert err.count("\n") == (2 if name == "best" else 0), err
+        for line, right in zip(found, expected, strict=True):
+            assert line["image"] == right["image"]
+            chances = [[each["probability"] for each in sorted_by_name(x)] for x in (line, right)]
+            assert chances[0] == pytest.approx(chances[1], abs=1e-5)
+    remembered = list((folder / "bundle.fast").glob("*.json"))
+    assert [path.name for path in remembered] == ["ResNet-3x32x32-batch16-threads1.json"]
+
+
+def sorted_by_name(line):
+    return sorted(line["predictions"], key=lambda each: each["class"])
+
+
+def test_the_order_stays_when_the_backend_changes_on_the_way(folder, monkeypatch):
+    """Twelve batches, bad images among them, and the backends are tried after two whole ones."""
+    monkeypatch.setattr(forward, "WORTH", 0.0)
+    monkeypatch.setattr(forward, "PROBE", 0.0)
+    rng, files = np.random.default_rng(1), []
+    for i in range(24):
+        files.append(folder / f"{i}.png")
+        if i % 5 == 1:
+            files[-1].write_bytes(b"no image")
+        else:
+            Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(files[-1])
+    bundle, said, told = Bundle.read(folder / "bundle"), [], []
+    progress = lambda done, total: told.append((done, total))  # noqa: E731
+    found = list(predict(bundle, files, batch_size=2, top=3, threads=1, say=said.append, progress=progress))
+    assert len(said) == 2
+    assert "ms an image" in said[1]
+    assert [prediction.path for prediction in found] == files
+    for i, prediction in enumerate(found):
+        assert bool(prediction.error) == (i % 5 == 1)
+        if not prediction.error:
+            (alone,) = predict(bundle, [files[i]], top=3, backend="eager")
+            assert prediction.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+    assert told
+    assert {total for _, total in told} == {24}
+
+
+def test_memory_lies_beside_the_bundle(folder, monkeypatch):
+    assert memory(None) is None
+    monkeypatch.chdir(folder / "bundle")
+    assert memory(Bundle.read(folder / "bundle").folder) == (folder / "bundle.fast").resolve()
+    assert memory(Bundle.read(folder.relative_to(folder)).folder) == (folder / "bundle.fast").resolve()

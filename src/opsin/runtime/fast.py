@@ -145,7 +145,7 @@ def difference(found: Tensor, expected: Tensor) -> float:
     Both without their sign; so that a softmax's classes and probabilities agree to about TOLERANCE times that logit.
     """
     scale = expected.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
-    return float((found - expected).abs().max() / scale)
+    return ((found - expected).abs().max() / scale).item()
 
 
 def race(ways: dict[tuple[str, int], Runner], images: Tensor) -> dict[tuple[str, int], float]:
