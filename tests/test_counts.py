@@ -1,4 +1,7 @@
-"""Every card's exact counts, counted anew; they stand beside the figures as printed and an independent counter."""
+"""Every card's exact counts, counted anew; they stand beside the figures as printed, the facts, and torch's counter."""
+
+import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,18 +12,49 @@ from opsin.cards import agrees
 from opsin.costs.count import count, count_model
 
 NAMES = zoo.list_models()
+FACTS = Path(__file__).parents[2] / "shared/facts/papers.json"
+SPARSE = {
+    "lenet1989",
+    "lenet5",
+    "multiscale_108_108",
+    "multiscale_108_108_grey",
+    "multiscale_32",
+    "singlescale_108_108",
+}
+"""Networks with layers that a table makes sparse: more is executed, as dense convolutions, than is connected."""
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_counts_are_those_of_the_card_and_torch_counts_the_same_operations(name):
-    """torch's own counter has no notion of connections that a table leaves out: it sees what is executed."""
+    """torch's own counter sees a forward pass of the network as it is, with gradients, and what is executed of it.
+
+    It has no notion of connections that a table leaves out, nor of products that are no operator (LeNet-5's 840 of the
+    distances to its codes).
+    """
     card = zoo.card(name)
     with torch.device("meta"):
         net = zoo.build_model(name)
-    with FlopCounterMode(display=False) as flops:
-        counted = count(net, card.inputs.channels, card.inputs.size)
+    counted = count(net, card.inputs.channels, card.inputs.size)
     assert (counted.params, counted.aux_params, counted.macs) == (card.params, card.aux_params, card.macs)
+    images = torch.zeros(1, card.inputs.channels, card.inputs.size, card.inputs.size, device="meta")
+    with FlopCounterMode(display=False) as flops:
+        net.eval()(images)
     assert flops.get_total_flops() == 2 * counted.executed
+    assert (counted.executed > counted.macs) == (name in SPARSE)
+    print(f"{name}: {counted.macs:,} connections, {counted.executed:,} MACs executed")
+
+
+@pytest.mark.skipif(not FACTS.is_file(), reason="the facts are not here")
+def test_counts_are_those_of_the_facts():
+    """Derived by hand, or from another library: of a name's variants (heads, groups, image sizes) one is ours."""
+    checked = 0
+    for facts in json.loads(FACTS.read_text(encoding="utf-8")):
+        rows = facts.get("derived", []) + facts.get("elsewhere", [])
+        if facts["name"] in NAMES and rows:
+            card = zoo.card(facts["name"])
+            assert (card.params, card.macs) in {(row["params"], row["macs"]) for row in rows}, card.name
+            checked += 1
+    assert checked > 50
 
 
 DIFFER = {
