@@ -15,11 +15,11 @@ from opsin.report import words
 from opsin.report.sheet.eye import Eye
 from opsin.report.sheet.stages import Stage, Wiring, chw, tokens, wirings
 
-WIDTH, HEIGHT = 1200, 524
+WIDTH, HEIGHT = 1200, 518
 LEFT = 292.0  # where the slots begin; the picture is left of it
-MIDDLE = 114.0  # the line through all boxes
-TALLEST = 176.0
-LABELS, ROWS, ROW = 234.0, 266.0, 64.0
+MIDDLE = 107.0  # the line through all boxes
+TALLEST = 164.0
+LABELS, ROWS, ROW = 222.0, 250.0, 66.0
 DEEP = 0.3  # of a box's height: how far its far side stands off to the right, and half as far up
 
 
@@ -183,7 +183,7 @@ def labels(blocks: Sequence[Block], slot: float) -> list[dict[str, Any]]:
             "from": LEFT + run[0] * slot + 3,
             "to": LEFT + (run[-1] + 1) * slot - 3,
             "lines": shape_lines(map_of(blocks[run[0]])),
-            "name": fitted(named([blocks[k].name for k in run]), len(run) * slot),
+            "name": named([blocks[k].name for k in run], len(run) * slot),
             "y": LABELS,
         }
         for run in runs
@@ -198,29 +198,28 @@ def shape_lines(shape: tuple[int, ...]) -> tuple[str, str]:
     return f"{math.prod(shape):,}", "values"
 
 
-def named(names: Sequence[str]) -> str:
-    """One name for several blocks: what they have in common, "stages.1"; else the first and the last."""
-    if len(names) == 1:
-        return names[0]
+def named(names: Sequence[str], room: float) -> str:
+    """One name for several blocks, in `room` px: what they have in common, "stages.1"; else the first and the last."""
     parts = [name.split(".") for name in names]
-    common = []
-    for each in zip(*parts, strict=False):
-        if len(set(each)) > 1:
-            break
-        common.append(each[0])
-    return ".".join(common) or f"{names[0]}–{names[-1]}"
+    common = [each[0] for each in zip(*parts, strict=False) if len(set(each)) == 1]
+    whole = names[0] if len(names) == 1 else ".".join(common) or f"{names[0]}–{names[-1]}"
+    return fitted(whole if len(whole) <= letters(room) or len(names) == 1 else f"{names[0]}–", room)
+
+
+def letters(room: float) -> int:
+    return max(3, int((room - 6) / 6.1))
 
 
 def fitted(name: str, room: float) -> str:
     """A name cut off at its head to what fits into `room` px."""
-    most = max(3, int((room - 6) / 6.1))
+    most = letters(room)
     return name if len(name) <= most else "…" + name[1 - most :]
 
 
 def bar_row(row: Row, top: float, slot: float, steps: Sequence[int]) -> dict[str, Any]:
     """Bars on a line; a number stands on a bar where it is another than the one before."""
     most = max(row.values) or 1.0
-    high = ROW - 30
+    high = ROW - 27
     bars = []
     for k, (value, text, step) in enumerate(zip(row.values, row.texts, steps, strict=True)):
         height = high * value / most
@@ -247,7 +246,7 @@ def eye_row(eye: Eye, top: float, slot: float, steps: Sequence[int]) -> dict[str
     texts = ["all" if side is None else f"{side}" for side in eye.sides]
     row = bar_row(Row("Sees", f"px; image: {eye.image}", values, texts), top, slot, steps)
     most = max(values)
-    row["line"] = top + ROW - 6 - (ROW - 30) * eye.image / most if most > eye.image else None
+    row["line"] = top + ROW - 6 - (ROW - 27) * eye.image / most if most > eye.image else None
     return row
 
 

@@ -8,8 +8,8 @@ from opsin.costs.blocks import Block
 from opsin.costs.sheet import Layer
 from opsin.report.sheet.stages import Stage
 
-SIDE = 236.0  # of the drawing, px
-BEYOND = 2.3  # what lies further out than so many images is not drawn
+SIDE = 224.0  # of the drawing, px
+BEYOND = 2.5  # what lies further out than so many images is not drawn
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,6 @@ def picture(eye: Eye, stages: Sequence[Stage], steps: Sequence[int]) -> dict[str
         last = half
     key = []
     for stage, seen, step in zip(stages, eye.stages, steps, strict=False):
-        told = "all" if seen is None else f"{seen:,} px"
+        told = "all" if seen is None else f"{seen:,}"
         key.append({"step": step, "name": stage.title, "seen": told})
     return {"side": SIDE, "image": px * eye.image, "squares": squares[::-1], "key": key}

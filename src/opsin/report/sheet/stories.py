@@ -20,9 +20,11 @@ def costs(sheet: CostSheet, stages: Sequence[Stage]) -> str:
     busy = max(stages, key=lambda stage: stage.macs)
     large = max(stages, key=lambda stage: stage.params)
     work, size = words.percent(busy.macs / sheet.macs, 0), words.percent(large.params / max(1, sheet.params), 0)
+    takes = "takes" if busy.last - busy.first == 1 else "take"
     if busy is large:
-        return f"{words.sentence(where(busy))} take {work} of the operations and {size} of the parameters."
-    return f"{words.sentence(where(busy))} take {work} of the operations, {where(large)} {size} of the parameters."
+        return f"{words.sentence(where(busy))} {takes} {work} of the operations and {size} of the parameters."
+    verb = "holds" if large.last - large.first == 1 else "hold"
+    return f"{words.sentence(where(busy))} {takes} {work} of the operations; {where(large)} {verb} {size} of the parameters."
 
 
 def where(stage: Stage) -> str:
