@@ -64,6 +64,7 @@ def bench(cells: Sequence[Cell], options: Options, watch: Watch) -> Iterator[Row
         return
     speed = Speed()
     groups = [cells[k : k + GROUP] for k in range(0, len(cells), GROUP)]
+    free = fits.free_memory(torch.device(cells[0].device))
     watch.stage("measuring", sum(map(speed.expected, cells)))
     with Pool(1, cells[0].threads) as pool:
         for group in groups:
@@ -74,7 +75,7 @@ def bench(cells: Sequence[Cell], options: Options, watch: Watch) -> Iterator[Row
                     if len(own.visits) <= VISITS:
                         watch.advance(speed.expected(own.cell) / VISITS)
             for own in opened:
-                yield row_of(own, options)
+                yield row_of(own, options, free)
 
 
 def visit(pool: Pool, own: Open, options: Options) -> None:
@@ -96,8 +97,8 @@ def why_failed(cell: Cell, facts: dict[str, Any]) -> str:
     return facts["message"].removeprefix(f"{cell} ")[:300]
 
 
-def row_of(own: Open, options: Options) -> Row:
-    """The figures of a cell after its last visit."""
+def row_of(own: Open, options: Options, free: int | None) -> Row:
+    """The figures of a cell after its last visit; `free` are the bytes that were free before the first one."""
     cell = own.cell
     counted = counts(cell.model, cell.size)
     if own.failure or not own.visits:
@@ -109,7 +110,6 @@ def row_of(own: Open, options: Options) -> Row:
     joules = sum(j for j, _ in energy) if energy else None
     loads = [visit.load for visit in own.visits if visit.load is not None]
     first = own.visits[0]
-    free = fits.free_memory(torch.device(cell.device))
     return Row(
         cell,
         "unstable" if found.unstable else "ok",

@@ -54,10 +54,10 @@ def line(row: Row, trained: Row | None) -> dict[str, object]:
     return {
         "model": timm_name(row.cell.model),
         **timing("infer", row),
-        "infer_gmacs": round(row.macs / 1e9, 2),
-        "infer_macts": round(row.activations / 1e6, 2),
+        "infer_gmacs": round(row.macs / 1e9, 4),
+        "infer_macts": round(row.activations / 1e6, 4),
         **(timing("train", trained) if trained else {}),
-        "param_count": round(row.params / 1e6, 2),
+        "param_count": round(row.params / 1e6, 4),
         "opsin_model": row.cell.model,
         "backend": row.cell.backend,
         "threads": row.cell.threads,

@@ -123,19 +123,19 @@ def print_table(console: "Console", found: "Bench") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from opsin.report.words import NONE, megabytes
+    from opsin.report.words import NONE
 
     plain = {row.cell.backend for row in found.rows} == {"eager"}
     table = Table(box=None, pad_edge=False, header_style="")
-    table.add_column("network")
+    table.add_column("network", no_wrap=True, overflow="fold")
     if not plain:
         table.add_column("backend")
-    for heading in ("batch", "p50 ms", "p95 ms", "images/s", "memory", "predicted", "fits"):
+    for heading in ("batch", "p50 ms", "p95 ms", "images/s", "MiB", "predicted", "fits"):
         table.add_column(heading, justify="right")
     if found.options.power and not found.power:
         table.add_column("J/image", justify="right")
     for row in found.rows:
-        name = row.cell.model + (" training" if row.cell.train else "")
+        name = row.cell.model + (", training" if row.cell.train else "")
         cells = [Text(name), *([] if plain else [row.cell.backend]), str(row.cell.batch)]
         if row.p50 is None:
             table.add_row(*cells, row.status)
@@ -145,13 +145,17 @@ def print_table(console: "Console", found: "Bench") -> None:
             figure(row.p95),
             figure(row.images_per_second),
         ]
-        cells += [megabytes(row.memory and row.memory / 2**20), megabytes((row.predicted or 0) / 2**20)]
+        cells += [mebibytes(row.memory), mebibytes(row.predicted)]
         cells += [f"{row.fits:,}" if row.fits else NONE]
         if found.options.power and not found.power:
             cells.append(figure(row.joules))
         table.add_row(*cells)
     console.print(table)
     notes(console, found)
+
+
+def mebibytes(n: int | None) -> str:
+    return f"{n / 2**20:,.{1 if n < 10 * 2**20 else 0}f}" if n is not None else "–"
 
 
 def figure(value: float | None) -> str:
@@ -164,7 +168,7 @@ def notes(console: "Console", found: "Bench") -> None:
     console.print()
     console.print(
         f"{machine['gpu'] or machine['cpu']}, {machine['threads']} threads, PyTorch {machine['torch']}, "
-        f"{machine['precision']}. p50: the fastest runs that repeat; fits: the largest batch for the free memory.",
+        f"{machine['precision']}. p50: the fastest runs that repeat; MiB: at the peak; fits: the largest batch.",
         soft_wrap=True,
     )
     if found.options.power and found.power:

@@ -15,6 +15,7 @@ from opsin.report.bench.record import Found, Point, with_accuracy
 from opsin.report.scales import HALF, NARROW, Layout
 
 WIDE = Layout(900, 560, 54, 26, 74, 54, 12.5, 30.0)
+HOLLOW = "Hollow: another protocol than one crop, or an unstable time."
 Figure = tuple[str, str, str, Sequence[Point], plot.Measure, plot.Measure, dict[str, bool]]
 """Its name, title and caption; its points, its two measures, and how it is drawn."""
 
@@ -62,16 +63,16 @@ def figures_of(found: Found) -> dict[str, list[Figure]]:
     cost: list[Figure] = []
     batch: list[Figure] = []
     if len(printed) > 1:
-        caption = "Accuracy as printed, operations and parameters as counted."
+        caption = f"Accuracy as printed, operations and parameters as counted. {HOLLOW}"
         title = told.accuracy_title(printed)
         accuracy.append(("accuracy", title, caption, printed, plot.MACS, plot.TOP1, {"bubbles": True}))
-        caption = f"Batch {most}. Bubbles: parameters."
+        caption = f"Accuracy as printed, speed in batches of {most}. {HOLLOW}"
         points = with_accuracy(many)
         accuracy.append(("speed", told.speed_title(points), caption, points, plot.RATE, plot.TOP1, {"bubbles": True}))
     if len(single) > 1:
         for name, points in {"one": single, "many": many}.items():
             if name == "one" or most > least:
-                caption = f"Batch {points[0].batch}."
+                caption = f"Batch {points[0].batch}, time of one image."
                 cost.append((name, told.operations(points), caption, points, plot.MACS, plot.MS, {}))
         caption = f"Batch {least}; {measured(single)}."
         cost.append(("params", told.memory_of_params(single), caption, single, plot.PARAMS, plot.MIB, {}))

@@ -14,7 +14,7 @@ from opsin.report.scales import Layout, Scale, key_sizes, log_ticks, padded, sha
 
 TIPS = ("Network", "Model", "Batch", "Time", "MACs", "Parameters", "Memory", "Top-1 accuracy", "Note")
 SETS = ("points", "lines", "leaders", "key", "texts")
-PLAIN = "format(datum.value, ',.3~g')"
+PLAIN = "format(datum.value, datum.value >= 1000 ? ',d' : '.3~g')"
 UNITS = (
     "datum.value >= 1e9 ? format(datum.value / 1e9, ',.3~g') + ' G' : "
     "datum.value >= 1e6 ? format(datum.value / 1e6, ',.3~g') + ' M' : format(datum.value, ',.3~g')"
@@ -91,7 +91,8 @@ def chart(
     largest = max(p.row.params for p in shown)
     for p in sorted(shown, key=lambda p: -p.row.params):
         own = radius * (p.row.params / largest) ** 0.5 if bubbles else radius
-        plot.points.append(record(p, x.of(p) or 0, y.of(p) or 0, own, steps))
+        solid = p.steady and (p.one_crop or y is not TOP1)
+        plot.points.append(record(p, x.of(p) or 0, y.of(p) or 0, own, steps) | {"solid": solid})
     if joined:
         plot.lines = [{key: own[key] for key in ("x", "y", "colour", "model")} for own in plot.points]
     elif bubbles:
@@ -99,7 +100,7 @@ def chart(
     add_names(plot, shown, x, y, joined)
     low = -20.0 - (18 if bubbles and layout.width < 500 else 0)
     plot.text(y.title, -layout.left + 4.0, low, "quiet")
-    return drawn(plot, x, y), {name: getattr(plot, name) for name in SETS}
+    return drawn(plot, shown, x, y), {name: getattr(plot, name) for name in SETS}
 
 
 def vertical(shown: Sequence[Point], y: Measure, layout: Layout, margin: float) -> Scale:
@@ -127,7 +128,6 @@ def record(p: Point, x: float, y: float, radius: float, steps: dict[int, int]) -
         "size": (2 * radius) ** 2,
         "touch": max(2 * radius, 20.0) ** 2,
         "radius": radius,
-        "steady": p.steady,
         **dict(zip(TIPS, told, strict=True)),
     }
 
@@ -182,11 +182,11 @@ def add_key(plot: Plot, largest: float) -> None:
     plot.text(title, right - text_width(title, layout.small), -20.0, "quiet")
 
 
-def drawn(plot: Plot, x: Measure, y: Measure) -> dict[str, Any]:
+def drawn(plot: Plot, shown: Sequence[Point], x: Measure, y: Measure) -> dict[str, Any]:
     layout = plot.layout
     few = layout.width < 500
-    across = alt.X("x:Q", scale=scale_of(plot.x), axis=axis_of(plot.x, x, 5 if few else 8, title=x.title))
-    up = alt.Y("y:Q", scale=scale_of(plot.y), axis=axis_of(plot.y, y, 7, title=None))
+    across = alt.X("x:Q", scale=scale_of(plot.x), axis=axis_of(shown, plot.x, x, 5 if few else 8, x.title))
+    up = alt.Y("y:Q", scale=scale_of(plot.y), axis=axis_of(shown, plot.y, y, 7, None))
     colour = alt.Color("colour:N", scale=None, legend=None)
     size = alt.Size("size:Q", scale=None, legend=None)
     points = named_set("points")
@@ -195,8 +195,8 @@ def drawn(plot: Plot, x: Measure, y: Measure) -> dict[str, Any]:
         .mark_line(strokeWidth=1.5, opacity=0.8)
         .encode(x=across, y=up, color=colour, detail="model:N", order="x:Q"),
         points.mark_circle(opacity=0.3).encode(x=across, y=up, color=colour, size=size),
-        points.transform_filter("datum.steady").mark_circle(opacity=1, size=28).encode(x=across, y=up, color=colour),
-        points.transform_filter("!datum.steady")
+        points.transform_filter("datum.solid").mark_circle(opacity=1, size=28).encode(x=across, y=up, color=colour),
+        points.transform_filter("!datum.solid")
         .mark_point(filled=False, fill=PAPER, size=30, strokeWidth=1.4, opacity=1)
         .encode(x=across, y=up, color=colour),
     ]
@@ -210,9 +210,9 @@ def scale_of(scale: Scale) -> alt.Scale:
     return alt.Scale(domain=domain, nice=False, zero=False)
 
 
-def axis_of(scale: Scale, measure: Measure, at_most: int, *, title: str | None) -> alt.Axis:
+def axis_of(shown: Sequence[Point], scale: Scale, measure: Measure, at_most: int, title: str | None) -> alt.Axis:
     if measure is BATCH:
-        ticks = [float(2**k) for k in range(12) if scale.low <= 2**k <= scale.high][:9]
+        ticks = sorted({p.batch for p in shown})
     elif scale.log:
         ticks = log_ticks(scale, at_most)
     else:

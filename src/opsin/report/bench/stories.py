@@ -90,10 +90,10 @@ def gain(a: Point, b: Point) -> float:
 
 
 def accuracy_title(points: Sequence[Point]) -> str:
-    """The best for the least operations."""
+    """What the last points cost, on one crop."""
+    points = [p for p in points if p.one_crop] or points
     best = max(points, key=lambda p: p.top1 or 0)
-    alike = [p for p in points if p.one_crop and (p.top1 or 0) >= (best.top1 or 0) - 5]
-    least = min(alike or [best], key=lambda p: p.row.macs)
+    least = min((p for p in points if (p.top1 or 0) >= (best.top1 or 0) - 5), key=lambda p: p.row.macs)
     if least is best:
         return f"{best.name} is the most accurate, with {words.count(best.row.macs)} operations"
     ratio = words.times(best.row.macs / least.row.macs)
@@ -101,7 +101,10 @@ def accuracy_title(points: Sequence[Point]) -> str:
 
 
 def speed_title(points: Sequence[Point]) -> str:
+    points = [p for p in points if p.one_crop] or points
     best, fastest = max(points, key=lambda p: p.top1 or 0), max(points, key=lambda p: p.rate)
+    if best is fastest:
+        return f"{best.name} is both the fastest and the most accurate"
     ratio = words.times(fastest.rate / best.rate)
     return f"{fastest.name} sees {ratio} times as many images in a second as {best.name}"
 
@@ -155,6 +158,7 @@ def density(points: Sequence[Point]) -> str:
 
 
 def top1(points: Sequence[Point]) -> str:
+    points = [p for p in points if p.one_crop] or points
     best, first = points[0], min(points, key=lambda p: (p.year, p.top1 or 0))
     gained = (best.top1 or 0) - (first.top1 or 0)
     return f"From {first.name} to {best.name}: {gained:.0f} points in {best.year - first.year} years"
