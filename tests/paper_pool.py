@@ -2,8 +2,20 @@
 
 from importlib import import_module
 
+from opsin.errors import OpsinError
 from opsin.forecast.speed import MEASURE, Speed
 from opsin.launch.local import Event
+
+ANSWERS = {}
+"""What has been counted for other tests."""
+
+
+def answer(task):
+    asked = repr((task.function, task.payload))
+    if asked not in ANSWERS:
+        module, _, name = task.function.partition(":")
+        ANSWERS[asked] = getattr(import_module(module), name)(task.payload, print)
+    return ANSWERS[asked]
 
 
 class PaperPool:
@@ -33,5 +45,7 @@ class PaperPool:
                 second = self.second(task.payload.model)
                 yield Event(task.key, "done", Speed(second, second / 4, took=1.0, busy=self.busy))
             else:
-                module, _, name = task.function.partition(":")
-                yield Event(task.key, "done", getattr(import_module(module), name)(task.payload, print))
+                try:
+                    yield Event(task.key, "done", answer(task))
+                except OpsinError as error:
+                    yield Event(task.key, "failed", {"type": "OpsinError", "message": str(error)})
