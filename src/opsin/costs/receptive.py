@@ -58,7 +58,7 @@ def summary(s: Shadow) -> Receptive:
         placed = all(first)
         s.__dict__["summary"] = Receptive(
             size=s.image if s.whole or local is None else local,
-            shortest=(round(s.shortest[0]), round(s.shortest[1])),
+            shortest=(round(s.shortest[0]), round(s.shortest[1])) if local else s.image,
             local=local,
             whole=s.whole,
             stride=(tidy(s.stride[0]), tidy(s.stride[1])) if placed else None,
@@ -76,16 +76,17 @@ def tidy(x: float) -> float:
 def shadows_of(traced: Trace) -> list[Shadow | None]:
     """The shadow of the first result of every call; None for constants, and where nobody knows."""
     book, found = Book(), []
-    book.write(traced.images, shadows.of_images(traced.images.shape))
-    for call in traced.calls:
-        results = [leaf for leaf in tree_leaves(call.out) if isinstance(leaf, Tensor)]
-        found.append(None)
-        for result, shadow in zip(results, of_results(call, results, book), strict=True):
-            if call.operator.__name__.endswith("_"):
-                book.overwrite(result, shadow)
-            else:
-                book.write(result, shadow)
-            found[-1] = found[-1] or (shadow if isinstance(shadow, Shadow) else None)
+    with torch.device("cpu"), torch.no_grad():
+        book.write(traced.images, shadows.of_images(traced.images.shape))
+        for call in traced.calls:
+            results = [leaf for leaf in tree_leaves(call.out) if isinstance(leaf, Tensor)]
+            states = of_results(call, results, book)
+            for result, state in zip(results, states, strict=True):
+                if call.operator.__name__.endswith("_"):
+                    book.overwrite(result, state)
+                else:
+                    book.write(result, state)
+            found.append(states[0] if states and isinstance(states[0], Shadow) else None)
     return found
 
 
