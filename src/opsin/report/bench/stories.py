@@ -116,9 +116,10 @@ def batches(found: Found) -> str:
     own = found.series[most]
     if saved[most] < 1.1:
         return f"Images at once save no time here: at most {words.times(saved[most])} times"
+    other = f"{words.times(saved[least])} times less" if saved[least] >= 1.05 else "no less"
     return (
-        f"In batches of {own[-1].batch} an image of {own[0].name} takes {words.times(saved[most])} times less "
-        f"than alone, one of {found.series[least][0].name} {words.times(saved[least])} times"
+        f"In batches of {own[-1].batch} an image of {own[0].name} takes {words.times(saved[most])} times less time "
+        f"than alone, one of {found.series[least][0].name} {other}"
     )
 
 
