@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from opsin import zoo
 from opsin.cards import agrees
 from opsin.costs.count import count, count_model
+from opsin.errors import OpsinError
 
 NAMES = zoo.list_models()
 FACTS = Path(__file__).parents[2] / "shared/facts/papers.json"
@@ -112,3 +113,19 @@ def test_a_network_is_counted_at_any_size():
     linear = square.by_layer["fc"]
     assert wide.macs - linear == 2 * (square.macs - linear)
     assert wide.params == square.params
+
+
+def test_an_operator_that_is_not_known_is_an_error():
+    class Odd(torch.nn.Module):
+        def forward(self, x):
+            return torch.linalg.inv(x)
+
+    with pytest.raises(OpsinError, match="does not know the operator"):
+        count(Odd().to("meta"), 1, 4)
+
+
+def test_layers_add_up_by_hand():
+    counted = count_model("resnet20_cifar")
+    assert counted.by_layer["conv1"] == 32 * 32 * 16 * 3 * 9
+    assert counted.by_layer["fc"] == 640
+    assert sum(counted.by_layer.values()) == counted.macs == counted.executed

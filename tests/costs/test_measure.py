@@ -1,37 +1,45 @@
-"""Memory against PyTorch's own allocator, and latency's plain promises."""
+"""Which blocks a figure is made of; latency's plain promises."""
 
 import pytest
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from opsin import zoo
-from opsin.costs.count import count, count_model
-from opsin.costs.measure import latency, training_memory
-from opsin.errors import OpsinError
+from opsin.costs.measure import Block, block, latency, summary, warm_up
 
 
-def allocated_peak(net, images, labels):
-    """The peak of the CPU allocator in one forward and backward pass, from the profiler's log of every allocation."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as prof:
-        torch.nn.functional.cross_entropy(net(images), labels).backward()
-    live = peak = 0
-    events = prof.profiler.kineto_results.events()
-    for event in sorted((e for e in events if e.name() == "[memory]"), key=lambda e: e.start_ns()):
-        live += event.nbytes()
-        peak = max(peak, live)
-    return peak
+def quiet(*medians):
+    return [Block((ms, ms, ms), 0.01) for ms in medians]
 
 
-@pytest.mark.parametrize("name", ["resnet20_cifar", "vgg_32"])
-def test_memory_is_what_the_allocator_saw(name):
-    size, batch = 16, 32
-    with torch.device("meta"):
-        counted = training_memory(zoo.build_model(name, num_classes=10, in_chans=1, input_size=size), 1, size, batch)
-    net = zoo.build_model(name, num_classes=10, in_chans=1, input_size=size)
-    images, labels = torch.zeros(batch, 1, size, size), torch.zeros(batch, dtype=torch.long)
-    parameters = sum(p.nbytes for p in net.parameters())
-    state = 3 * parameters + sum(b.nbytes for b in net.buffers()) + images.nbytes + labels.nbytes
-    assert counted == pytest.approx(state + allocated_peak(net, images, labels), rel=0.1)
+def test_a_figure_is_that_of_the_fastest_blocks_that_agree():
+    found = summary([quiet(14.0, 10.1), quiet(10.0, 12.0), quiet(10.05, 11.0)], 0.02)
+    assert found.p50 == 10.05
+    assert found.spread == pytest.approx(0.01)
+    assert (found.unstable, found.runs) == (None, 18)
+
+
+def test_what_does_not_agree_is_unstable():
+    apart = summary([quiet(10.0, 11.0), quiet(12.0, 13.0), quiet(14.0)], 0.02)
+    assert "20.0% apart" in (apart.unstable or "")
+    alone = summary([quiet(10.0, 10.0, 10.0), quiet(12.0), quiet(12.0)], 0.02)
+    assert "only one visit" in (alone.unstable or "")
+    assert "too few" in (summary([quiet(10.0, 10.0)], 0.02).unstable or "")
+
+
+def test_blocks_beside_other_work_do_not_count():
+    hogged = [Block((5.0,), 1.0, disturbed=True)]
+    mixed = summary([[*hogged, *quiet(10.0)], quiet(10.1), quiet(10.2)], 0.05)
+    assert (mixed.p50, mixed.unstable) == (10.1, None)
+    assert "other work took 1.0 cores" in (summary([hogged, hogged, hogged], 0.05).unstable or "")
+
+
+def test_blocks_have_as_many_runs_as_they_must():
+    here = torch.device("cpu")
+    assert len(block(lambda: None, here, 0.0, least=3).ms) == 3
+    assert len(block(lambda: None, here, 1.0, most=7).ms) == 7
+    calls = []
+    warm_up(lambda: calls.append(1), here, 0.05)
+    assert len(calls) >= 4
 
 
 def test_latency_is_measured_in_evaluation_and_leaves_the_threads_alone():
@@ -41,19 +49,3 @@ def test_latency_is_measured_in_evaluation_and_leaves_the_threads_alone():
     assert 0 < found.p50 <= found.p95
     assert 10 <= found.runs <= 200
     assert torch.get_num_threads() == threads
-
-
-def test_an_operator_that_is_not_known_is_an_error():
-    class Odd(torch.nn.Module):
-        def forward(self, x):
-            return torch.linalg.inv(x)
-
-    with pytest.raises(OpsinError, match="does not know the operator"):
-        count(Odd().to("meta"), 1, 4)
-
-
-def test_layers_add_up_by_hand():
-    counted = count_model("resnet20_cifar")
-    assert counted.by_layer["conv1"] == 32 * 32 * 16 * 3 * 9
-    assert counted.by_layer["fc"] == 640
-    assert sum(counted.by_layer.values()) == counted.macs == counted.executed

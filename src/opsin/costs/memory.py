@@ -1,8 +1,9 @@
 """Memory that a network takes at its peak, predicted tensor by tensor on the `meta` device; same on every machine.
 
-Every storage that an operator makes lives from then until Python and autograd let go of it, as on a real device. What
-an operator needs inside itself, and Python and PyTorch themselves, are not in it. The figures are in bytes, with
-weights and maps in the type of the network's parameters.
+Every storage that an operator makes lives from then until Python and autograd let go of it, as on a real device. The
+figures are in bytes, with weights and maps in the type of the network's parameters. What an operator needs inside
+itself, and Python and PyTorch themselves, are not in it: of that, most is oneDNN's on a CPU, whose gradient of a 7 x 7
+depthwise convolution takes up to 256 times the layer's weights, which counts in small networks alone.
 """
 
 import weakref
