@@ -93,7 +93,7 @@ def box(block: Block, wired: Wiring, blocks: Sequence[Block], left: float, slot:
     if found:
         high = max(5.0, TALLEST * math.sqrt(found[1] / largest))
         across = max(3.0, min(0.42 * slot, 56.0) * math.sqrt(found[0] / most))
-        deep = min(DEEP * high, 0.42 * slot)
+        deep = min(DEEP * high, 0.42 * slot, 36.0)
     else:
         high, across, deep = max(5.0, 0.6 * TALLEST * math.sqrt(shape[0] / longest)), 7.0, 0.0
     centre = left + slot / 2
@@ -211,9 +211,12 @@ def letters(room: float) -> int:
 
 
 def fitted(name: str, room: float) -> str:
-    """A name cut off at its head to what fits into `room` px."""
+    """A name cut off at its head to what fits into `room` px, between its parts where these tell enough."""
     most = letters(room)
-    return name if len(name) <= most else "…" + name[1 - most :]
+    if len(name) <= most:
+        return name
+    last = name.rpartition(".")[2]
+    return f"…{last}" if 2 < len(last) < most else "…" + name[1 - most :].lstrip(".")
 
 
 def bar_row(row: Row, top: float, slot: float, steps: Sequence[int]) -> dict[str, Any]:

@@ -53,6 +53,6 @@ def picture(eye: Eye, stages: Sequence[Stage], steps: Sequence[int]) -> dict[str
         last = half
     key = []
     for stage, seen, step in zip(stages, eye.stages, steps, strict=False):
-        told = "all" if seen is None else f"{seen:,}"
+        told = "whole image" if seen is None else f"{seen:,} px"
         key.append({"step": step, "name": stage.title, "seen": told})
     return {"side": SIDE, "image": px * eye.image, "squares": squares[::-1], "key": key}

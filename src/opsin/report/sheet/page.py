@@ -60,7 +60,7 @@ def headline(card: Card, sheet: CostSheet) -> list[tuple[str, str]]:
     rows = [
         ("parameters", words.count(sheet.params)),
         ("MACs", words.count(sheet.macs)),
-        ("at its peak", mebibytes(sheet.memory)),
+        ("memory at peak", mebibytes(sheet.memory)),
     ]
     found = imagenet_error(card)
     if found and found[1] and found[0].top1_err is not None:

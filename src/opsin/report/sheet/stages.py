@@ -83,10 +83,14 @@ def parallel(before: Sequence[Layer], joined: Layer) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Stage:
-    """Blocks in a row whose maps have one size: the `first` to the one before `last`; `grid` is (H, W), or None."""
+    """Blocks in a row whose maps have one size: the `first` to the one before `last`; `grid` is (H, W), or None.
+
+    `count` is more than their number where a row of blocks that are all alike stands as one.
+    """
 
     first: int
     last: int
+    count: int
     grid: tuple[int, int] | None
     end: Layer
     params: int
@@ -114,6 +118,6 @@ def stages(blocks: Sequence[Block]) -> list[Stage]:
         rows = list(group)
         end = rows[-1].end or rows[-1].layers[-1]
         sums = sum(row.params for row in rows), sum(row.macs for row in rows)
-        found.append(Stage(first, first + len(rows), grid, end, *sums))
+        found.append(Stage(first, first + len(rows), sum(row.times for row in rows), grid, end, *sums))
         first += len(rows)
     return found

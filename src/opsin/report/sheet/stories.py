@@ -20,16 +20,18 @@ def costs(sheet: CostSheet, stages: Sequence[Stage]) -> str:
     busy = max(stages, key=lambda stage: stage.macs)
     large = max(stages, key=lambda stage: stage.params)
     work, size = words.percent(busy.macs / sheet.macs, 0), words.percent(large.params / max(1, sheet.params), 0)
-    takes = "takes" if busy.last - busy.first == 1 else "take"
+    doing = f"{words.sentence(where(busy))} {verb(busy, 'take')} {work} of the operations"
     if busy is large:
-        return f"{words.sentence(where(busy))} {takes} {work} of the operations and {size} of the parameters."
-    verb = "holds" if large.last - large.first == 1 else "hold"
-    return f"{words.sentence(where(busy))} {takes} {work} of the operations; {where(large)} {verb} {size} of the parameters."
+        return f"{doing} and {size} of the parameters."
+    return f"{doing}; {where(large)} {verb(large, 'hold')} {size} of the parameters."
+
+
+def verb(stage: Stage, plural: str) -> str:
+    return plural + "s" if stage.count == 1 else plural
 
 
 def where(stage: Stage) -> str:
-    n = stage.last - stage.first
-    blocks = "the block" if n == 1 else f"the {words.spelled(n)} blocks"
+    blocks = "the block" if stage.count == 1 else f"the {words.spelled(stage.count)} blocks"
     if stage.grid:
         return f"{blocks} on maps of {stage.title}"
     return f"{blocks} on {stage.title}" if "tokens" in stage.title else f"{blocks} behind the maps"
