@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from opsin.errors import OpsinError
 GIB = 2**30
 ROOM = 1.1
 """What a prediction may be short of, as a factor: work space inside operators."""
-MOST = 2**20
-"""No larger batch is looked for."""
 
 
 def free_memory(device: torch.device) -> int | None:
@@ -51,26 +48,28 @@ def container_room(group: Path = Path("/sys/fs/cgroup")) -> int | None:
         return None
 
 
-@cache
 def predicted(cell: Cell) -> int:
     """Bytes that the cell takes at its peak, by the cost sheet's model. Raises OpsinError where it cannot be run."""
+    return peak_of(cell.model, cell.size, cell.batch, cell.train)
+
+
+@cache
+def peak_of(model: str, size: int, batch: int, train: bool) -> int:
     with torch.device("meta"):
-        net = zoo.build_model(cell.model, input_size=cell.size)
-    of = memory.training if cell.train else memory.inference
-    try:
-        return of(net, zoo.card(cell.model).inputs.channels, (cell.size, cell.size), cell.batch)
-    except ValueError as error:  # batch normalisation of a single value
-        raise OpsinError(f"{cell.model} cannot be trained on {cell.batch} image of {cell.size} px: {error}") from None
+        net = zoo.build_model(model, input_size=size)
+    of = memory.training if train else memory.inference
+    return of(net, zoo.card(model).inputs.channels, (size, size), batch)
 
 
 def largest(cell: Cell, free: int) -> int:
-    """The largest batch of which `ROOM` times the prediction fits into `free` bytes; 0 where a single image does not.
+    """The largest batch of which `ROOM` times the prediction fits into `free` bytes; 0 where none does."""
+    return _largest(cell.model, cell.size, cell.train, free)
 
-    Maps grow with the batch and weights do not, so two predictions are enough for all.
-    """
-    few, many = (predicted(replace(cell, batch=batch)) for batch in (2, 10))
-    image = (many - few) / 8
-    return max(0, min(MOST, int((free / ROOM - (few - 2 * image)) / image)))
+
+@cache
+def _largest(model: str, size: int, train: bool, free: int) -> int:
+    least = 2 if train else 1  # batch normalisation trains on two values at least
+    return memory.largest_batch(lambda batch: peak_of(model, size, batch, train), int(free / ROOM), least)
 
 
 def check(cell: Cell, free: int | None) -> None:
