@@ -77,7 +77,7 @@ def test_best_tries_at_once(choose):
 def remembered(tmp_path):
     """A network, and a folder where channels_last was found 10 ms a batch quicker, and is ready in 0.1 s."""
     net, keep = small(), tmp_path / "keep"
-    choice = {"backend": "channels_last", "at_once": 4, "aside": {}, "load": 0.1}
+    choice = {"backend": "channels_last", "at_once": 4, "aside": {}, "load": 0.1, "weights": kept.fingerprint(net)}
     choice["seconds"] = {"eager/4": 0.03, "channels_last/4": 0.02}
     kept.remember(keep, kept.Asked.of(net, 3, 8, 4, 1), choice, None)
     return net, keep

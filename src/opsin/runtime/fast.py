@@ -78,8 +78,11 @@ def choose(
         graph = Path(folder) / "model.onnx"
         choice = probe(net, channels, size, batch, threads, graph)
         if keep is not None:
+            began = time.perf_counter()
+            weights = kept.fingerprint(net)
+            hashing = 2 * (time.perf_counter() - began)  # the graph has about as many bytes
             known = {"backend": choice.backend, "at_once": choice.at_once, "seconds": choice.seconds}
-            known |= {"aside": choice.aside, "load": choice.load}
+            known |= {"aside": choice.aside, "load": choice.load + hashing, "weights": weights}
             kept.remember(keep, asked, known, graph if choice.backend in backends.OF_GRAPHS else None)
     return choice
 
@@ -109,18 +112,21 @@ def probe(net: nn.Module, channels: int, size: int, batch: int, threads: int, gr
     seconds = race(ways, checks[0])
     backend, at_once = min(seconds, key=lambda way: seconds[way])
     named = {name_of(*way): value for way, value in seconds.items()}
-    return Choice(backend, at_once, ways[backend, at_once], named, aside, load[backend])
+    an_image = (seconds["eager", batch] + seconds[backend, at_once]) / batch
+    return Choice(backend, at_once, ways[backend, at_once], named, aside, load[backend] + an_image)
 
 
 def recall(net: nn.Module, asked: kept.Asked, keep: Path) -> Choice | None:
-    """The choice that was remembered, made ready and verified on three images; None where anything is not as it was."""
+    """The choice that was remembered, made ready and verified on an image; None where anything is not as it was."""
     known = kept.read(keep, asked)
     if known is None:
         return None
-    digest = known.pop("graph")
+    weights, digest = known.pop("weights"), known.pop("graph")
+    if weights != kept.fingerprint(net):
+        return None
     try:
         graph = kept.graph(keep, asked, digest) if known["backend"] in backends.OF_GRAPHS else None
-        images = like_images(asked.channels, asked.size)
+        images = like_images(asked.channels, asked.size)[:1]
         run = build(known["backend"], deepcopy(net) if graph is None else net, images, asked.threads, graph)
         run = in_parts(run, known["at_once"])
         verify(run, [images], [build("eager", net, images, asked.threads)(images)])

@@ -21,16 +21,15 @@ from opsin.engine.checkpoint import flush, sha256, whole, write_json
 
 SCHEMA = 1
 PACKAGES = ("torch", "onnxruntime", "openvino")
-CHOICE = {"backend": str, "at_once": int, "seconds": dict, "aside": dict, "load": float, "graph": str}
-"""What is remembered of a choice: the fields of `fast.Choice`, and the SHA-256 of the graph, "" where it needs none."""
+CHOICE = {"backend": str, "at_once": int, "seconds": dict, "aside": dict, "load": float, "weights": str, "graph": str}
+"""What is remembered: fields of `fast.Choice`, the network's `fingerprint`, the graph's SHA-256 ("" for no graph)."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a choice depends on: network, images, threads, processor, versions."""
+    """What a choice depends on, beside the weights: network, images, threads, processor, versions."""
 
     network: str
-    weights: str
     channels: int
     size: int
     batch: int
@@ -41,7 +40,7 @@ class Asked:
     @classmethod
     def of(cls, net: nn.Module, channels: int, size: int, batch: int, threads: int) -> "Asked":
         found = {package: _version(package) for package in PACKAGES} | {"opsin": __version__}
-        return cls(type(net).__name__, fingerprint(net), channels, size, batch, threads, cpu_name(), found)
+        return cls(type(net).__name__, channels, size, batch, threads, cpu_name(), found)
 
     @property
     def stem(self) -> str:
@@ -64,7 +63,7 @@ def fingerprint(net: nn.Module) -> str:
 
 
 def read(keep: Path, asked: Asked) -> dict[str, Any] | None:
-    """What was remembered for the very same question; None where nothing was, or it is damaged."""
+    """What was remembered for this question, whatever the weights; None where nothing was, or it is damaged."""
     try:
         record = json.loads(asked.file(keep).read_text(encoding="utf-8"))
         if record["schema"] != SCHEMA or record["asked"] != asdict(asked):
