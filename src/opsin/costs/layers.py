@@ -111,7 +111,6 @@ def layers_of(traced: Trace) -> tuple[Layer, ...]:
     """The rows of the sheet, in the order of the forward pass."""
     seen = receptive_fields(traced)
     modules = dict(traced.net.named_modules())
-    weights = {x.untyped_storage()._cdata for x in (*traced.net.parameters(), *traced.net.buffers())}
     runs = []
     for (name, _), group in groupby(enumerate(traced.calls), key=lambda item: (item[1].layer, item[1].visit)):
         run = list(group)
@@ -129,7 +128,7 @@ def layers_of(traced: Trace) -> tuple[Layer, ...]:
         executed = sum(PRODUCTS[call.operator](call.args, out) for call, out in products)
         by = next((p for p in prefixes(name) if p in traced.stated), None)
         macs = executed if by is None else stated.pop(by, 0)
-        data, weight = moved(calls, weights)
+        data, weight = moved(calls, traced.weights)
         rows.append(
             Layer(
                 name=name,

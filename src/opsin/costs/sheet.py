@@ -131,6 +131,8 @@ def cost(network: str | nn.Module, input_size: Size | None = None, batch: int = 
             net = zoo.build_model(network, in_chans=channels, input_size=max(height, width))
         name = network
     else:
+        if not isinstance(network, nn.Module):
+            raise OpsinError(f"cost takes a network's name or a module, not {type(network).__name__}")
         if input_size is None:
             raise OpsinError("input_size is missing: give the side of the images that the module takes, in px")
         net, name = network, type(network).__name__
@@ -160,7 +162,7 @@ def training_memory(net: nn.Module, channels: int, size: tuple[int, int], batch:
 def shape_of(size: Size | None, channels: int, side: int) -> tuple[int, int, int]:
     """(C, H, W) of what a user gives as the size of images. Raises OpsinError for what is none."""
     sizes = (side,) if size is None else (size,) if isinstance(size, int) else tuple(size)
-    if not 1 <= len(sizes) <= 3 or not all(isinstance(n, int) and n > 0 for n in sizes):
+    if not 1 <= len(sizes) <= 3 or not all(type(n) is int and n > 0 for n in sizes):
         raise OpsinError(f"input_size must be a side, (H, W) or (C, H, W) in px, not {size!r}")
     height, width = (sizes * 2)[-2:]
     return (sizes[0] if len(sizes) == 3 else channels), height, width

@@ -63,6 +63,8 @@ class Trace:
     calls: list[Call] = field(default_factory=list)
     outputs: list[tuple[str, int, Any]] = field(default_factory=list)
     stated: dict[str, int] = field(default_factory=dict)
+    weights: set[int] = field(default_factory=set)
+    """The storages of parameters, of buffers, and of other tensors that do not depend on the images."""
 
 
 class Recorder(TorchDispatchMode):
@@ -75,10 +77,16 @@ class Recorder(TorchDispatchMode):
         self.visits = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        given = tree_leaves((args, kwargs or {}))
         args, kwargs = with_meta(func, args, kwargs or {})
         out = func(*args, **kwargs)
         results = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
         if any(leaf.is_meta for leaf in results):
+            self.trace.weights |= {
+                leaf.untyped_storage()._cdata
+                for before, leaf in zip(given, tree_leaves((args, kwargs)), strict=True)
+                if before is not leaf and isinstance(leaf, Tensor)
+            }
             leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
             storages = {leaf.untyped_storage()._cdata for leaf in leaves}
             moves = not func._schema.is_mutable and all(x.untyped_storage()._cdata in storages for x in results)
@@ -246,6 +254,7 @@ def trace(net: nn.Module, channels: int, size: int | tuple[int, int], batch: int
         copied = meta_copy(net).eval()
         images = blank_images(copied, channels, (size, size) if isinstance(size, int) else size, batch)
         found = Trace(copied, images)
+        found.weights |= {x.untyped_storage()._cdata for x in (*copied.parameters(), *copied.buffers())}
         recorder = Recorder(found)
         for name, module in copied.named_modules():
             if name:
