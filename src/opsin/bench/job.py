@@ -111,7 +111,7 @@ def meter_of(device: torch.device) -> Meter | None:
 def peak(run: Run, net: nn.Module, cell: Cell, device: torch.device) -> int | None:
     """Bytes that PyTorch's allocator has given out at the peak of a run; None where it is not asked or does not tell.
 
-    On a CPU: what is alive before (weights, buffers, gradients, moments of the optimizer, images), and the most that a
+    On a CPU: what is alive before (weights, buffers, moments of the optimizer, images), and the most that a
     profile of every allocation finds beside it.
     """
     if device.type == "cuda" and cell.backend in PYTORCH:
@@ -124,7 +124,7 @@ def peak(run: Run, net: nn.Module, cell: Cell, device: torch.device) -> int | No
     alive = sum(x.nbytes for x in (*net.parameters(), *net.buffers()))
     alive += 4 * cell.batch * zoo.card(cell.model).inputs.channels * cell.size**2
     if cell.train:
-        alive += sum(p.grad.nbytes for p in net.parameters() if p.grad is not None)
+        net.zero_grad(set_to_none=True)  # the profiler does not see the end of what was there before it
         alive += 2 * sum(p.nbytes for p in net.parameters())
     return alive + most_allocated(run)
 
