@@ -141,6 +141,24 @@ def attended(x):
     return F.scaled_dot_product_attention(x, x, x)
 
 
+def test_the_shortest_path_is_no_longer_than_the_image_where_one_is_global():
+    """SE's gate sees the whole image, 8 px; past it the 3x3 beside, which alone see 1 + 7 * 2 px, add nothing."""
+    chain = nn.Sequential(*[conv(3, padding=1) for _ in range(6)])
+    seen = last(lambda x, a, b: b(a(x) * a(x).mean((2, 3), keepdim=True)), chain, conv(3, padding=1), size=8)
+    assert seen.local == (15, 15) and seen.shortest == seen.size == (8, 8)
+
+
+def test_neighbours_of_the_larger_stream_tell_the_stride():
+    """As in CrossViT: the class token of one stream of patches joins the other stream."""
+
+    def crossed(x, small, large):
+        token = small(x).flatten(2).transpose(1, 2).mean(1, keepdim=True)  # N 1 C
+        return torch.cat((token, large(x).flatten(2).transpose(1, 2)), dim=1)
+
+    seen = last(crossed, conv(8, 8), conv(4, 4))
+    assert seen.stride == (4, 4) and seen.local == (4, 4) and seen.whole
+
+
 def test_what_is_written_in_place_is_seen():
     def into_a_part(x, a):
         out = x.new_zeros(1, 1, 32, 32)

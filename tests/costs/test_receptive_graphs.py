@@ -1,6 +1,6 @@
 """Receptive fields of generated graphs, against the pixels that change a unit, and against a walk over all paths."""
 
-from itertools import product
+from itertools import chain, product
 
 import pytest
 import torch
@@ -14,9 +14,8 @@ from opsin.costs.trace import trace
 
 WIDTH = 4  # channels
 kernels = st.sampled_from([(1, 1), (3, 3), (5, 5), (3, 1), (1, 3), (5, 3)])
-convolutions = st.tuples(
-    st.just("convolution"), kernels, st.sampled_from([1, 1, 1, 2]), st.sampled_from([1, 1, 2, 3]), st.sampled_from([1, 2, 4])
-)  # fmt: skip
+strides, dilations, groups = st.sampled_from([1, 1, 1, 2]), st.sampled_from([1, 1, 2, 3]), st.sampled_from([1, 2, 4])
+convolutions = st.tuples(st.just("convolution"), kernels, strides, dilations, groups)
 poolings = st.tuples(st.sampled_from(["max", "average"]), st.sampled_from([1, 2]))  # 3x3, padded
 in_place = convolutions.map(lambda op: (*op[:2], 1, *op[3:])) | poolings.map(lambda op: (op[0], 1))  # stride 1
 lists = st.lists(in_place, min_size=1, max_size=3)
@@ -58,7 +57,7 @@ class Step(nn.Module):
         super().__init__()
         self.op, self.smooth = op, smooth
         kind, *rest = op
-        inner = rest[0] if kind in ("residual", "dense") else sum(rest[0], []) if kind == "branches" else []
+        inner = list(chain(*rest[0])) if kind == "branches" else rest[0] if kind in ("residual", "dense") else []
         wide = [channels + WIDTH * k if kind == "dense" else channels for k in range(len(inner))]
         self.inner = nn.ModuleList(Step(one, smooth, width) for one, width in zip(inner, wide, strict=True))
         self.last = None

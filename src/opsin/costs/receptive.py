@@ -47,24 +47,26 @@ class Receptive:
 
 def receptive_fields(traced: Trace) -> list[Receptive | None]:
     """Of the result of every call; None for constants, and where an operator on the way is not known."""
-    return [result and summary(result) for result in shadows_of(traced)]
+    found = shadows_of(traced)
+    summaries = {id(s): summary(s) for s in {id(s): s for s in found}.values() if s}  # many calls share one
+    return [s and summaries[id(s)] for s in found]
 
 
 def summary(s: Shadow) -> Receptive:
-    if "summary" not in s.__dict__:
-        sides = [float((high - low).max()) + 1 for low, high in zip(s.low, s.high, strict=True)]
-        local = (round(sides[0]), round(sides[1])) if sides[0] > 0 else None
-        first = [at[~at.isnan()].flatten()[:1].tolist() for at in s.at]
-        placed = all(first)
-        s.__dict__["summary"] = Receptive(
-            size=s.image if s.whole or local is None else local,
-            shortest=(round(s.shortest[0]), round(s.shortest[1])) if local else s.image,
-            local=local,
-            whole=s.whole,
-            stride=(tidy(s.stride[0]), tidy(s.stride[1])) if placed else None,
-            offset=(tidy(first[0][0]), tidy(first[1][0])) if placed else None,
-        )
-    return s.__dict__["summary"]
+    """The numbers of a shadow that are told."""
+    sides = [float((high - low).max()) + 1 for low, high in zip(s.low, s.high, strict=True)]
+    local = (round(sides[0]), round(sides[1])) if sides[0] > 0 else None
+    shortest = [min(px, side) if s.whole else px for px, side in zip(s.shortest, s.image, strict=True)]
+    first = [at[~at.isnan()].flatten()[:1].tolist() for at in s.at]
+    placed = all(first)
+    return Receptive(
+        size=s.image if s.whole or local is None else local,
+        shortest=(round(shortest[0]), round(shortest[1])) if local else s.image,
+        local=local,
+        whole=s.whole,
+        stride=(tidy(s.stride[0]), tidy(s.stride[1])) if placed else None,
+        offset=(tidy(first[0][0]), tidy(first[1][0])) if placed else None,
+    )
 
 
 def tidy(x: float) -> float:

@@ -236,6 +236,13 @@ def reshaping(call: Call, look: Look) -> Shadow:
     return shadows.reshaped(one(call, look), shape_of(call))
 
 
+def restriding(call: Call, look: Look) -> Shadow:
+    """In place, as `meta` does with a fresh result: the same values, laid out otherwise."""
+    if call.operator.__name__ != "as_strided_":
+        raise ValueError("other values may be shown")
+    return one(call, look)
+
+
 def expanding(call: Call, look: Look) -> Shadow:
     return shadows.union([one(call, look)], shape_of(call))
 
@@ -289,6 +296,7 @@ RULES: dict[Any, Rule] = {
     **dict.fromkeys(("clone", "_to_copy", "detach", "alias", "contiguous", "native_dropout", "dropout"), keeping),
     **dict.fromkeys(("view", "_unsafe_view", "reshape", "_reshape_alias", "squeeze", "unsqueeze"), reshaping),
     "expand": expanding,
+    "as_strided": restriding,
     **dict.fromkeys(("t", "transpose", "permute", "slice", "select", "split", "split_with_sizes"), moving),
     **dict.fromkeys(("unbind", "diagonal", "movedim", "repeat", "tile", "flip", "unfold"), moving),
     **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "chunk"), moving),

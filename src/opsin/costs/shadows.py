@@ -114,6 +114,7 @@ def union(shadows: Sequence[Shadow], shape: Sequence[int]) -> Shadow:
         low=tuple(low),
         high=tuple(high),
         at=tuple(at),
+        jump=next((s.jump for s in shadows if not s.at[0].isnan().all()), shadows[0].jump),
         shortest=least(shadows),
         whole=any(s.whole for s in shadows),
     )
@@ -261,6 +262,7 @@ def merged(parts: Sequence[Shadow], shape: Sequence[int], function: Callable[[li
         low=tuple(function([s.low[axis] for s in parts]) for axis in AXES),
         high=tuple(function([s.high[axis] for s in parts]) for axis in AXES),
         at=tuple(function([s.at[axis] for s in parts]) for axis in AXES),
+        jump=next((s.jump for s in parts if not s.at[0].isnan().all()), parts[0].jump),
         shortest=least(parts),
         whole=any(s.whole for s in parts),
     )
