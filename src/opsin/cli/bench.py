@@ -130,7 +130,7 @@ def print_table(console: "Console", found: "Bench") -> None:
     table.add_column("network", no_wrap=True, overflow="fold")
     if not plain:
         table.add_column("backend")
-    for heading in ("batch", "p50 ms", "p95 ms", "images/s", "MiB", "predicted", "fits"):
+    for heading in ("batch", "p50 ms", "p95 ms", "img/s", "MiB", "pred.", "fits"):
         table.add_column(heading, justify="right")
     if found.options.power and not found.power:
         table.add_column("J/image", justify="right")
@@ -168,7 +168,7 @@ def notes(console: "Console", found: "Bench") -> None:
     console.print()
     console.print(
         f"{machine['gpu'] or machine['cpu']}, {machine['threads']} threads, PyTorch {machine['torch']}, "
-        f"{machine['precision']}. p50: the fastest runs that repeat; MiB: at the peak; fits: the largest batch.",
+        f"{machine['precision']}. p50: the fastest runs that repeat; MiB: at the peak, measured and predicted; fits: the largest batch.",
         soft_wrap=True,
     )
     if found.options.power and found.power:

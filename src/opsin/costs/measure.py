@@ -108,7 +108,7 @@ def block(
     before = meter() if meter else None
     others = Others(threads if device.type == "cpu" else 0)
     times: list[float] = []
-    while len(times) < most and (sum(times) < seconds or (len(times) < least and times[0] < LONG)):
+    while len(times) < most and (sum(times) < seconds or (len(times) < least and max(times, default=0.0) < LONG)):
         times.append(timed(run, device))
     taken = others.cores()
     disturbed = device.type == "cpu" and others.disturb(taken)

@@ -74,15 +74,17 @@ def figures_of(found: Found) -> dict[str, list[Figure]]:
             if name == "one" or most > least:
                 caption = f"Batch {points[0].batch}, time of one image."
                 cost.append((name, told.operations(points), caption, points, plot.MACS, plot.MS, {}))
-        caption = f"Batch {least}; {measured(single)}."
-        cost.append(("params", told.memory_of_params(single), caption, single, plot.PARAMS, plot.MIB, {}))
+        if weighed := [p for p in single if p.memory]:
+            caption = f"Batch {least}; {measured(weighed)}."
+            cost.append(("params", told.memory_of_params(weighed), caption, weighed, plot.PARAMS, plot.MIB, {}))
         if watts := [p for p in many if p.row.watts]:
             cost.append(("watts", "Operations against power", f"Batch {most}.", watts, plot.MACS, plot.WATTS, {}))
     if lines:
         joined = {"joined": True}
         batch.append(("times", told.batches(found), "Time of one image.", lines, plot.BATCH, plot.MS, joined))
-        caption = f"At the peak; {measured(lines)}."
-        batch.append(("memory", told.memory_of_batches(found), caption, lines, plot.BATCH, plot.MIB, joined))
+        if all(p.memory for p in lines):
+            caption = f"At the peak; {measured(lines)}."
+            batch.append(("memory", told.memory_of_batches(found), caption, lines, plot.BATCH, plot.MIB, joined))
         if watts := [p for p in lines if p.row.watts]:
             batch.append(("power", "Power by batch", "Mean while it computes.", watts, plot.BATCH, plot.WATTS, joined))
     groups = {"Accuracy and what it costs": accuracy, "What an operation takes": cost, "Images at once": batch}
