@@ -28,8 +28,8 @@ PARTS = (1, 4)
 TURNS = 15
 SECONDS = 2.0
 """When the race ends: after so many turns, or so many seconds and three turns."""
-SLOW = 1.3
-"""How many times the quickest time lets a way drop out of the race."""
+SURE, SLOW = 3.0, 1.3
+"""How many times the quickest time lets a way drop out of the race, in its first two turns and later."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,8 @@ def race(ways: dict[tuple[str, int], Runner], images: Tensor) -> dict[tuple[str,
             ways[way](images)
             times[way].append(time.perf_counter() - at)
             medians[way] = statistics.median(times[way])
-        quickest = min(medians.values())
-        going = [way for way in going if medians[way] <= SLOW * quickest]
+        limit = (SLOW if turn > 2 else SURE) * min(medians.values())
+        going = [way for way in going if medians[way] <= limit]
         if len(going) == 1 or (turn >= 3 and time.perf_counter() - began > SECONDS):
             break
     return medians
