@@ -101,8 +101,7 @@ def totals(sheet: "CostSheet") -> list[tuple[str, str]]:
         ("peak memory", f"{memory}; batch {sheet.batch}, fp32, predicted"),
     ]
     if sheet.unknown:
-        names = ", ".join(f"{name} ({n} times)" if n > 1 else name for name, n in sheet.unknown.items())
-        rows.append(("unknown", f"{names}: not in these figures"))
+        rows.append(("unknown", f"{', '.join(sheet.unknown)}: not in these figures, which are the least"))
     return rows
 
 
@@ -127,41 +126,16 @@ def tail(text: str, wide: int) -> str:
 
 
 def as_dict(sheet: "CostSheet", blocks: "Sequence[Block]") -> dict:
-    """The sheet with all layers, and by name the layers of each block. `receptive_field` is over all paths, px."""
-    totals = ("batch", "params", "aux_params", "buffers", "macs", "executed", "elementwise", "activations", "bytes")
-    return {
-        "input_shape": list(sheet.input_shape),
-        **{key: getattr(sheet, key) for key in totals},
-        "intensity": sheet.intensity,
-        "weight_bytes": sheet.weight_bytes,
-        "memory": sheet.memory,
-        "training_memory": sheet.training_memory,
-        "unknown": sheet.unknown,
-        "blocks": [
-            {
-                "name": block.name,
-                "kind": block.kind,
-                "times": block.times,
-                **{key: getattr(block, key) for key in ("params", "macs", "activations", "data_bytes", "weight_bytes")},
-                **seen(block.end or block.layers[-1]),
-                "layers": len(block.layers),
-            }
-            for block in blocks
-        ],
-        "layers": [
-            {key: getattr(layer, key) for key in _COUNTED} | seen(layer) | {"unknown": list(layer.unknown)}
-            for layer in sheet.layers
-        ],
-    }
+    """The sheet with all layers, and its blocks: each with how many of the layers, in their order, it is made of."""
+    return sheet.to_dict() | {"blocks": [block_dict(block) for block in blocks]}
 
 
-_COUNTED = (
-    "name", "kind", "params", "buffers", "macs", "executed", "elementwise", "activations", "data_bytes", "weight_bytes",
-)  # fmt: skip
-_SEEN = (
-    "receptive_field", "shortest_receptive_field", "local_receptive_field", "whole_image", "stride", "offset",
-)  # fmt: skip
-
-
-def seen(layer: "Layer") -> dict:
-    return {"output_shape": list(layer.output_shape)} | {key: getattr(layer, key) for key in _SEEN}
+def block_dict(block: "Block") -> dict:
+    counted = ("name", "kind", "times", "params", "macs", "activations", "data_bytes", "weight_bytes")
+    seen = ("output_shape", "receptive_field", "whole_image", "stride")
+    end = block.end or block.layers[-1]
+    return (
+        {key: getattr(block, key) for key in counted}
+        | {key: getattr(end, key) for key in seen}
+        | {"layers": len(block.layers)}
+    )

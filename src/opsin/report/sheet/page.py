@@ -124,8 +124,7 @@ def facts(sheet: CostSheet) -> list[tuple[str, str]]:
     if sheet.aux_params:
         rows.append(("Auxiliary heads", f"{words.number(sheet.aux_params)} parameters, in training alone"))
     if sheet.unknown:
-        told = ", ".join(f"{name} ({n} times)" if n > 1 else name for name, n in sheet.unknown.items())
-        rows.append(("Not known", f"{told}: in none of these figures"))
+        rows.append(("Not known", f"{', '.join(sheet.unknown)}: not in these figures, which are the least"))
     return rows
 
 
