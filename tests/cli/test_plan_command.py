@@ -35,7 +35,7 @@ def test_the_table(plan):
     ]
     assert rows["lenet5"][1] == "28"
     assert rows["lenet5"][4:6] == ["11.7", "5.84"]  # (1078 + 360/4) * 0.01 s, 30 epochs
-    assert rows["lenet5"][-2:] == ["32", "measured"]
+    assert rows["lenet5"][-2:] == ["32", "timed"]
     assert "opsin compare" not in out
 
 
@@ -64,6 +64,15 @@ def test_json(plan):
     assert (row["epochs_within"], row["within"], row["speed"]) == (14, "short", "measured")
     assert row["train_images_per_second"] == pytest.approx(100)
     assert told["comparison"]["models"]
+    assert "public_weights" not in row
+
+
+def test_what_public_weights_take(plan):
+    """Ten epochs instead of thirty; a pass over 1,797 images at 0.25 ms, and 0.01 s for each to fit."""
+    _, out, _ = plan("digits", "--models", "squeezenet1_1", "--json")
+    row = json.loads(out)["rows"][0]
+    assert row["public_weights"]["finetune_minutes"] == pytest.approx(row["minutes"] / 3)
+    assert row["public_weights"]["probe_minutes"] == pytest.approx((1797 * 0.00025 + 1078 * 0.01) / 60)
 
 
 def test_wide_and_enlarged(plan):
@@ -129,11 +138,16 @@ def test_figures():
         "100",
         "1,234",
     ]
-    assert [in_bytes(x * 2**20) for x in (0.5, 1, 99.5, 999, 1024, 20480)] == [
-        "0.5M",
+    assert [
+        in_bytes(x * 2**10) for x in (0.5, 803, 999.4, 1000, 1024, 99.5 * 2**10, 2**20, 20 * 2**20, 3000 * 2**20)
+    ] == [
+        "0.5k",
+        "803k",
+        "999k",
+        "0.977M",
         "1M",
         "99.5M",
-        "999M",
         "1G",
         "20G",
+        "3000G",
     ]

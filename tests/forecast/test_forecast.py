@@ -162,3 +162,23 @@ def test_epochs_within_the_minutes_fit(epoch, minutes):
     n = row.epochs(minutes)
     assert row.minutes(n) <= minutes * MARGIN * (1 + 1e-9)
     assert row.minutes(n + 1) > minutes * MARGIN * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("at", [2, 5])
+def test_what_was_done_before_ctrl_c_is_remembered(tmp_path, at):
+    """Stopped at the third answer, while counting; or at the sixth, while measuring, when all is counted."""
+
+    class Stopped(BaseException):
+        pass
+
+    class Stopping(Watch):
+        done = 0
+
+        def advance(self, done):
+            if self.done == at:
+                raise Stopped
+            self.done += 1
+
+    with pytest.raises(Stopped):
+        forecast(training(), PaperPool(), Remembered({}, tmp_path), Stopping())
+    assert len(Remembered({}, tmp_path).entries) == at

@@ -112,7 +112,7 @@ def print_outlook(console: "Console", outlook: "Outlook") -> None:
             last,
             in_bytes(row.memory),
             str(row.batch) if row.batch else "-",
-            "measured" if row.measured else "estimate",
+            "timed" if row.measured else "est.",
             style=None if minutes is None else WITHIN[outlook.verdict(row)],
         )
     console.print(table)
@@ -132,7 +132,8 @@ def explained(outlook: "Outlook") -> list[str]:
     lines = [
         f"One run from scratch, recipe {recipe.name} ({many(recipe.epochs, 'epoch')}, batch {recipe.batch_size}), "
         f"{train:,} images to train and {val:,} to validate, beside "
-        f"{many(processes - 1, 'other run')}. Memory: the predicted peak of a training step."
+        f"{many(processes - 1, 'other run')}. Speed: timed here, or estimated from those timed. "
+        "Memory: the predicted peak of a training step."
     ]
     if minutes is not None:
         verdicts = [outlook.verdict(row) for row in rows]
@@ -193,7 +194,7 @@ def figure(value: float) -> str:
 
 
 def in_bytes(size: int) -> str:
-    """ "12.3M", "1.23G" bytes, by powers of 1,024."""
-    power = 3 if size >= 1000 * 2**20 else 2
+    """ "803k", "12.3M", "1.23G" bytes, by powers of 1,024."""
+    power = next(power for power in (1, 2, 3) if size < 999.5 * 1024**power or power == 3)
     value = size / 1024**power
-    return f"{value:.3g}{' KMG'[power]}" if value < 999.5 else f"{value:.0f}{' KMG'[power]}"
+    return f"{value:.3g}{' kMG'[power]}" if value < 999.5 else f"{value:.0f}G"

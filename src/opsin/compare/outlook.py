@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from opsin import __version__, zoo
-from opsin.compare.budget import Floor
+from opsin.compare.budget import Estimate, Floor
 from opsin.compare.lineup import LINEUPS
 from opsin.compare.plan import Plan
 from opsin.compare.planning import Speeds, default_size, make_plan
@@ -28,6 +28,7 @@ from opsin.forecast.forecast import Forecast, Row, Training, forecast
 from opsin.forecast.remembered import Remembered
 from opsin.forecast.room import free_memory
 from opsin.launch.local import Pool
+from opsin.weights.catalogue import public
 
 LEAST_EPOCHS = Floor.epochs
 """Below these a comparison does not shorten a training from scratch."""
@@ -91,9 +92,19 @@ class Outlook:
             "batch": row.batch,
             "speed": "measured" if row.measured else "estimated",
         }
+        if public(row.model):
+            told["public_weights"] = self._from_public_weights(row)
         if self.request.minutes is not None:
             told |= {"epochs_within": row.epochs(self.request.minutes), "within": self.verdict(row)}
         return told
+
+    def _from_public_weights(self, row: Row) -> dict[str, float]:
+        """Minutes of a probe, and of a fine-tuning of all layers, at the row's size; weights may be of a larger one."""
+        probe = sum(self.images) * row.speed.predict + self.images[0] * Estimate.fit
+        return {
+            "probe_minutes": probe / 60,
+            "finetune_minutes": row.minutes(self.request.recipe_for("finetune").epochs),
+        }
 
     def _comparison(self) -> dict[str, Any] | None:
         if self.plan is None:

@@ -144,14 +144,16 @@ def count_all(
     new = {name: network for name, network in networks.items() if found[name] is None}
     failed = {}
     watch.stage("counting", len(new))
-    for name, value, why in gather(pool, "opsin.forecast.workload:count_workload", new, watch):
-        if why:
-            failed[name] = why
-        else:
+    try:
+        for name, value, why in gather(pool, "opsin.forecast.workload:count_workload", new, watch):
+            if why:
+                failed[name] = why
+                continue
             found[name] = value
             remembered.put(networks[name], value)
-    if new:
-        remembered.write()
+    finally:  # Ctrl-C leaves what was counted
+        if new:
+            remembered.write()
     return {name: workload for name, workload in found.items() if workload is not None}, failed
 
 
@@ -197,7 +199,7 @@ def measure_all(
             speeds[name] = value
             if not value.busy:
                 remembered.put(new[name], value)
-    finally:  # Ctrl-C leaves what was measured
+    finally:
         if new:
             remembered.write()
     return speeds, failed

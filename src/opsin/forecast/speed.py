@@ -73,7 +73,7 @@ def measure_speed(probe: SpeedProbe, report: Callable[[Any], None]) -> Speed:
     device = choose_device(probe.device)
     net = place(zoo.build_model(probe.model, **probe.arguments), device)
     train = _time_training(net, probe, device) if probe.trains else math.nan
-    channels, n = probe.arguments["in_chans"], 2 * (probe.timed if probe.size <= LARGE else FEW)
+    channels, n = probe.arguments["in_chans"], 2 * (probe.timed if probe.size <= LARGE else min(probe.timed, FEW))
     pixels = np.random.default_rng(0).integers(0, 256, (n, channels, probe.size, probe.size), dtype=np.uint8)
     preprocess = Preprocess(size=probe.size, channels=channels)
     rows, evaluations = np.arange(n), []
