@@ -1,6 +1,6 @@
 """A bench as a library call: cells that fit are measured, rows are kept where asked, the machine is described."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -67,12 +67,14 @@ def measure(
     *,
     folder: Path | None = None,
     skip: bool = False,
+    told: Callable[[Row], None] = lambda row: None,
 ) -> Bench:
     """Measures cells, one device and number of threads for all; what stops it (Ctrl-C) leaves the rows of `folder`.
 
     Args:
         folder: where rows are kept as they are measured, and taken from where they are there.
         skip: leave out cells that do not fit in memory, instead of raising.
+        told: hears of each row as it is there.
 
     Raises:
         OpsinError: a backend that is not installed, or a batch that does not fit.
@@ -84,7 +86,7 @@ def measure(
     reason = no_power(device) if options.power else "not asked for (--power)"
     if options.power and reason:
         watch.say(f"power: not measured: {reason}")
-    fitting, skipped = sorted_out(cells, fits.free_memory(device), skip)
+    fitting, skipped = sorted_out(cells, fits.free_memory(device), skip, watch)
     for why in skipped:
         watch.say(f"left out: {why}")
     kept = Kept(folder, facts(cells), options) if folder else None
@@ -98,6 +100,7 @@ def measure(
     with awake():
         for row in bench(todo, options, watch):
             rows[row.cell] = row
+            told(row)
             if kept:
                 kept.add(row)
             if row.status == "failed":
@@ -111,11 +114,13 @@ def no_power(device: torch.device) -> str:
     return found if isinstance(found, str) else ""
 
 
-def sorted_out(cells: Sequence[Cell], free: int | None, skip: bool) -> tuple[list[Cell], list[str]]:
+def sorted_out(cells: Sequence[Cell], free: int | None, skip: bool, watch: Watch) -> tuple[list[Cell], list[str]]:
     """The cells that fit, and why the others do not."""
     fitting: list[Cell] = []
     lines: list[str] = []
+    watch.stage("what fits in memory", len(cells))
     for cell in cells:
+        watch.advance(1)
         try:
             fits.check(cell, free)
             fitting.append(cell)

@@ -12,6 +12,7 @@ from opsin.errors import OpsinError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from opsin.bench.cell import Row
     from opsin.bench.session import Bench
 
 
@@ -45,7 +46,7 @@ def bench(
 
     from opsin.bench import cell
     from opsin.bench.runs import Options
-    from opsin.bench.session import measure
+    from opsin.bench.session import Bench, facts, measure
     from opsin.cli.progress import Terminal
     from opsin.costs.others import cores_here
     from opsin.device import choose_device
@@ -83,8 +84,14 @@ def bench(
     console = Console(stderr=True)
     terminal = Terminal(console)
     terminal.progress.live.refresh_per_second = 1  # drawing is work beside what is timed
-    with terminal as watch:
-        found = measure(cells, options, watch, folder=keep if every else None, skip=every)
+    rows: list[Row] = []
+    try:
+        with terminal as watch:
+            found = measure(cells, options, watch, folder=keep if every else None, skip=every, told=rows.append)
+    except BaseException:  # Ctrl-C: what was measured is shown
+        if rows and not every:
+            print_table(Console(stderr=as_json, highlight=False), Bench(facts(cells), options, tuple(rows)))
+        raise
     if csv is not None:
         from opsin.bench.table import to_csv
 
@@ -168,7 +175,8 @@ def notes(console: "Console", found: "Bench") -> None:
     console.print()
     console.print(
         f"{machine['gpu'] or machine['cpu']}, {machine['threads']} threads, PyTorch {machine['torch']}, "
-        f"{machine['precision']}. p50: the fastest runs that repeat; MiB: at the peak, measured and predicted; fits: the largest batch.",
+        f"{machine['precision']}. p50: the fastest runs that repeat; "
+        "MiB: at the peak, measured and predicted; fits: the largest batch.",
         soft_wrap=True,
     )
     if found.options.power and found.power:
