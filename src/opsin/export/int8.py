@@ -13,6 +13,9 @@ import numpy as np
 from opsin.runtime.graphs import INPUT
 
 BATCH = 16
+OPERATORS = ("Conv", "Gemm", "MatMul", "Relu", "Clip", "MaxPool")
+"""What works on integers: products, and what stands between them. Additions stay in floats: the masks of Swin are -inf,
+and OpenVINO refuses some sums of integers."""
 
 
 @contextmanager
@@ -64,6 +67,7 @@ def quantise(source: Path, images: np.ndarray, out: Path) -> None:
             str(out),
             Batches(),
             quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(OPERATORS),
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
