@@ -16,6 +16,7 @@ from opsin.costs.sheet import cost
 from opsin.errors import OpsinError
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 TORCHVISION = {
     "vit_b_16": 224, "swin_t": 224, "swin_v2_t": 256, "convnext_tiny": 224, "googlenet": 224, "inception_v3": 299,
     "maxvit_t": 224,
@@ -101,6 +102,7 @@ class Encoder(nn.Module):
 ENCODER = 64 * 32 * 48 + 2 * (64 * 32 * 32 * 4 + 2 * 64 * 64 * 32 + 2 * 64 * 32 * 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build_net", [Encoder, lambda: torchvision.models.swin_transformer.SwinTransformer(
     [4, 4], 16, [1, 1], [2, 4], [4, 4], num_classes=5)])  # fmt: skip
 def test_a_sheet_is_the_same_in_every_mode_and_the_module_stays_as_it_is(build_net):
@@ -193,6 +195,13 @@ def old_weight_norm():
         pytest.param(lambda: Of(lambda x: {"out": x, "n": 3, "all": [x]}), CONV, 112, id="dict"),
         pytest.param(lambda: Of(lambda x: F.conv2d(x, torch.ones(2, 4, 3, 3))), CONV + 28 * 28 * 72, 112, id="made"),
         pytest.param(lambda: Of(lambda x: torch.einsum("nchw,ncHw->nhH", x, x)), CONV + 30**3 * 4, 112, id="einsum"),
+        pytest.param(lambda: Of(lambda x: x + torch.rand(1)), CONV, 112, id="random"),
+        pytest.param(
+            lambda: nn.Sequential(nn.Unflatten(1, (1, 3)), nn.Conv3d(1, 2, 3, padding=1)),
+            2 * 3 * 32**2 * 27,
+            56,
+            id="3d",
+        ),
         pytest.param(lambda: nn.ConvTranspose2d(3, 4, 2, stride=2), 32 * 32 * 48, 52, id="transposed"),
         pytest.param(
             lambda: Tokens(nn.LSTM(96, 20, 2, batch_first=True)), 32 * 80 * (96 + 20 + 20 + 20), 12800, id="LSTM"
@@ -206,8 +215,10 @@ def old_weight_norm():
     ],
 )
 def test_modules_by_hand(build_net, macs, params):
-    sheet = cost(build_net(), 32)
+    net, random = build_net(), torch.get_rng_state()
+    sheet = cost(net, 32)
     assert (sheet.macs, sheet.params, sheet.unknown) == (macs, params, {})
+    assert torch.equal(torch.get_rng_state(), random)
 
 
 def test_attention_in_pieces_is_called_attention():
@@ -258,7 +269,8 @@ def test_a_forward_that_branches_on_data_is_said_and_not_guessed(function):
         (Of, (4, 32, 32), r"does not take .* images of 4 x 32 x 32 \(in conv, Conv2d\(3, 4"),
         (lambda: nn.Sequential(nn.Conv2d(3, 4, 7)), 4, r"does not take .* 3 x 4 x 4 \(in 0, .*: .*Kernel size"),
         (lambda: build("torchvision", "vit_b_16"), 100, "does not take .* 3 x 100 x 100"),
-        (lambda: build("transformers", "ViT"), 100, "does not take .* 3 x 100 x 100"),
+        (lambda: build("timm", "vit_base_patch16_224"), 100, "does not take .* 3 x 100 x 100"),
+        (lambda: Of(lambda x, y: x), 32, r"does not take .* \(in its forward\): .*missing 1"),
         (Of, None, "input_size is missing"),
         (Of, (1, 2, 3, 4), "input_size must be"),
         (Of, 0, "input_size must be"),

@@ -90,7 +90,9 @@ def training(net: nn.Module, channels: int, size: tuple[int, int], batch: int, m
 def placed(net: nn.Module, channels: int, size: tuple[int, int], batch: int) -> tuple[nn.Module, Tensor]:
     """A network and a batch for it with channels last, as `opsin.device` places them."""
     images = blank_images(net, channels, size, batch)
-    net = net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    for parameter in net.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return net, images.contiguous(memory_format=torch.channels_last)
 
 

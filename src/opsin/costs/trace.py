@@ -178,7 +178,7 @@ def meta_copy(net: nn.Module) -> nn.Module:
             copies[id(value)] = value.detach()
     try:
         copied = copy.deepcopy(net, copies)
-    except (RuntimeError, TypeError) as error:
+    except Exception as error:
         raise OpsinError(f"{type(net).__name__} cannot be copied, and so not be counted: {one_line(error)}") from None
     for module in copied.modules():
         for name, child in module.named_children():
@@ -199,7 +199,7 @@ def one_line(error: Exception) -> str:
 def quiet_modes() -> Iterator[None]:
     """Evaluation as it always is: no gradients, nor inference mode, autocast, compilation or fused encoder layers.
 
-    Attention stays whole.
+    Attention stays whole, and the generator of random numbers as it is.
     """
     fused = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as modes:
@@ -209,6 +209,7 @@ def quiet_modes() -> Iterator[None]:
         F.scaled_dot_product_attention = whole_attention
         modes.enter_context(torch.inference_mode(False))
         modes.enter_context(torch.no_grad())
+        modes.enter_context(torch.random.fork_rng(devices=[]))
         for device in ("cpu", "cuda"):
             modes.enter_context(torch.autocast(device, enabled=False))
         if "torch._dynamo" in sys.modules:  # nothing is compiled where it was not imported
@@ -227,7 +228,8 @@ def told_in_one_line(net: nn.Module, images: Tensor, inside: list[tuple[str, int
     except Exception as error:
         name = inside[-1][0] if inside else ""
         module = dict(net.named_modules()).get(name)
-        layer = (f"{name}, {module}" if module and not any(module.children()) else name) or "its forward"
+        is_leaf = module is not None and not any(True for _ in module.children())
+        layer = "its forward" if not name else f"{name}, {module}" if is_leaf else name
         if isinstance(error, BranchesOnData) or any(words in str(error) for words in NO_VALUES):
             asks = f"{error} " if isinstance(error, BranchesOnData) else ""
             told = f"{what} branches on data ({asks}in {layer}): what it costs depends on the image"
