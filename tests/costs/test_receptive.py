@@ -142,7 +142,7 @@ def attended(x):
 
 
 def test_the_shortest_path_is_no_longer_than_the_image_where_one_is_global():
-    """SE's gate sees the whole image, 8 px; past it the 3x3 beside, which alone see 1 + 7 * 2 px, add nothing."""
+    """Six 3x3 with a gate over the image of 8 px, and a seventh: 1 + 7 * 2 px, or through the gate all 8 that are."""
     chain = nn.Sequential(*[conv(3, padding=1) for _ in range(6)])
     seen = last(lambda x, a, b: b(a(x) * a(x).mean((2, 3), keepdim=True)), chain, conv(3, padding=1), size=8)
     assert seen.local == (15, 15) and seen.shortest == seen.size == (8, 8)
@@ -208,7 +208,10 @@ def test_swin_sees_what_its_windows_share():
     seen = of_zoo("swin_tiny_patch4_window7_224")
     assert [seen[name].size[0] for name in ("stages.0.0", "stages.0.1", "stages.1.1", "stages.1.2")] == SWIN
     assert seen["stages.1.0"].size == (84, 84)  # merging
-    assert {s.shortest for name, s in seen.items() if name in ("stages.0.1", "stages.3")} == {(4, 4)}
+    window = seen["stages.0.1.attention"]
+    assert (window.size, window.shortest, window.stride) == ((56, 56), (28, 28), (4, 4))
+    assert [seen[f"stages.{k}"].stride for k in range(4)] == [(4, 4), (8, 8), (16, 16), (32, 32)]
+    assert [seen[f"stages.{k}"].shortest for k in range(4)] == [(4, 4), (8, 8), (16, 16), (32, 32)]  # merging alone
     assert seen["stages.3.1"].whole  # 7x7 tokens are one window
     assert not seen["stages.2"].whole
 
@@ -277,7 +280,7 @@ NAMES = ("swin_tiny_patch4_window7_224", "vit_tiny_patch16_224", "mixer_s16_224"
         (lambda x, a: a(F.pad(x, (1, 1, 1, 1))), [conv(3)], (3, 3), (1, 1), (0, 0)),
         (lambda x, a: a(F.pad(x, (1, 1, 1, 1), mode="reflect")), [conv(3)], (3, 3), (1, 1), (0, 0)),
         (lambda x: F.avg_pool2d(x, 3, 1).permute(0, 2, 3, 1).flip(1)[:, ::2, ::2], [], (3, 3), (2, 2), (30, 1)),
-        (lambda x: F.pixel_unshuffle(x, 2), [], (1, 1), (2, 2), (0, 0)),
+        (lambda x: F.pixel_unshuffle(x, 2), [], (1, 1), (1, 1), (0, 0)),  # to the next channel
         (lambda x, a: a(F.pixel_unshuffle(x, 2)), [nn.Conv2d(4, 1, 1)], (2, 2), (2, 2), (0.5, 0.5)),
         (lambda x: x.view(-1, 1, 16, 2, 16, 2).mean((3, 5)), [], (2, 2), (2, 2), (0.5, 0.5)),
         (lambda x, a: F.relu(a(x), inplace=True), [conv(3)], (3, 3), (1, 1), (1, 1)),

@@ -25,7 +25,7 @@ class Shadow:
 
     `low` and `high` are the first and the last pixel of each value's box, (inf, -inf) where it is empty, and `at` the
     place where the value looks, NaN where it looks at none. These arrays broadcast to `shape`: a dimension along which
-    all values are alike has size 1. `jump` is the distance of neighbours, for maps of one position, and `shortest` the
+    all values are alike has size 1. `jump` is the least that lies between neighbours, by the convolutions and poolings so far, and `shortest` the
     size of the box over the path that sees least. Where `whole`, a global operation lies on some path; it is not in
     the boxes. `image` is (H, W).
     """
@@ -47,12 +47,11 @@ class Shadow:
     def gap(self, axis: int) -> float:
         """One entry of `stride`. What is less than three quarters of the jump tells apart channels, not positions."""
         at, least = self.at[axis], 0.75 * self.jump[axis]
-        sides = [dim for dim, n in enumerate(at.shape) if n > 1]
-        steps = [step for dim in sides if (step := abs(self.step(axis, dim))) >= least]
-        if sides and not steps:
-            gaps = torch.cat([at.diff(dim=dim).flatten() for dim in sides]).abs()
-            steps = gaps[gaps >= least].tolist()  # without NaN too
-        return min(steps, default=self.jump[axis])
+        found = []
+        for dim in (dim for dim, n in enumerate(at.shape) if n > 1):
+            gaps = at.diff(dim=dim).abs()
+            found += [abs(step)] if (step := self.step(axis, dim)) else gaps[gaps >= least].unique().tolist()
+        return min((gap for gap in found if gap >= least), default=self.jump[axis])
 
     def step(self, axis: int, dim: int) -> float:
         """How many px down or across the image the next position along a dimension is, 0 where it is not a way."""
@@ -66,7 +65,7 @@ class Shadow:
     def map(self, function: Callable[[Tensor], Tensor], shape: Sequence[int], **changes: Any) -> "Shadow":
         """The same function of all arrays; what it gives broadcasts to `shape`."""
         low, high, at = (tuple(function(a) for a in pair) for pair in (self.low, self.high, self.at))
-        return replace(self, shape=torch.Size(shape), low=low, high=high, at=at, jump=self.stride, **changes)
+        return replace(self, shape=torch.Size(shape), low=low, high=high, at=at, **changes)
 
 
 def of_images(shape: torch.Size) -> Shadow:
@@ -161,7 +160,7 @@ def contracted(s: Shadow, dims: Sequence[int]) -> tuple[Shadow, bool]:
         first, last = first[found], last[found]
         positions += int(stop > start)
         spread, gap = float((last - first).max()), s.stride[axis]
-        shortest[axis] += spread if spread >= gap else 0
+        shortest[axis] += spread if spread >= 0.75 * s.jump[axis] else 0
         by_place &= bool((first - start < gap).all() and (stop - last < gap).all())
         seeing = summed.low[axis].isfinite()
         low, high = summed.low[axis][seeing], summed.high[axis][summed.high[axis].isfinite()]
