@@ -139,7 +139,7 @@ def explained(outlook: "Outlook") -> list[str]:
         verdicts = [outlook.verdict(row) for row in rows]
         whole, cut = verdicts.count("whole"), verdicts.count("short")
         lines.append(
-            f"Within {minutes:g} minutes a run of {whole} of {many(len(rows), 'network')} ends all its epochs (green), "
+            f"Within {minutes:g} min a run of {whole} of {many(len(rows), 'network')} ends all its epochs (green), "
             f"of {cut} more at least {LEAST_EPOCHS} of them (yellow), of {len(rows) - whole - cut} fewer (dim)."
         )
     if any(row.batch == 0 for row in rows):
