@@ -151,11 +151,11 @@ def map_of(block: Block) -> tuple[int, ...]:
 
 
 def blocks_of(name: str) -> list[Block]:
-    """The blocks of a network of the zoo at its paper's input size."""
+    """The blocks of a network of the zoo at its paper's input size, without receptive fields."""
     inputs = zoo.card(name).inputs
     with torch.device("meta"):
         net = zoo.build_model(name)
-    return blocks(layers_of(trace(net, inputs.channels, inputs.size)), net)
+    return blocks(layers_of(trace(net, inputs.channels, inputs.size), sight=False), net)
 
 
 def sheet_of(name: str, input_size: int | None = None, batch: int = 1) -> tuple[CostSheet, list[Block]]:

@@ -107,9 +107,9 @@ def aux_parameters(traced: Trace) -> dict[str, nn.Parameter]:
     }
 
 
-def layers_of(traced: Trace) -> tuple[Layer, ...]:
-    """The rows of the sheet, in the order of the forward pass."""
-    seen = receptive_fields(traced)
+def layers_of(traced: Trace, sight: bool = True) -> tuple[Layer, ...]:
+    """The rows of the sheet, in the order of the forward pass; without `sight`, without receptive fields."""
+    seen = receptive_fields(traced) if sight else [None] * len(traced.calls)
     modules = dict(traced.net.named_modules())
     runs = []
     for (name, _), group in groupby(enumerate(traced.calls), key=lambda item: (item[1].layer, item[1].visit)):
