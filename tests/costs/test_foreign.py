@@ -102,9 +102,11 @@ class Encoder(nn.Module):
 ENCODER = 64 * 32 * 48 + 2 * (64 * 32 * 32 * 4 + 2 * 64 * 64 * 32 + 2 * 64 * 32 * 64)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("build_net", [Encoder, lambda: torchvision.models.swin_transformer.SwinTransformer(
-    [4, 4], 16, [1, 1], [2, 4], [4, 4], num_classes=5)])  # fmt: skip
+def small_swin():
+    return torchvision.models.swin_transformer.SwinTransformer([4, 4], 16, [1, 1], [2, 4], [4, 4], num_classes=5)
+
+
+@pytest.mark.parametrize("build_net", [Encoder, pytest.param(small_swin, marks=pytest.mark.slow)])
 def test_a_sheet_is_the_same_in_every_mode_and_the_module_stays_as_it_is(build_net):
     torch.manual_seed(0)
     net = build_net()
