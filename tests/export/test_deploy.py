@@ -153,6 +153,13 @@ def test_a_difference_at_seven_images_alone_is_found():
         verify.verify(Path("x"), lambda x: x[:1], net, [images])
 
 
+def test_integers_that_depend_on_the_batch_are_found():
+    images = torch.rand(7, 3) + 1
+    verify.check_steady(Path("x"), lambda x: x * 1.01 if len(x) == 7 else x, images)
+    with pytest.raises(OpsinError, match="other logits for an image alone than among 7"):
+        verify.check_steady(Path("x"), lambda x: x * 1.1 if len(x) == 7 else x, images)
+
+
 def test_what_cannot_be_exported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ours = bundle("lenet5", channels=1)

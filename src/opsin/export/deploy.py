@@ -19,7 +19,7 @@ from opsin.export.about import ABOUT, FromPixels, about, inputs, reading
 from opsin.export.int8 import quiet
 from opsin.export.libraries import check_free
 from opsin.export.loss import Loss, measure, read_images
-from opsin.export.verify import BATCHES, TOLERANCE, Runner, verify
+from opsin.export.verify import BATCHES, TOLERANCE, Runner, check_steady, verify
 
 TARGETS: dict[str, ModuleType] = {"onnx": onnx, "openvino": openvino, "torch": program}
 
@@ -93,6 +93,8 @@ def export(bundle: Bundle, to: str, out: Path | None = None, *, uint8: bool = Fa
         run = write(target, net, samples, file, facts, calibration)
         difference, loss = None, None
         if int8 and images:
+            check_steady(file, run, samples[: max(BATCHES)])
+            check_steady(file, run, samples[-max(BATCHES) :])
             loss = measure(run, net, bundle, images, uint8)
             check_loss(loss, int8.max_loss)
             facts["int8"] = loss.to_dict()

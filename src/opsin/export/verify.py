@@ -12,6 +12,8 @@ BATCHES = (1, 7)
 """How many images at once a file is run on."""
 TOLERANCE = 1e-4
 """The largest difference of a logit that is allowed, as a part of the largest logit of the batch."""
+STEADY = 0.05
+"""The same between an image alone and among others, for a file in 8-bit integers."""
 
 Runner = Callable[[Tensor], Tensor]
 """Images [N, C, H, W] on the CPU -> logits [N, classes]."""
@@ -73,3 +75,13 @@ def verify(path: Path, run: Runner, net: nn.Module, batches: list[Tensor]) -> fl
             )
         worst = max(worst, difference)
     return worst
+
+
+def check_steady(path: Path, run: Runner, images: Tensor) -> None:
+    """Raises OpsinError where a file in integers says other things of an image alone than among others."""
+    difference = relative_difference(run(images)[:1], run(images[:1]))
+    if not difference <= STEADY:
+        raise OpsinError(
+            f"{path.name} in integers gives other logits for an image alone than among {len(images)} (by "
+            f"{difference:.0%} of the largest): nothing was written; --to onnx may do better"
+        )
