@@ -25,9 +25,9 @@ class Shadow:
 
     `low` and `high` are the first and the last pixel of each value's box, (inf, -inf) where it is empty, and `at` the
     place where the value looks, NaN where it looks at none. These arrays broadcast to `shape`: a dimension along which
-    all values are alike has size 1. `jump` is the least that lies between neighbours, by the convolutions and poolings so far, and `shortest` the
-    size of the box over the path that sees least. Where `whole`, a global operation lies on some path; it is not in
-    the boxes. `image` is (H, W).
+    all values are alike has size 1. `jump` is the least that lies between neighbours, by the convolutions and poolings
+    so far, and `shortest` the size of the box over the path that sees least. Where `whole`, a global operation lies on
+    some path; it is not in the boxes. `image` is (H, W).
     """
 
     shape: torch.Size
@@ -160,7 +160,7 @@ def contracted(s: Shadow, dims: Sequence[int]) -> tuple[Shadow, bool]:
         first, last = first[found], last[found]
         positions += int(stop > start)
         spread, gap = float((last - first).max()), s.stride[axis]
-        shortest[axis] += spread if spread >= 0.75 * s.jump[axis] else 0
+        shortest[axis] += spread if spread >= 0.75 * s.jump[axis] else 0  # less is between channels
         by_place &= bool((first - start < gap).all() and (stop - last < gap).all())
         seeing = summed.low[axis].isfinite()
         low, high = summed.low[axis][seeing], summed.high[axis][summed.high[axis].isfinite()]
