@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What a comparison does on a GPU: installs, checks that runs repeat, and compares the large line-up on photos.
+# What Opsin does on a GPU: installs, checks that runs repeat, benches the networks of Canziani, Paszke and Culurciello
+# with their energy, forecasts, and compares the large line-up on photos.
 #   bash benchmarks/gpu.sh PHOTOS [OUT]     PHOTOS: a folder of class folders, or train and val of them
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,6 +17,10 @@ assert torch.cuda.is_available(), "no CUDA device, or a PyTorch without CUDA"
 print(torch.__version__, torch.cuda.get_device_name())
 PY
 .venv/bin/pytest tests/data/test_augment.py tests/engine -q
+.venv/bin/opsin bench resnet50 vgg16 mobilenet_v2_100 vit_base_patch16_224 --batch 1,16,256 --train --power \
+  --device cuda --csv "$out/bench.csv"
+.venv/bin/opsin bench --all --device cuda --power --page --out "$out/bench.html" --keep "$out/bench"
+.venv/bin/opsin plan "$photos" --minutes 30 --device cuda --input-size 224
 .venv/bin/opsin compare "$photos" --lineup large --epochs 5 --seeds 2 --input-size 224 --device cuda --out "$out/large"
 .venv/bin/opsin compare digits --device cuda --workers 4 --out "$out/digits"
 .venv/bin/python - "$out" <<'PY'
