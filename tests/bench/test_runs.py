@@ -118,7 +118,7 @@ def test_half_a_line_is_no_row(tmp_path):
 
 def test_what_does_not_fit_is_refused_or_left_out(machine, monkeypatch):
     machine(lambda cell, k: calm(1.0))
-    monkeypatch.setattr(session.fits, "free_memory", lambda device: 10**9)
+    monkeypatch.setattr(session, "free_memory", lambda device: 10**9)
     large = Cell("lenet5", 10**6, 32)
     with pytest.raises(OpsinError, match="take --batch"):
         session.measure([large, *CELLS], Options())

@@ -1,9 +1,7 @@
 """Which batch fits: the predicted memory of a batch against what is free."""
 
-import os
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import torch
 
@@ -15,37 +13,6 @@ from opsin.errors import OpsinError
 GIB = 2**30
 ROOM = 1.1
 """What a prediction may be short of, as a factor: work space inside operators."""
-
-
-def free_memory(device: torch.device) -> int | None:
-    """Bytes that could be had now, on the device; None where the system does not tell."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    return min(filter(None, (available(), container_room())), default=None)
-
-
-def available() -> int | None:
-    """What the system could give, as Linux estimates it; elsewhere half of what there is."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def container_room(group: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """What a container may still take; None where it has no limit."""
-    try:
-        return int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
-    except (OSError, ValueError):
-        return None
 
 
 def predicted(cell: Cell) -> int:

@@ -16,6 +16,7 @@ from opsin import zoo
 from opsin.bench import fits
 from opsin.bench.cell import Cell
 from opsin.costs import machine
+from opsin.costs.free import free_memory
 from opsin.costs.measure import LONG, Block, Run, block, synchronise, warm_up
 from opsin.costs.power import Meter, find_meter
 from opsin.device import choose_device, place, precision
@@ -157,7 +158,7 @@ def silent() -> Iterator[None]:
 
 def largest_tried(cell: Cell, device: torch.device) -> int | None:
     """The largest batch that a GPU takes, from the predicted one down."""
-    free = fits.free_memory(device)
+    free = free_memory(device)
     if free is None or cell.backend not in PYTORCH:
         return None
 

@@ -17,6 +17,7 @@ from opsin.bench import fits
 from opsin.bench.cell import Cell, Row
 from opsin.bench.job import GROUP, Visit
 from opsin.compare.watch import Watch
+from opsin.costs.free import free_memory
 from opsin.costs.measure import summary
 from opsin.costs.sheet import cost
 from opsin.launch.local import Pool, Task
@@ -64,7 +65,7 @@ def bench(cells: Sequence[Cell], options: Options, watch: Watch) -> Iterator[Row
         return
     speed = Speed()
     groups = [cells[k : k + GROUP] for k in range(0, len(cells), GROUP)]
-    free = fits.free_memory(torch.device(cells[0].device))
+    free = free_memory(torch.device(cells[0].device))
     watch.stage("measuring", sum(map(speed.expected, cells)))
     with Pool(1, cells[0].threads) as pool:
         for group in groups:

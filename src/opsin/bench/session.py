@@ -16,8 +16,8 @@ from opsin.bench.kept import Kept
 from opsin.bench.runs import Options, Speed, bench
 from opsin.compare.watch import Watch
 from opsin.costs import machine, power
+from opsin.costs.free import free_memory
 from opsin.errors import OpsinError
-from opsin.report.words import duration
 from opsin.runtime.backends import check_backend
 
 VERSIONED = ("onnxruntime", "openvino")
@@ -86,7 +86,7 @@ def measure(
     reason = no_power(device) if options.power else "not asked for (--power)"
     if options.power and reason:
         watch.say(f"power: not measured: {reason}")
-    fitting, skipped = sorted_out(cells, fits.free_memory(device), skip, watch)
+    fitting, skipped = sorted_out(cells, free_memory(device), skip, watch)
     for why in skipped:
         watch.say(f"left out: {why}")
     kept = Kept(folder, facts(cells), options) if folder else None
@@ -96,8 +96,8 @@ def measure(
         watch.say(f"{len(rows)} of {len(fitting)} rows are there already ({kept.file})")
     if skip and todo:
         speed = Speed()
-        watch.say(f"{len(todo)} rows to measure: about {duration(sum(map(speed.expected, todo)))}")
-    with awake():
+        watch.say(f"{len(todo)} rows to measure: about {sum(map(speed.expected, todo)) / 60:.0f} minutes")
+    with at_rest():
         for row in bench(todo, options, watch):
             rows[row.cell] = row
             told(row)
@@ -132,7 +132,7 @@ def sorted_out(cells: Sequence[Cell], free: int | None, skip: bool, watch: Watch
 
 
 @contextmanager
-def awake() -> Iterator[None]:
+def at_rest() -> Iterator[None]:
     """The parent computes nothing while its worker is timed: PyTorch's threads here sleep."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

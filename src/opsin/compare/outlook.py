@@ -17,6 +17,7 @@ from opsin.compare.planning import Speeds, default_size, make_plan
 from opsin.compare.request import Request
 from opsin.compare.setting import Setting
 from opsin.compare.watch import Watch
+from opsin.costs.free import free_memory
 from opsin.costs.machine import describe
 from opsin.data.scan import Scan, scan
 from opsin.data.source import load
@@ -26,7 +27,6 @@ from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
 from opsin.forecast.forecast import Forecast, Row, Training, forecast
 from opsin.forecast.remembered import Remembered
-from opsin.forecast.room import free_memory
 from opsin.launch.local import Pool
 from opsin.weights.catalogue import public
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from opsin.forecast.room import available, free_memory, left_in_group
+from opsin.costs.free import available, free_memory, left_in_group
 
 
 def test_what_linux_calls_available(tmp_path):
@@ -18,7 +18,9 @@ def test_the_limit_of_a_container(tmp_path):
     (tmp_path / "memory.current").write_text("300\n")
     (tmp_path / "memory.max").write_text("1000\n")
     assert left_in_group(tmp_path) == 700
-    (tmp_path / "memory.max").write_text("200\n")
+    (tmp_path / "memory.stat").write_text("anon 100\nactive_file 50\ninactive_file 150\n")
+    assert left_in_group(tmp_path) == 900
+    (tmp_path / "memory.max").write_text("20\n")
     assert left_in_group(tmp_path) == 0
     (tmp_path / "memory.max").write_text("max\n")
     assert left_in_group(tmp_path) is None
