@@ -80,16 +80,8 @@ class Layer:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, for JSON."""
-        seen = (
-            "receptive_field",
-            "shortest_receptive_field",
-            "local_receptive_field",
-            "whole_image",
-            "stride",
-            "offset",
-        )
         counted = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "sees"}
-        return counted | {name: getattr(self, name) for name in seen}
+        return counted | {name: getattr(self, name) for name in SEEN}
 
 
 def plain(pair: tuple[Any, Any]) -> Any:

@@ -273,6 +273,6 @@ def watch(name: str, module: nn.Module, recorder: Recorder) -> None:
     def ended(module: Any, args: tuple, out: Any) -> None:
         recorder.leave(out)
         if callable(getattr(module, "macs", None)):
-            recorder.trace.stated[name] = module.macs(out)
+            recorder.trace.stated[name] = recorder.trace.stated.get(name, 0) + module.macs(out)
 
     module.register_forward_hook(ended)
