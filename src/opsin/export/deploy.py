@@ -53,7 +53,9 @@ class Exported:
         )
 
 
-def export(bundle: Bundle, to: str, out: Path | None = None, *, uint8: bool = False, int8: Int8 | None = None):
+def export(
+    bundle: Bundle, to: str, out: Path | None = None, *, uint8: bool = False, int8: Int8 | None = None
+) -> Exported:
     """Writes a trained network as a folder with model.onnx, model.xml and .bin, or model.pt2, and opsin.json.
 
     Classes, preprocessing and origin stand in opsin.json and in the model file itself.
@@ -64,9 +66,6 @@ def export(bundle: Bundle, to: str, out: Path | None = None, *, uint8: bool = Fa
         uint8: the file takes decoded pixels, uint8 [N, S, S, C], and normalises them itself; else it takes normalised
             images, float32 [N, C, S, S].
         int8: quantise it, for "onnx" and "openvino".
-
-    Returns:
-        What was written, an `Exported`.
 
     Raises:
         OpsinError: a package is missing, the file does not give the network's logits, int8 loses more than it may, or

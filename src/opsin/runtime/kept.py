@@ -20,7 +20,7 @@ from opsin.costs.machine import cpu_name
 from opsin.engine.checkpoint import flush, sha256, whole, write_json
 
 SCHEMA = 1
-PACKAGES = ("torch", "onnxruntime", "openvino")
+PACKAGES = ("torch", "onnx", "onnxruntime", "openvino")
 CHOICE = {"backend": str, "at_once": int, "seconds": dict, "aside": dict, "load": float, "weights": str, "graph": str}
 """What is remembered: fields of `fast.Choice`, the network's `fingerprint`, the graph's SHA-256 ("" for no graph)."""
 
