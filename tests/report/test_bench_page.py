@@ -79,6 +79,23 @@ def test_unstable_rows_are_told(few):
     assert "other work took 1.0 cores" in text
 
 
+def test_sentences_say_which_batches_were_measured(few):
+    rows = tuple(row for row in few.rows if row.cell.batch > 1)
+    found = Found(replace(few, rows=tuple(replace(row, watts=10.0) for row in rows)))
+    assert "than in batches of 2, one of" in stories.batches(found)
+    assert stories.memory_of_params(found.at(2)).startswith("For batches of 2 ")
+    assert "holds here" in stories.power_verdict(found)
+    assert "holds" not in stories.power_verdict(Found(replace(found.bench, rows=found.bench.rows[:2])))
+
+
+def test_each_network_at_another_batch(few):
+    """As where rows failed."""
+    models = list(dict.fromkeys(row.cell.model for row in few.rows))
+    rows = [row for row in few.rows if (row.cell.model, row.cell.batch) in zip(models, (1, 2, 4), strict=False)]
+    assert len(rows) == 3
+    assert "<!doctype html>" in render(replace(few, rows=tuple(rows)))
+
+
 def test_a_page_of_one_network_and_of_none(few, tmp_path):
     one = replace(few, rows=few.rows[:1])
     assert "<!doctype html>" in render(one)

@@ -56,7 +56,7 @@ def render(bench: Bench) -> str:
 
 def figures_of(found: Found) -> dict[str, list[Figure]]:
     """The charts that the rows allow, by section."""
-    least, most = (found.batches[0], found.batches[-1]) if found.batches else (1, 1)
+    least, most = found.batches[0], found.batches[-1]
     single, many = found.at(least), found.at(most)
     printed, lines = with_accuracy(single), [p for own in found.series.values() for p in own]
     accuracy: list[Figure] = []
@@ -110,7 +110,7 @@ def context(found: Found) -> dict[str, Any]:
     bench, machine = found.bench, found.bench.machine
     printed = found.printed
     densest = sorted(printed, key=lambda p: -(p.density or 0))
-    batches = (found.batches or [1])[:: max(1, len(found.batches) - 1)]
+    batches = found.batches[:: max(1, len(found.batches) - 1)]
     verdicts = [told.operations_verdict(found), told.accuracy_verdict(found.at(found.batches[-1]))]
     verdicts.append(told.power_verdict(found))
     unstable = [row for row in bench.rows if row.status == "unstable"]

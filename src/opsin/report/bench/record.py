@@ -75,10 +75,10 @@ class Found:
 
     @cached_property
     def batches(self) -> list[int]:
-        """Those at which at least half of the networks were measured."""
+        """Those at which at least half of the networks were measured; all where there are none."""
         models = {point.model for point in self.points}
         counted = {batch: sum(p.batch == batch for p in self.points) for batch in {p.batch for p in self.points}}
-        return sorted(batch for batch, n in counted.items() if 2 * n >= len(models))
+        return sorted(batch for batch, n in counted.items() if 2 * n >= len(models)) or sorted(counted)
 
     def at(self, batch: int) -> list[Point]:
         return [point for point in self.points if point.batch == batch]
@@ -101,7 +101,7 @@ class Found:
     @cached_property
     def printed(self) -> list[Point]:
         """A point for each network with a printed top-1 error, best first, at the smallest batch."""
-        return sorted(with_accuracy(self.at(self.batches[0])), key=lambda p: -(p.top1 or 0)) if self.batches else []
+        return sorted(with_accuracy(self.at(self.batches[0])), key=lambda p: -(p.top1 or 0))
 
 
 def accuracy(model: str) -> tuple[float | None, bool]:

@@ -116,10 +116,11 @@ def batches(found: Found) -> str:
     own = found.series[most]
     if saved[most] < 1.1:
         return f"Images at once save no time here: at most {words.times(saved[most])} times"
+    alone = "alone" if own[0].batch == 1 else f"in batches of {own[0].batch}"
     other = f"{words.times(saved[least])} times less" if saved[least] >= 1.05 else "no less"
     return (
         f"In batches of {own[-1].batch} an image of {own[0].name} takes {words.times(saved[most])} times less time "
-        f"than alone, one of {found.series[least][0].name} {other}"
+        f"than {alone}, one of {found.series[least][0].name} {other}"
     )
 
 
@@ -135,7 +136,8 @@ def memory_of_params(points: Sequence[Point]) -> str:
     if line is None:
         return "Memory against parameters"
     share = f"{line.r2:.0%}".replace("%", f"{words.GAP}%")
-    return f"For one image the weights explain {share} of the variation of the memory"
+    images = "one image" if points[0].batch == 1 else f"batches of {points[0].batch}"
+    return f"For {images} the weights explain {share} of the variation of the memory"
 
 
 def power_verdict(found: Found) -> str:
@@ -144,6 +146,8 @@ def power_verdict(found: Found) -> str:
     if not watts:
         return f"Power was not measured: {found.bench.power}."
     middle = median(watts)
+    if len(found.batches) < 2 or len({p.model for p in found.points}) < 3:
+        return f"Power: {middle:.0f}{words.GAP}W in the median."
     off = max(abs(w - middle) for w in watts) / middle
     verdict = "holds here" if off <= 0.1 else "does not hold here"
     return (
@@ -162,7 +166,7 @@ def top1(points: Sequence[Point]) -> str:
     points = [p for p in points if p.one_crop] or points
     best, first = points[0], min(points, key=lambda p: (p.year, p.top1 or 0))
     gained = (best.top1 or 0) - (first.top1 or 0)
-    return f"From {first.name} to {best.name}: {gained:.0f} points in {best.year - first.year} years"
+    return f"From {first.name} to {best.name}: {gained:.0f} points in {words.plural(best.year - first.year, 'year')}"
 
 
 def predicted(points: Sequence[Point], key: str) -> list[tuple[str, int, float | None, float | None]]:
