@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from opsin import zoo
 from opsin.errors import OpsinError
-from opsin.export.verify import BATCHES, RUNNERS, relative_difference
+from opsin.export.verify import BATCHES, RUNNERS
+from opsin.runtime.fast import difference
 from opsin.runtime.graphs import to_onnx
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -68,13 +69,13 @@ def check(name: str) -> dict[str, Any]:
         for runtime, load in RUNNERS.items():
             try:
                 run = load(path)
-                facts[runtime] = max(relative_difference(expected[n], run(images[:n])) for n in BATCHES)
+                facts[runtime] = max(difference(run(images[:n]), expected[n]) for n in BATCHES)
             except Exception as error:  # a runtime raises what it likes
                 facts[runtime] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         if any(not isinstance(facts[runtime], float) or not facts[runtime] < 1e-5 for runtime in RUNNERS):
             net.double()
             exact = {n: net(images[:n].double()).float() for n in BATCHES}
-            facts["eager"] = max(relative_difference(exact[n], expected[n]) for n in BATCHES)
+            facts["eager"] = max(difference(expected[n], exact[n]) for n in BATCHES)
     return facts | {"seconds": round(time.monotonic() - began, 1)}
 
 

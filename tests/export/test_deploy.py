@@ -149,6 +149,8 @@ def test_a_difference_at_seven_images_alone_is_found():
         verify.verify(Path("x"), lambda x: x if len(x) == 1 else x + 1, net, [images[:1], images])
     with pytest.raises(OpsinError, match=r"differs from the network by nan"):
         verify.verify(Path("x"), lambda x: x * torch.nan, net, [images])
+    with pytest.raises(OpsinError, match=r"differs from the network by nan"):
+        verify.verify(Path("x"), lambda x: x * 0, net, [images * 0])
     with pytest.raises(OpsinError, match=r"shape \[1, 3\] instead of \[7, 3\]"):
         verify.verify(Path("x"), lambda x: x[:1], net, [images])
 

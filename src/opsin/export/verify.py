@@ -1,5 +1,6 @@
 """A file that was written, run as its user will run it, against the network that it was written from."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,37 +8,24 @@ import torch
 from torch import Tensor, nn
 
 from opsin.errors import OpsinError
+from opsin.runtime import backends
+from opsin.runtime.backends import Runner
+from opsin.runtime.fast import TOLERANCE, difference
 
 BATCHES = (1, 7)
 """How many images at once a file is run on."""
-TOLERANCE = 1e-4
-"""The largest difference of a logit that is allowed, as a part of the largest logit of the batch."""
 STEADY = 0.05
-"""The same between an image alone and among others, for a file in 8-bit integers."""
-
-Runner = Callable[[Tensor], Tensor]
-"""Images [N, C, H, W] on the CPU -> logits [N, classes]."""
+"""The largest difference between an image alone and among others, for a file in 8-bit integers."""
 
 
 def onnxruntime(path: Path) -> Runner:
     """Of a .onnx file, which must be one that we wrote: ONNX may name other files."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda images: torch.from_numpy(session.run(None, {name: images.contiguous().numpy()})[0])
+    return backends.onnxruntime(path, torch.get_num_threads())
 
 
 def openvino(path: Path) -> Runner:
     """Of an .xml file with its .bin, or a .onnx file."""
-    import openvino
-
-    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
-    model = openvino.Core().compile_model(path, "CPU", options)
-    return lambda images: torch.from_numpy(model(images.contiguous().numpy())[0].copy())
+    return backends.openvino(path, torch.get_num_threads())
 
 
 def pt2(path: Path) -> Runner:
@@ -48,14 +36,9 @@ def pt2(path: Path) -> Runner:
 RUNNERS: dict[str, Callable[[Path], Runner]] = {"onnxruntime": onnxruntime, "openvino": openvino}
 
 
-def relative_difference(expected: Tensor, found: Tensor) -> float:
-    """The largest difference of two batches of logits, over the largest logit; nan where either is not finite.
-
-    Raises OpsinError where their shapes differ.
-    """
-    if expected.shape != found.shape:
-        raise OpsinError(f"logits of shape {list(found.shape)} instead of {list(expected.shape)}")
-    return float((found - expected).abs().max() / expected.abs().max())
+def compare(found: Tensor, expected: Tensor) -> float:
+    """Their `difference`; nan where all that is expected is 0, of which nothing can be told."""
+    return difference(found, expected) if expected.any() else math.nan
 
 
 @torch.inference_mode()
@@ -67,21 +50,21 @@ def verify(path: Path, run: Runner, net: nn.Module, batches: list[Tensor]) -> fl
     """
     worst = 0.0
     for images in batches:
-        difference = relative_difference(net(images.float()), run(images))
-        if not difference <= TOLERANCE:
+        off = compare(run(images), net(images.float()))
+        if not off <= TOLERANCE:
             raise OpsinError(
-                f"{path.name} differs from the network by {difference:.1e} of its largest logit on {len(images)} "
+                f"{path.name} differs from the network by {off:.1e} of its largest logit on {len(images)} "
                 f"image(s), more than {TOLERANCE:.0e}: nothing was written"
             )
-        worst = max(worst, difference)
+        worst = max(worst, off)
     return worst
 
 
 def check_steady(path: Path, run: Runner, images: Tensor) -> None:
     """Raises OpsinError where a file in integers says other things of an image alone than among others."""
-    difference = relative_difference(run(images)[:1], run(images[:1]))
-    if not difference <= STEADY:
+    off = compare(run(images[:1]), run(images)[:1])
+    if not off <= STEADY:
         raise OpsinError(
             f"{path.name} in integers gives other logits for an image alone than among {len(images)} (by "
-            f"{difference:.0%} of the largest): nothing was written; --to onnx may do better"
+            f"{off:.0%} of the largest): nothing was written; --to onnx may do better"
         )

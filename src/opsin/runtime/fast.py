@@ -138,10 +138,7 @@ def recall(net: nn.Module, asked: kept.Asked, keep: Path) -> Choice | None:
 def verify(run: Runner, checks: list[Tensor], right: list[Tensor]) -> None:
     """Raises OpsinError where logits differ from the right ones by more than TOLERANCE."""
     for images, expected in zip(checks, right, strict=True):
-        found = run(images)
-        if found.shape != expected.shape:
-            raise OpsinError(f"gives {list(found.shape)} numbers instead of {list(expected.shape)}")
-        if not (off := difference(found, expected)) <= TOLERANCE:  # NaN is not
+        if not (off := difference(run(images), expected)) <= TOLERANCE:  # NaN is not
             raise OpsinError(f"differs from eager PyTorch by {off:.1e} of the largest logit")
 
 
@@ -149,7 +146,11 @@ def difference(found: Tensor, expected: Tensor) -> float:
     """The largest difference of any logit of a batch [N, classes], as a share of its largest expected one.
 
     Both without their sign; so that a softmax's classes and probabilities agree to about TOLERANCE times that logit.
+
+    Raises OpsinError where their shapes differ.
     """
+    if found.shape != expected.shape:
+        raise OpsinError(f"gives logits of shape {list(found.shape)} instead of {list(expected.shape)}")
     scale = expected.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
     return ((found - expected).abs().max() / scale).item()
 
