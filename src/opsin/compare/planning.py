@@ -156,6 +156,8 @@ class Speeds:
             self.found[tasks[name]] = speed
             if self.remembered and not speed.busy:
                 self.remembered.put(probes[name], speed)
+        if self.remembered and new:
+            self.remembered.write()
         return budget.Estimate(self.found, setting.counts(), setting.pool.size)
 
     def _probe(self, plan: Plan, entry: Entry, size: int) -> SpeedProbe:
