@@ -32,7 +32,8 @@ def export(
     if to not in (*deploy.TARGETS, *LIBRARIES):
         raise unknown("library to export to", to, (*deploy.TARGETS, *LIBRARIES))
     if to in LIBRARIES and (uint8 or int8):
-        raise OpsinError(f"{'--uint8' if uint8 else '--int8'} is for --to onnx and --to openvino, not for {to}")
+        option, takers = ("--uint8", "onnx, openvino and torch") if uint8 else ("--int8", "onnx and openvino")
+        raise OpsinError(f"{option} is for --to {takers}, not for {to}")
     network = Bundle.read(bundle)
     if to in LIBRARIES:
         path = libraries.export(network, to, out)

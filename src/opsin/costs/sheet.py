@@ -102,7 +102,8 @@ class CostSheet:
             f"batch {self.batch}: {mebibytes(self.memory)} to predict{training}, "
             f"{self.intensity:.1f} operations a byte",
         ]
-        lines += [f"not counted: {op} in {', '.join(layers)}" for op, layers in self.unknown.items()]
+        for operator, layers in self.unknown.items():
+            lines.append(f"not counted: {operator} in {', '.join(name or 'its own forward' for name in layers)}")
         return "\n".join(lines)
 
 
