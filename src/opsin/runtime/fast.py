@@ -7,6 +7,7 @@ are quicker still.
 
 import statistics
 import time
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +59,14 @@ class Choice:
 
 
 def choose(
-    net: nn.Module, channels: int, size: int, batch: int, threads: int, keep: Path | None = None, again: bool = False
+    net: nn.Module,
+    channels: int,
+    size: int,
+    batch: int,
+    threads: int,
+    keep: Path | None = None,
+    again: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Choice:
     """The quickest way to run `net` on batches of so many images [channels, size, size] with so many threads.
 
@@ -69,11 +77,13 @@ def choose(
         net: in evaluation mode, on the CPU, float32; it is not changed.
         keep: the folder that remembers the choice; where it cannot be written, nothing is remembered.
         again: probe, whatever is remembered.
+        say: is told in a line that it probes.
     """
     net.eval()
     asked = kept.Asked.of(net, channels, size, batch, threads)
     if keep is not None and not again and (found := recall(net, asked, keep)):
         return found
+    say("looking for the quickest way to run the network here, once")
     with TemporaryDirectory(prefix="opsin-", ignore_cleanup_errors=True) as folder:
         graph = Path(folder) / "model.onnx"
         choice = probe(net, channels, size, batch, threads, graph)

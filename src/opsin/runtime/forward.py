@@ -92,13 +92,13 @@ class Forward:
 
     def choose(self) -> None:
         self.deciding = False
-        self.say("looking for the quickest way to run the network here, once")
-        found = fast.choose(self.net, self.channels, self.size, self.batch, self.threads, self.keep)
+        found = fast.choose(self.net, self.channels, self.size, self.batch, self.threads, self.keep, say=self.say)
         for name, why in found.aside.items():
             self.say(f"{name} is not used: {why}")
         eager = found.seconds.get(f"eager/{self.batch}", 0.0)
         self.say(
-            f"{found.backend}, {found.at_once} at once: {found.seconds[found.way] / self.batch * 1e3:.1f} ms an image; "
+            f"{found.backend}, {found.at_once} at once{', found before' if found.remembered else ''}: "
+            f"{found.seconds[found.way] / self.batch * 1e3:.1f} ms an image; "
             f"eager PyTorch {eager / self.batch * 1e3:.1f}"
         )
         self.take(found.way, found.run)
