@@ -71,6 +71,11 @@ def test_macs_are_those_that_torch_counts_with_gradients(library, name, size):
         assert any(layer.kind.endswith("attention") for layer in sheet.layers)
 
 
+def test_auxiliary_heads_by_torchvisions_names_are_apart():
+    sheet = cost(build("torchvision", "inception_v3"), 299)
+    assert (sheet.params, sheet.aux_params) == (23_834_568, 27_161_264 - 23_834_568)
+
+
 @pytest.mark.parametrize(("library", "name"), [("torchvision", "vit_b_16"), ("timm", "vit_base_patch16_224")])
 def test_vit_b_by_hand(library, name):
     """Not the 16.87 G of a counter that misses attention, nor the 11.27 G of one that misses fused layers."""

@@ -90,12 +90,12 @@ def plain(pair: tuple[Any, Any]) -> Any:
 
 
 def aux_parameters(traced: Trace) -> dict[str, nn.Parameter]:
-    """Parameters of auxiliary heads: of children whose name starts with "aux" that the forward pass did not call."""
+    """Parameters of auxiliary heads: of children named "aux..." (or "Aux...") that the forward pass did not call."""
     called = {name.partition(".")[0] for name, _, _ in traced.outputs}
     return {
         name: parameter
         for name, parameter in traced.net.named_parameters()
-        if name.startswith("aux") and name.partition(".")[0] not in called
+        if name.lower().startswith("aux") and name.partition(".")[0] not in called
     }
 
 

@@ -3,6 +3,7 @@
 Numbers are exact and the same on every machine; what is measured (latency, memory in use) is `opsin bench`'s.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -123,8 +124,8 @@ def cost(network: str | nn.Module, input_size: Size | None = None, batch: int = 
     Raises:
         OpsinError: no such network, images that it does not take, or a forward pass that branches on data.
     """
-    if batch < 1:
-        raise OpsinError(f"batch must be at least 1, not {batch}")
+    if type(batch) is not int or batch < 1:
+        raise OpsinError(f"batch must be a whole number from 1, not {batch!r}")
     if isinstance(network, str):
         card = zoo.card(network)
         channels, height, width = shape_of(input_size, card.inputs.channels, card.inputs.size)
@@ -162,7 +163,7 @@ def training_memory(net: nn.Module, channels: int, size: tuple[int, int], batch:
 
 def shape_of(size: Size | None, channels: int, side: int) -> tuple[int, int, int]:
     """(C, H, W) of what a user gives as the size of images. Raises OpsinError for what is none."""
-    sizes = (side,) if size is None else (size,) if isinstance(size, int) else tuple(size)
+    sizes = (side,) if size is None else tuple(size) if isinstance(size, Iterable) else (size,)
     if not 1 <= len(sizes) <= 3 or not all(type(n) is int and n > 0 for n in sizes):
         raise OpsinError(f"input_size must be a side, (H, W) or (C, H, W) in px, not {size!r}")
     height, width = (sizes * 2)[-2:]

@@ -240,9 +240,13 @@ def told_in_one_line(net: nn.Module, images: Tensor, inside: list[tuple[str, int
 
 
 def blank_images(net: nn.Module, channels: int, size: tuple[int, int], batch: int) -> Tensor:
-    """A batch [N, C, H, W] on `meta`, of the type of the network's numbers."""
+    """A batch [N, C, H, W] on `meta`, of the type of the network's numbers. Raises OpsinError beyond 2^63 bytes."""
     dtype = next((p.dtype for p in net.parameters() if p.is_floating_point()), torch.float32)
-    return torch.zeros(batch, channels, *size, device="meta", dtype=dtype)
+    try:
+        return torch.zeros(batch, channels, *size, device="meta", dtype=dtype)
+    except RuntimeError:
+        shape = " x ".join(map(str, (channels, *size)))
+        raise OpsinError(f"no machine can hold a batch of {batch} images of {shape}: take a smaller one") from None
 
 
 def trace(net: nn.Module, channels: int, size: int | tuple[int, int], batch: int = 1) -> Trace:
