@@ -117,3 +117,5 @@ def test_what_is_asked_wrongly():
         Forward(small(), 3, 8, images=9, batch=4, backend="bets")
     with pytest.raises(OpsinError, match="--threads must be at least 1, not 0"):
         Forward(small(), 3, 8, images=9, batch=4, threads=0)
+    with pytest.raises(OpsinError, match="--threads must be at most 1,024, not 99999"):
+        Forward(small(), 3, 8, images=9, batch=4, threads=99_999)

@@ -78,6 +78,8 @@ BACKENDS = (*OF_NETWORKS, *OF_GRAPHS)
 
 NEEDS = {"onnxruntime": ("onnx", "onnxruntime"), "openvino": ("onnx", "openvino")}
 EXTRA = {"onnxruntime": "export", "openvino": "openvino"}
+MOST_THREADS = 1024
+"""Beyond it the runtimes make threads for minutes, on whatever machine."""
 COMPILERS = ("c++", "g++", "clang++", "cl")
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from opsin.errors import OpsinError, unknown
 from opsin.runtime import fast, kept
-from opsin.runtime.backends import BACKENDS, Runner, build, check_backend
+from opsin.runtime.backends import BACKENDS, MOST_THREADS, Runner, build, check_backend
 
 CHOICES = ("auto", "best", *BACKENDS)
 WORTH = 30.0
@@ -137,10 +137,11 @@ class Forward:
 
 
 def check(backend: str, threads: int | None) -> None:
-    """Raises OpsinError for a backend that there is not or is not installed, and for a number of threads below 1."""
+    """Raises OpsinError for a backend that there is not or is not installed, and for too few or many threads."""
     if backend not in CHOICES:
         raise unknown("backend", backend, CHOICES)
     if backend in BACKENDS:
         check_backend(backend)
-    if threads is not None and threads < 1:
-        raise OpsinError(f"--threads must be at least 1, not {threads}")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        bound = "at least 1" if threads < 1 else f"at most {MOST_THREADS:,}"
+        raise OpsinError(f"--threads must be {bound}, not {threads}")
