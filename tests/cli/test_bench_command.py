@@ -85,6 +85,14 @@ def test_a_backend_that_is_not_installed_names_the_mend(opsin, quick, monkeypatc
     assert "pip install 'opsin[openvino]'" in err
 
 
+def test_nothing_but_failures_is_a_failure(opsin, monkeypatch):
+    monkeypatch.setattr(
+        session, "bench", lambda cells, *_: (Row(cell, "failed", 1, 2, 3, why="boom") for cell in cells)
+    )
+    code, out, _ = opsin("bench", "lenet5")
+    assert (code, "lenet5 x1: failed: boom" in out) == (1, True)
+
+
 @pytest.mark.slow
 def test_it_measures(opsin):
     code, out, _ = opsin("bench", "lenet5", "resnet20_cifar", "--threads", "1", "--train", "--json", "--batch", "2")

@@ -23,7 +23,7 @@ def bench(
     ),
     batch: str = typer.Option(None, "--batch", help="Images at once, with commas between. [default: 1]"),
     input_size: int = typer.Option(None, help="The images' side in px. [default: each paper's]"),
-    threads: int = typer.Option(None, min=1, help="Of the processor. [default: all its cores]"),
+    threads: int = typer.Option(None, min=1, max=1024, help="Of the processor. [default: all its cores]"),
     backend: str = typer.Option(
         "eager", help="eager, channels_last, compile, onnxruntime, openvino; several with commas between."
     ),
@@ -105,6 +105,8 @@ def bench(
         from opsin.report.bench.page import write_bench
 
         Console(stderr=as_json, highlight=False).print(str(write_bench(out, found)), soft_wrap=True)
+    if found.rows and all(row.status == "failed" for row in found.rows):
+        raise typer.Exit(1)
 
 
 def share(text: str) -> float:

@@ -1,5 +1,6 @@
 """A network as a program of torch.export, which runs where PyTorch is, without Opsin."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ def write(net: nn.Module, images: Tensor, file: Path, facts: dict[str, Any], cal
     """
     any_number = ({0: torch.export.Dim("n", min=1)},)
     program = torch.export.export(net.eval(), (images,), dynamic_shapes=any_number)
-    torch.export.save(program, file, extra_files={ABOUT: json.dumps(facts, ensure_ascii=False)})
+    buffer = io.BytesIO()  # on a full disk PyTorch's own writer ends the process
+    torch.export.save(program, buffer, extra_files={ABOUT: json.dumps(facts, ensure_ascii=False)})
+    file.write_bytes(buffer.getbuffer())
 
 
 def how_to_run(file: Path, reading: list[str]) -> list[str]:
