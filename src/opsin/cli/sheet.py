@@ -114,7 +114,9 @@ def compact(n: float) -> str:
 
 
 def mebibytes(n: float) -> str:
-    return f"{n / 2**20:.3g} MiB" if n < 1000 * 2**20 else f"{n / 2**30:.3g} GiB"
+    if n < 1000 * 2**20:
+        return f"{n / 2**20:.3g} MiB"
+    return f"{n / 2**30:.3g} GiB" if n < 999.5 * 2**30 else f"{n / 2**30:,.0f} GiB"
 
 
 def head(text: str, wide: int) -> str:
