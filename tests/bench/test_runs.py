@@ -125,3 +125,20 @@ def test_what_does_not_fit_is_refused_or_left_out(machine, monkeypatch):
     found = session.measure([large, *CELLS], Options(), skip=True)
     assert len(found.rows) == 3
     assert "take --batch" in found.skipped[0]
+
+
+def test_what_was_unstable_is_measured_again(tmp_path):
+    kept = Kept(tmp_path, {"cpu": "x"}, Options())
+    kept.add(Row(CELLS[0], "unstable", 1, 2, 3, why="other work took 1.0 cores meanwhile", p50=1.0))
+    kept.add(Row(CELLS[1], "failed", 1, 2, 3, why="no memory"))
+    assert kept.rows(CELLS) == {}
+    kept.add(Row(CELLS[0], "ok", 1, 2, 3, p50=1.0))
+    assert set(kept.rows(CELLS)) == {CELLS[0]}
+
+
+def test_groups_take_half_of_the_memory_at_most(monkeypatch):
+    monkeypatch.setattr(runs.fits, "predicted", lambda cell: 4)
+    cells = [CELLS[0]] * 5
+    assert [len(group) for group in runs.groups_of(cells, 16)] == [2, 2, 1]
+    assert [len(group) for group in runs.groups_of(cells, 4)] == [1] * 5
+    assert [len(group) for group in runs.groups_of(cells * 3, None)] == [10, 5]

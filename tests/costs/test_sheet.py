@@ -141,3 +141,11 @@ def test_nothing_is_computed():
     with torch.device("meta"):
         net = nn.Sequential(nn.Conv2d(3, 10_000, 3), nn.ReLU())
     assert cost(net, 10_000, batch=1000).memory > 2**50
+
+
+def test_a_foreign_method_named_macs_is_not_asked():
+    class Own(nn.Conv2d):
+        def macs(self):
+            raise AssertionError("not ours to call")
+
+    assert opsin.cost(Own(3, 4, 3, padding=1), 8).macs == 3 * 4 * 9 * 64

@@ -22,7 +22,7 @@ class Kept:
         self.head = text + "\n"
 
     def rows(self, cells: Sequence[Cell]) -> dict[Cell, Row]:
-        """What is there of `cells`; a line that is not whole is none."""
+        """What stands of `cells`: not what was unstable or failed, which is measured again; nor lines that are cut."""
         try:
             lines = self.file.read_text(encoding="utf-8").split("\n")
         except OSError:
@@ -33,7 +33,8 @@ class Kept:
                 row = Row.from_dict(json.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue
-            found[row.cell] = row
+            if row.status == "ok":
+                found[row.cell] = row
         return {cell: found[cell] for cell in cells if cell in found}
 
     def add(self, row: Row) -> None:

@@ -56,6 +56,20 @@ class Open:
         return over or summary(blocks, options.precision).unstable is None
 
 
+def groups_of(cells: Sequence[Cell], free: int | None) -> list[list[Cell]]:
+    """Cells in turns: at most GROUP, which together take at most half of the free memory, as backends keep theirs."""
+    groups: list[list[Cell]] = [[]]
+    taken = 0
+    for cell in cells:
+        need = fits.predicted(cell) if free else 0
+        if groups[-1] and (len(groups[-1]) == GROUP or (free and taken + need > free / 2)):
+            groups.append([])
+            taken = 0
+        groups[-1].append(cell)
+        taken += need
+    return groups
+
+
 def bench(cells: Sequence[Cell], options: Options, watch: Watch) -> Iterator[Row]:
     """Measures cells, and gives the rows of each group as it ends; `watch` hears of the seconds that are expected.
 
@@ -64,11 +78,10 @@ def bench(cells: Sequence[Cell], options: Options, watch: Watch) -> Iterator[Row
     if not cells:
         return
     speed = Speed()
-    groups = [cells[k : k + GROUP] for k in range(0, len(cells), GROUP)]
     free = free_memory(torch.device(cells[0].device))
     watch.stage("measuring", sum(map(speed.expected, cells)))
     with Pool(1, cells[0].threads) as pool:
-        for group in groups:
+        for group in groups_of(cells, free):
             opened = [Open(cell) for cell in group]
             while unfinished := [own for own in opened if not own.done(options)]:
                 for own in unfinished:

@@ -5,6 +5,7 @@ without: the pass is always one in evaluation mode, without gradients, and witho
 """
 
 import copy
+import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -276,7 +277,19 @@ def watch(name: str, module: nn.Module, recorder: Recorder) -> None:
 
     def ended(module: Any, args: tuple, out: Any) -> None:
         recorder.leave(out)
-        if callable(getattr(module, "macs", None)):
+        if states_macs(module):
             recorder.trace.stated[name] = recorder.trace.stated.get(name, 0) + module.macs(out)
 
     module.register_forward_hook(ended)
+
+
+def states_macs(module: nn.Module) -> bool:
+    """Whether a module has a method `macs(output)`; one of that name with other arguments is something else."""
+    method = getattr(module, "macs", None)
+    if not callable(method):
+        return False
+    try:
+        inspect.signature(method).bind(None)
+    except (TypeError, ValueError):
+        return False
+    return True

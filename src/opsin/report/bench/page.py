@@ -111,7 +111,7 @@ def context(found: Found) -> dict[str, Any]:
     printed = found.printed
     densest = sorted(printed, key=lambda p: -(p.density or 0))
     batches = found.batches[:: max(1, len(found.batches) - 1)]
-    verdicts = [told.operations_verdict(found), told.accuracy_verdict(found.at(found.batches[-1]))]
+    verdicts = [told.operations_verdict(found), told.accuracy_verdict(found.steady(found.batches[-1]))]
     verdicts.append(told.power_verdict(found))
     unstable = [row for row in bench.rows if row.status == "unstable"]
     return {
@@ -131,11 +131,11 @@ def context(found: Found) -> dict[str, Any]:
         "densest": densest,
         "density_title": told.density(densest) if len(densest) > 1 else "",
         "predicted": [
-            (batch, what, told.predicted(found.at(batch), key))
+            (batch, what, told.predicted(found.steady(batch), key))
             for batch in batches
             for what, key in (("MACs", "macs"), ("activations", "activations"))
         ],
-        "predicted_title": told.predicted_title(found.at(batches[-1])),
+        "predicted_title": told.predicted_title(found.steady(batches[-1])),
         "verdicts": [text for text in verdicts if text],
         "unstable": unstable,
         "skipped": bench.skipped,

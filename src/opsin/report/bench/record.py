@@ -83,6 +83,10 @@ class Found:
     def at(self, batch: int) -> list[Point]:
         return [point for point in self.points if point.batch == batch]
 
+    def steady(self, batch: int) -> list[Point]:
+        """Those at a batch whose time stands: what verdicts are given on."""
+        return [point for point in self.at(batch) if point.steady]
+
     @cached_property
     def steps(self) -> dict[int, int]:
         """A colour for each year."""

@@ -13,7 +13,7 @@ RELIABLE = 0.9
 
 
 def headline(found: Found) -> str:
-    points = found.at(found.batches[-1])
+    points = found.steady(found.batches[-1])
     if len(points) < 3:
         return f"{words.sentence(words.spelled(len({p.model for p in found.points})))} networks on this machine"
     spread = [(p.ms / p.row.macs) for p in points]
@@ -36,7 +36,7 @@ def operations_verdict(found: Found) -> str:
     """The paper's fourth finding: the number of operations is a reliable estimate of the inference time."""
     told = []
     for batch in (found.batches[0], found.batches[-1]):
-        points = found.at(batch)
+        points = found.steady(batch)
         straight = fit([p.row.macs for p in points], [p.ms for p in points])
         log = fit([p.row.macs for p in points], [p.ms for p in points], log=True)
         if straight is None or log is None:
@@ -44,7 +44,7 @@ def operations_verdict(found: Found) -> str:
         told.append((batch, straight.r2, log.r2))
     figures = "; ".join(f"batch {b}: r² {s:.2f} on a straight line, {g:.2f} on logarithms" for b, s, g in told)
     holds = all(min(s, g) >= RELIABLE for _, s, g in told)
-    slow, fast = extremes(found.at(found.batches[-1]))
+    slow, fast = extremes(found.steady(found.batches[-1]))
     ratio = words.times((slow.ms / slow.row.macs) / (fast.ms / fast.row.macs))
     verdict = "holds here" if holds else "holds only in part here"
     return (
