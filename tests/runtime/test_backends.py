@@ -90,6 +90,18 @@ def test_what_is_missing_is_said(monkeypatch):
 
 
 @pytest.mark.skipif(not installed(("onnxruntime", "openvino")), reason="no runtime is installed")
+def test_what_is_installed_and_broken_is_said(monkeypatch, tmp_path):
+    package = tmp_path / "onnxruntime"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise ImportError('libodd.so.1: no such file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "onnxruntime"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(backends, "NEEDS", {"onnxruntime": ("onnxruntime",)})
+    with pytest.raises(OpsinError, match=r"onnxruntime is installed and cannot be imported \(libodd"):
+        check_backend("onnxruntime")
+
+
 def test_no_runtime_writes_into_the_home(tmp_path):
     code = (
         "import opsin.runtime\nfor name in ('onnxruntime', 'openvino'):\n try: __import__(name)\n except ImportError: 0"

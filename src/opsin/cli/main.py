@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from opsin import __version__
+from opsin import __version__, heap
 from opsin.cli import bench, compare, embed, export, history, list_, plan, predict, show
 from opsin.errors import OpsinError
 
@@ -59,12 +59,13 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: waiting threads must not burn the processor
+    heap.keep()
     try:
         app()
     except OpsinError as error:
         fail(str(error))
     except Stopped:
-        fail("stopped; the same command again goes on from here", code=130)
+        fail("stopped" + ("; the same command again goes on from here" if goes_on() else ""), code=130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
@@ -74,6 +75,11 @@ def main() -> None:
         mend = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "name another file or folder"
         where = f" ({str(error.filename)[:200]})" if error.filename else ""
         fail(f"{error.strerror}{where}: {mend}, and start again")
+
+
+def goes_on() -> bool:
+    """Whether the command keeps what it has done, and takes it up again."""
+    return sys.argv[1:2] in (["compare"], ["plan"]) or (sys.argv[1:2] == ["bench"] and "--all" in sys.argv)
 
 
 def fail(line: str, code: int = 1) -> None:

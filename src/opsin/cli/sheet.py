@@ -91,8 +91,8 @@ def totals(sheet: "CostSheet") -> list[tuple[str, str]]:
     """What stands below the table."""
     weights = ", ".join(f"{mebibytes(n)} in {kind}" for kind, n in sheet.weight_bytes.items())
     memory = f"{mebibytes(sheet.memory)} to predict"
-    if sheet.training_memory is not None:
-        memory += f", {mebibytes(sheet.training_memory)} to train (AdamW)"
+    training = sheet.training_memory
+    memory += "; training needs a larger batch" if training is None else f", {mebibytes(training)} to train (AdamW)"
     rows = [
         ("weights", weights),
         ("activations", f"{compact(sheet.activations)} values put out by convolutions and linear layers"),

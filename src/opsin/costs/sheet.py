@@ -97,9 +97,10 @@ class CostSheet:
     def __str__(self) -> str:
         least = "at least " if self.unknown else ""
         training = "" if self.training_memory is None else f", {mebibytes(self.training_memory)} to train"
+        macs = f"{self.macs / 1e9:,.3f} GMACs" if self.macs >= 1e8 else f"{self.macs / 1e6:,.3f} MMACs"
         lines = [
             f"{self.name}, {' x '.join(map(str, self.input_shape))}: {self.params:,} parameters, "
-            f"{least}{self.macs / 1e9:,.3f} GMACs, {self.activations / 1e6:,.2f} M activations",
+            f"{least}{macs}, {self.activations / 1e6:,.2f} M activations",
             f"batch {self.batch}: {mebibytes(self.memory)} to predict{training}, "
             f"{self.intensity:.1f} operations a byte",
         ]

@@ -20,6 +20,7 @@ from opsin.export.int8 import quiet
 from opsin.export.libraries import check_free
 from opsin.export.loss import Loss, measure, read_images
 from opsin.export.verify import BATCHES, TOLERANCE, Runner, check_steady, verify
+from opsin.runtime import backends
 
 TARGETS: dict[str, ModuleType] = {"onnx": onnx, "openvino": openvino, "torch": program}
 
@@ -148,6 +149,9 @@ def check_loss(loss: Loss, most: float) -> None:
 
 
 def check_packages(to: str, needs: tuple[str, ...], extra: str) -> None:
-    """Raises OpsinError where something is not installed."""
+    """Raises OpsinError where something is not installed, or a runtime cannot be imported."""
     if absent := [package for package in needs if find_spec(package) is None]:
         raise OpsinError(f"--to {to} needs {', '.join(absent)}: pip install 'opsin[{extra}]'")
+    for package in needs:
+        if package in backends.NEEDS:
+            backends.check_backend(package)

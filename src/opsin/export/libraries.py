@@ -1,5 +1,6 @@
 """The other way: our trained weights as files of another library, with its names."""
 
+import io
 import shutil
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,9 @@ def export(bundle: Bundle, to: str, out: Path | None = None) -> Path:
     check_free(out)
     check_free(out.with_suffix(".json"))
     with whole(out) as file, whole(out.with_suffix(".json")) as facts:
-        torch.save(tensors, file)
+        buffer = io.BytesIO()  # on a full disk PyTorch's own writer ends the process
+        torch.save(tensors, buffer)
+        file.write_bytes(buffer.getbuffer())
         verify(file, tensors)
         write_json(facts, {"architecture": architecture, "arguments": arguments} | of_bundle(bundle))
     return out

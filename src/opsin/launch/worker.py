@@ -14,6 +14,8 @@ import threading
 import traceback
 from typing import Any, BinaryIO
 
+from opsin import heap
+
 
 def receive(tasks: "queue.Queue[Any]", source: BinaryIO) -> None:
     try:
@@ -52,6 +54,7 @@ def main() -> None:
         out.write(pickle.dumps(message))
         out.flush()
 
+    heap.keep()
     tasks: queue.Queue[Any] = queue.Queue()
     threading.Thread(target=receive, args=(tasks, sys.stdin.buffer), daemon=True).start()
     try:

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -84,7 +85,18 @@ COMPILERS = ("c++", "g++", "clang++", "cl")
 
 
 def check_backend(name: str) -> None:
-    """Raises OpsinError for a backend that there is not, or that is not installed (with the command that mends it)."""
+    """Raises OpsinError for a backend that there is not, is not installed, or cannot be imported (with the mend)."""
+    check_installed(name)
+    if name in NEEDS:
+        try:
+            import_module(name)
+        except Exception as error:  # whatever its import raises
+            why = " ".join(str(error).split())[:150]
+            raise OpsinError(f"{name} is installed and cannot be imported ({why}): install it anew") from None
+
+
+def check_installed(name: str) -> None:
+    """Raises OpsinError for a backend that there is not, or whose packages are not there; imports none."""
     if name not in BACKENDS:
         raise unknown("backend", name, BACKENDS)
     if absent := [package for package in NEEDS.get(name, ()) if find_spec(package) is None]:
@@ -94,11 +106,11 @@ def check_backend(name: str) -> None:
 
 
 def installed(names: tuple[str, ...] = BACKENDS) -> list[str]:
-    """Those of `names` that `check_backend` lets pass."""
+    """Those of `names` that `check_installed` lets pass."""
 
     def passes(name: str) -> bool:
         try:
-            return check_backend(name) is None
+            return check_installed(name) is None
         except OpsinError:
             return False
 
