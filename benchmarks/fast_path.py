@@ -28,7 +28,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does; all take turns on the same cores
+if multiprocessing.parent_process() is None:  # as the command does; the eager process has what any script has
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 import opsin.runtime  # noqa: F401  # isort: skip  # first: it asks the runtimes to report nothing
 
 import numpy as np
@@ -77,7 +78,9 @@ def apart(name: str, batch: int, threads: int) -> Iterator[Runner]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(name, batch, threads, theirs), daemon=True)
+    with_policy = os.environ.pop("OMP_WAIT_POLICY")
     process.start()
+    os.environ["OMP_WAIT_POLICY"] = with_policy
 
     def run(images: Tensor) -> Tensor:
         ours.send(True)
