@@ -28,7 +28,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-if multiprocessing.parent_process() is None:  # as the command does; the eager process has what any script has
+if __name__ == "__main__":  # as the command does; the eager process has what any script has
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 import opsin.runtime  # noqa: F401  # isort: skip  # first: it asks the runtimes to report nothing
 
