@@ -29,7 +29,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 if __name__ == "__main__":  # as the command does; the eager process has what any script has
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    from opsin import waiting
+
+    os.environ.update(waiting.settings())
 import opsin.runtime  # noqa: F401  # isort: skip  # first: it asks the runtimes to report nothing
 
 import numpy as np
@@ -41,7 +43,7 @@ import torchvision
 from PIL import Image
 from torch import Tensor
 
-from opsin import heap, zoo
+from opsin import heap, waiting, zoo
 from opsin.bundle import Bundle
 from opsin.data.preprocess import Preprocess
 from opsin.data.source import load
@@ -78,9 +80,9 @@ def apart(name: str, batch: int, threads: int) -> Iterator[Runner]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(name, batch, threads, theirs), daemon=True)
-    with_policy = os.environ.pop("OMP_WAIT_POLICY")
+    ours_too = {name: os.environ.pop(name) for name in waiting.SETTINGS if name in os.environ}
     process.start()
-    os.environ["OMP_WAIT_POLICY"] = with_policy
+    os.environ.update(ours_too)
 
     def run(images: Tensor) -> Tensor:
         ours.send(True)

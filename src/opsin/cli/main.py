@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from opsin import __version__, heap
+from opsin import __version__, heap, waiting
 from opsin.cli import bench, compare, embed, export, history, list_, plan, predict, show
 from opsin.errors import OpsinError
 
@@ -58,7 +58,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: waiting threads must not burn the processor
+    os.environ.update(waiting.settings())  # before torch is imported
     heap.keep()
     try:
         app()

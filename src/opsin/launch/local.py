@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from opsin import waiting
+
 
 @dataclass(frozen=True)
 class Event:
@@ -39,7 +41,7 @@ class Worker:
     """One process, and the thread that reads its news into the pool's inbox."""
 
     def __init__(self, threads: int, inbox: "queue.Queue[tuple[Worker, Any]]"):
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
+        environment = os.environ | waiting.settings() | {"OMP_NUM_THREADS": str(threads)}
         # -P: what lies in the user's folder must not be imported in place of the packages
         command = [sys.executable, "-P", "-m", "opsin.launch.worker", str(threads)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
