@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opsin.report import words
-from opsin.report.labels import Anchor, Box, Label, place, text_width
+from opsin.report.canvas import Canvas
+from opsin.report.labels import Anchor, Box, place, text_width
 from opsin.report.records import Records, Row, interval_of
-from opsin.report.scales import Layout, Scale, floor_of, key_sizes, padded, share_scale
+from opsin.report.scales import Layout, Scale, floor_of, padded, share_scale
 
 _UNITS = (
     "datum.value >= 1e9 ? format(datum.value / 1e9, ',.3~g') + ' G' : "
@@ -44,25 +45,13 @@ _MANY = 14  # above so many networks, a narrow chart names the pick, the front a
 _TOUCH = 26.0  # px across, at least, where a bubble answers to the pointer
 
 
-@dataclass
-class Scene:
-    """One chart in the making: its scales, and the records of each layer."""
+@dataclass(kw_only=True)
+class Scene(Canvas):
+    """A chart of accuracy; below `floor` what is far off is marked at its foot."""
 
-    layout: Layout
     axis: Axis
-    x: Scale
-    y: Scale
     floor: float | None
-    points: list[dict[str, Any]] = field(default_factory=list)
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    texts: list[dict[str, Any]] = field(default_factory=list)
-    leaders: list[dict[str, Any]] = field(default_factory=list)
     front: list[dict[str, Any]] = field(default_factory=list)
-    key: list[dict[str, Any]] = field(default_factory=list)
-
-    def text(self, text: str, left: float, middle: float, kind: str) -> None:
-        """Writes at px: `left` is where it begins, `middle` the middle of its height."""
-        self.texts.append({"x": self.x.value(left), "y": self.y.value(middle), "text": text, "kind": kind})
 
 
 def drawable(records: Records, axis: Axis) -> list[Row]:
@@ -151,7 +140,8 @@ def scene_of(records: Records, axis: Axis, layout: Layout) -> Scene:
     rows = drawable(records, axis)
     y, floor = _share_axis(records, rows, layout.height)
     margin = layout.bubble + 4 if axis is not YEAR else 0.06 * layout.width
-    scene = Scene(layout, axis, padded([r[axis.key] for r in rows], layout.width, margin, axis.log), y, floor)
+    x = padded([row[axis.key] for row in rows], layout.width, margin, axis.log)
+    scene = Scene(layout, x, y, axis=axis, floor=floor)
     largest = max(row["params"] or 1 for row in rows)
     scene.points = [_point(records, scene, row, largest) for row in rows]
     scene.points.sort(key=lambda point: -point["radius"])
@@ -161,7 +151,7 @@ def scene_of(records: Records, axis: Axis, layout: Layout) -> Scene:
     _add_baselines(records, scene)
     add_labels(scene)
     if axis is not YEAR:
-        add_key(scene, largest)
+        scene.add_key(largest)
     return scene
 
 
@@ -223,40 +213,9 @@ def add_labels(scene: Scene) -> None:
     for anchor, (point, *_), label in zip(anchors, named, labels, strict=True):
         if label is None:
             continue
-        scene.text(label.text, label.box.left, label.y, "pick" if point["pick"] else "label")
-        if label.far:
-            _add_leader(scene, anchor, label)
+        scene.name(anchor, label, "pick" if point["pick"] else "label")
 
 
 def _box_of(scene: Scene, text: dict[str, Any], size: float) -> Box:
     left, middle = scene.x.px(text["x"]), scene.y.px(text["y"])
     return Box(left, middle - size / 2, left + text_width(text["text"], size), middle + size / 2)
-
-
-def _add_leader(scene: Scene, anchor: Anchor, label: Label) -> None:
-    x = min(max(anchor.x, label.box.left), label.box.right)
-    y = min(max(anchor.y, label.box.top), label.box.bottom)
-    scene.leaders.append(
-        {
-            "x": scene.x.value(anchor.x),
-            "y": scene.y.value(anchor.y),
-            "x2": scene.x.value(x),
-            "y2": scene.y.value(y),
-        }
-    )
-
-
-def add_key(scene: Scene, largest: float) -> None:
-    """Circles for round numbers of parameters, above the plot's right end."""
-    layout, right = scene.layout, float(scene.layout.width)
-    base = -14.0
-    for params in key_sizes(largest):
-        radius = layout.bubble * (params / largest) ** 0.5
-        text = words.count(params)
-        right -= text_width(text, layout.small)
-        scene.text(text, right, base - 6, "quiet")
-        right -= radius + 5
-        scene.key.append({"x": scene.x.value(right), "y": scene.y.value(base - radius), "size": (2 * radius) ** 2})
-        right -= radius + 10
-    title = "Parameters" if layout.width < 500 else "Bubble area: parameters"
-    scene.text(title, right - text_width(title, layout.small), base - 6, "quiet")

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import opsin.words
+
 NONE = "–"
 STARTS = {"scratch": "from scratch", "probe": "probed", "finetune": "fine-tuned"}
 """What an entry starts from, as its name says it."""
@@ -100,6 +102,11 @@ def milliseconds(ms: float | None) -> str:
 
 def megabytes(mb: float | None) -> str:
     return f"{mb:,.0f}{GAP}MiB" if mb is not None and known(mb) else NONE
+
+
+def mebibytes(size: float) -> str:
+    """Bytes, 102_236_160 -> "97.5 MiB", with a gap that does not break."""
+    return opsin.words.mebibytes(size).replace(" ", GAP)
 
 
 def duration(seconds: float | None) -> str:

@@ -1,16 +1,17 @@
 """Scatters and lines in the house's style: networks by two measures, their names, and what the pointer shows."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import altair as alt
 
 from opsin.report import words
 from opsin.report.bench.record import Point
+from opsin.report.canvas import Canvas
 from opsin.report.charts import PAPER, compiled, named_set, over
-from opsin.report.labels import Anchor, Box, place, text_width
-from opsin.report.scales import Layout, Scale, key_sizes, log_ticks, padded, share_ticks
+from opsin.report.labels import Anchor, Box, place
+from opsin.report.scales import Layout, Scale, log_ticks, padded, share_ticks
 
 TIPS = ("Network", "Model", "Batch", "Time", "MACs", "Parameters", "Memory", "Top-1 accuracy", "Note")
 SETS = ("points", "lines", "leaders", "key", "texts")
@@ -48,24 +49,6 @@ BATCH = Measure("Images at once (log scale)", lambda p: p.batch)
 TOP1 = Measure("Top-1 accuracy, %", lambda p: p.top1, log=False)
 
 
-@dataclass
-class Plot:
-    """One chart in the making: two axes, and the records of each layer."""
-
-    layout: Layout
-    x: Scale
-    y: Scale
-    points: list[dict[str, Any]] = field(default_factory=list)
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    leaders: list[dict[str, Any]] = field(default_factory=list)
-    key: list[dict[str, Any]] = field(default_factory=list)
-    texts: list[dict[str, Any]] = field(default_factory=list)
-
-    def text(self, text: str, left: float, middle: float, kind: str) -> None:
-        """Writes at px: `left` is where it begins, `middle` the middle of its height."""
-        self.texts.append({"x": self.x.value(left), "y": self.y.value(middle), "text": text, "kind": kind})
-
-
 def chart(
     points: Sequence[Point],
     x: Measure,
@@ -87,7 +70,7 @@ def chart(
     wide, high = padded([x.of(p) or 0 for p in shown], layout.width, margin, x.log), vertical(shown, y, layout, margin)
     if joined:
         wide = replace(wide, high=wide.high * (wide.high / wide.low) ** 0.45)  # room for names
-    plot = Plot(layout, wide, high)
+    plot = Canvas(layout, wide, high)
     largest = max(p.row.params for p in shown)
     for p in sorted(shown, key=lambda p: -p.row.params):
         own = radius * (p.row.params / largest) ** 0.5 if bubbles else radius
@@ -96,7 +79,7 @@ def chart(
     if joined:
         plot.lines = [{key: own[key] for key in ("x", "y", "colour", "model")} for own in plot.points]
     elif bubbles:
-        add_key(plot, largest)
+        plot.add_key(largest)
     add_names(plot, shown, x, y, joined)
     low = -20.0 - (18 if bubbles and layout.width < 500 else 0)
     plot.text(y.title, -layout.left + 4.0, low, "quiet")
@@ -132,7 +115,7 @@ def record(p: Point, x: float, y: float, radius: float, steps: dict[int, int]) -
     }
 
 
-def add_names(plot: Plot, shown: Sequence[Point], x: Measure, y: Measure, joined: bool) -> None:
+def add_names(plot: Canvas, shown: Sequence[Point], x: Measure, y: Measure, joined: bool) -> None:
     """Names beside the dots, off each other: of all where they are few, else of the landmarks; of a line at its end."""
     layout = plot.layout
     spots = {(own["model"], own["Batch"]): own for own in plot.points}
@@ -152,37 +135,11 @@ def add_names(plot: Plot, shown: Sequence[Point], x: Measure, y: Measure, joined
     ]
     frame = Box(0, -4, layout.width + layout.right - 4, layout.height - 2)
     for anchor, label in zip(anchors, place(anchors, frame, layout.text - 0.5, others), strict=True):
-        if label is None:
-            continue
-        plot.text(label.text, label.box.left, label.y, "label")
-        if label.far:
-            end = min(max(anchor.x, label.box.left), label.box.right)
-            middle = min(max(anchor.y, label.box.top), label.box.bottom)
-            plot.leaders.append(
-                {
-                    "x": plot.x.value(anchor.x),
-                    "y": plot.y.value(anchor.y),
-                    "x2": plot.x.value(end),
-                    "y2": plot.y.value(middle),
-                }
-            )
+        if label is not None:
+            plot.name(anchor, label, "label")
 
 
-def add_key(plot: Plot, largest: float) -> None:
-    """Circles for round numbers of parameters, above the plot's right end."""
-    layout, right = plot.layout, float(plot.layout.width)
-    for params in key_sizes(largest):
-        radius = layout.bubble * (params / largest) ** 0.5
-        right -= text_width(words.count(params), layout.small)
-        plot.text(words.count(params), right, -20.0, "quiet")
-        right -= radius + 5
-        plot.key.append({"x": plot.x.value(right), "y": plot.y.value(-14.0 - radius), "size": (2 * radius) ** 2})
-        right -= radius + 10
-    title = "Parameters" if layout.width < 500 else "Bubble area: parameters"
-    plot.text(title, right - text_width(title, layout.small), -20.0, "quiet")
-
-
-def drawn(plot: Plot, shown: Sequence[Point], x: Measure, y: Measure) -> dict[str, Any]:
+def drawn(plot: Canvas, shown: Sequence[Point], x: Measure, y: Measure) -> dict[str, Any]:
     layout = plot.layout
     few = layout.width < 500
     across = alt.X("x:Q", scale=scale_of(plot.x), axis=axis_of(shown, plot.x, x, 5 if few else 8, x.title))

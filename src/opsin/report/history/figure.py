@@ -9,7 +9,7 @@ from opsin.report import words
 from opsin.report.charts import SOFT, compiled, named_set, over, x_of
 from opsin.report.history.record import Point
 from opsin.report.scales import Layout, Scale, padded, share_scale, share_ticks
-from opsin.report.scene import OPERATIONS, Scene, add_key, add_labels
+from opsin.report.scene import OPERATIONS, Scene, add_labels
 
 WIDE = Layout(928, 790, 54, 26, 74, 54, 12.0, 26.0)
 NARROW = Layout(300, 430, 40, 12, 58, 50, 11.0, 17.0)
@@ -37,7 +37,8 @@ def front(points: list[Point]) -> list[Point]:
 def scene_of(points: list[Point], years: dict[int, int], layout: Layout) -> Scene:
     shares = [point.top1 / 100 for point in points]
     x = padded([point.macs for point in points], layout.width, 0.6 * layout.bubble + 4, log=True)
-    scene = Scene(layout, OPERATIONS, x, share_scale(shares, shares, (), layout.height), None)
+    y = share_scale(shares, shares, (), layout.height)
+    scene = Scene(layout, x, y, axis=OPERATIONS, floor=None)
     best = {point.model for point in front(points)}
     largest = max(point.params for point in points)
     scene.points = [_record(point, point.model in best, years, layout, largest) for point in points]
@@ -45,7 +46,7 @@ def scene_of(points: list[Point], years: dict[int, int], layout: Layout) -> Scen
     steps = [{"x": point.macs, "y": point.top1 / 100} for point in front(points)]
     scene.front = [*steps, {"x": x.high, "y": steps[-1]["y"]}] if steps else []
     add_labels(scene)
-    add_key(scene, largest)
+    scene.add_key(largest)
     scene.text("Top-1 accuracy on ImageNet", -layout.left + 4.0, -20.0 - (18 if layout.width < 500 else 0), "quiet")
     return scene
 

@@ -48,7 +48,7 @@ def render(card: Card, sheet: CostSheet, blocks: Sequence[Block]) -> str:
         drawings={"wide": drawing.wide(sheet, blocks, parts, eye), "narrow": drawing.narrow(sheet, blocks, parts)},
         blocks=[block_row(block, sheet, step) for block, step in zip(blocks, step_of, strict=True)],
         layers=[layer_row(layer, sheet) for layer in sheet.layers],
-        moved=mebibytes(sheet.bytes),
+        moved=words.mebibytes(sheet.bytes),
         facts=facts(sheet),
         weights=public(card.name),
         instead=instead(card.name),
@@ -60,7 +60,7 @@ def headline(card: Card, sheet: CostSheet) -> list[tuple[str, str]]:
     rows = [
         ("parameters", words.count(sheet.params)),
         ("MACs", words.count(sheet.macs)),
-        ("memory at peak", mebibytes(sheet.memory)),
+        ("memory at peak", words.mebibytes(sheet.memory)),
     ]
     found = imagenet_error(card)
     if found and found[1] and found[0].top1_err is not None:
@@ -102,20 +102,20 @@ def _row(layer: Layer, sheet: CostSheet, params: int, macs: int, activations: in
         else "×".join(f"{x:g}" for x in stride)
         if isinstance(stride, tuple)
         else f"{stride:g}",
-        "moved": mebibytes(moved),
+        "moved": words.mebibytes(moved),
     }
 
 
 def facts(sheet: CostSheet) -> list[tuple[str, str]]:
     batch = f"batch {sheet.batch}"
     rows = [
-        ("Weights", ", ".join(f"{mebibytes(n)} in {kind}" for kind, n in sheet.weight_bytes.items())),
-        ("Memory to predict", f"{mebibytes(sheet.memory)} ({batch}, fp32; predicted)"),
+        ("Weights", ", ".join(f"{words.mebibytes(n)} in {kind}" for kind, n in sheet.weight_bytes.items())),
+        ("Memory to predict", f"{words.mebibytes(sheet.memory)} ({batch}, fp32; predicted)"),
     ]
     if sheet.training_memory is not None:
-        rows.append(("Memory to train", f"{mebibytes(sheet.training_memory)} ({batch}, fp32, AdamW; predicted)"))
+        rows.append(("Memory to train", f"{words.mebibytes(sheet.training_memory)} ({batch}, fp32, AdamW; predicted)"))
     rows += [
-        ("Bytes moved", f"{mebibytes(sheet.bytes)} ({batch}), each operator for itself"),
+        ("Bytes moved", f"{words.mebibytes(sheet.bytes)} ({batch}), each operator for itself"),
         ("Arithmetic intensity", f"{sheet.intensity:.3g} operations a byte"),
         ("Elementwise operations", words.count(sheet.elementwise)),
     ]
@@ -126,8 +126,3 @@ def facts(sheet: CostSheet) -> list[tuple[str, str]]:
     if sheet.unknown:
         rows.append(("Not known", f"{', '.join(sheet.unknown)}: not in these figures, which are the least"))
     return rows
-
-
-def mebibytes(n: float) -> str:
-    value, unit = (n / 2**20, "MiB") if n < 1000 * 2**20 else (n / 2**30, "GiB")
-    return f"{float(f'{value:.3g}'):,g}{words.GAP}{unit}"
