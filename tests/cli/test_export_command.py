@@ -25,7 +25,7 @@ def test_export(tmp_path, opsin, monkeypatch):
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["b.json", "b.pth"]
     for arguments, says in (
         (("bundle", "--to", "timm"), "resnet18-timm is there already"),
-        (("bundle", "--to", "tensorflow"), "unknown library to export to 'tensorflow'"),
+        (("bundle", "--to", "tensorflow"), "unknown format to export to 'tensorflow'"),
         (("none", "--to", "timm"), "no bundle at none"),
     ):
         code, out, err = opsin("export", *arguments)

@@ -6,7 +6,7 @@ import pytest
 from paper_pool import PaperPool
 from PIL import Image
 
-from opsin.cli.plan import figure, in_bytes, named
+from opsin.cli.plan import in_bytes, named
 from opsin.compare import outlook
 from opsin.errors import OpsinError
 
@@ -126,18 +126,6 @@ def test_patterns_and_names():
     assert named("resnet1[0-9][0-9]_cifar,resnet110_cifar") == ("resnet110_cifar", "resnet164_cifar")
     with pytest.raises(OpsinError, match="no network matches"):
         named("lenet5,zz*")
-
-
-def test_figures():
-    assert [figure(x) for x in (0.00001, 0.0123, 1.234, 12.34, 99.94, 99.96, 1234.5)] == [
-        "<.001",
-        "0.0123",
-        "1.23",
-        "12.3",
-        "99.9",
-        "100",
-        "1,234",
-    ]
     assert [
         in_bytes(x * 2**10) for x in (0.5, 803, 999.4, 1000, 1024, 99.5 * 2**10, 2**20, 20 * 2**20, 3000 * 2**20)
     ] == [

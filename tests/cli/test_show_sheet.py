@@ -118,12 +118,3 @@ def test_a_page_is_one_file_and_is_written_over(opsin, tmp_path):
     target.write_text("before")
     assert opsin("show", "lenet5", "--html", target, "--input-size", "8")[0] == 1
     assert target.read_text() == "before"
-
-
-@pytest.mark.parametrize(
-    ("n", "told"), [(97.7 * 2**20, "97.7 MiB"), (1.5 * 2**30, "1.5 GiB"), (2654 * 2**30, "2,654 GiB")]
-)
-def test_sizes_have_no_powers_of_ten(n, told):
-    from opsin.cli.sheet import mebibytes
-
-    assert mebibytes(n) == told

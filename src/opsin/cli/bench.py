@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from opsin.errors import OpsinError
+from opsin.words import three_digits
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +36,7 @@ def bench(
     page: bool = typer.Option(False, "--page", help="Write the charts as one page."),
     out: Path = typer.Option(Path("bench.html"), "--out", help="The page's file."),
     csv: Path = typer.Option(None, "--csv", help="Write a CSV with the columns of timm's benchmark results."),
-    keep: Path = typer.Option(Path("opsin-bench"), "--keep", help="The folder in which --all keeps its rows."),
+    keep: Path = typer.Option(None, "--keep", help="The folder in which --all keeps its rows. [default: opsin-bench]"),
     as_json: bool = typer.Option(False, "--json", help="Print JSON, with all fields."),
 ) -> None:
     """Measure networks on this machine: time, images a second, memory, the largest batch; training and power if asked.
@@ -49,22 +50,10 @@ def bench(
     from opsin.bench.session import Bench, facts, measure
     from opsin.cli.progress import Terminal
     from opsin.costs.others import cores_here
-    from opsin.device import choose_device
-    from opsin.engine.checkpoint import whole
-    from opsin.report import html
-    from opsin.runtime.backends import check_backend
 
-    if not names and not every:
-        raise OpsinError("name networks, patterns such as 'resnet*' or a line-up; or --all")
-    if names and every:
-        raise OpsinError("--all takes all networks: leave the names out, or --all")
+    check_names(names, every, keep)
     options = Options(share(precision), seconds, power)
-    backends = tuple(dict.fromkeys(part.strip() for part in backend.split(",")))
-    for each in backends:
-        check_backend(each)
-    where = choose_device(device).type
-    if where != "cpu" and (only := {"onnxruntime", "openvino"} & set(backends)):
-        raise OpsinError(f"{', '.join(sorted(only))} runs on the CPU here: add --device cpu, or take another backend")
+    backends, where = places(backend, device)
     batches = whole_numbers(batch) if batch else (None if every else (1,))
     cells = cell.cells(
         cell.published() if every else cell.names(names),
@@ -75,28 +64,20 @@ def bench(
         device=where,
         train=train,
     )
-    if page:
-        if out.suffix.lower() not in (".html", ".htm"):
-            raise OpsinError(f"--out {out}: name a file that ends with .html")
-        html.check(out)
-    if csv is not None and not csv.parent.is_dir():
-        raise OpsinError(f"cannot write {csv}: there is no folder {csv.parent}")
-    console = Console(stderr=True)
-    terminal = Terminal(console)
+    check_files(out if page else None, csv)
+    terminal = Terminal(Console(stderr=True))
     terminal.progress.live.refresh_per_second = 1  # drawing is work beside what is timed
     rows: list[Row] = []
     try:
         with terminal as watch:
-            found = measure(cells, options, watch, folder=keep if every else None, skip=every, told=rows.append)
+            folder = (keep or Path("opsin-bench")) if every else None
+            found = measure(cells, options, watch, folder=folder, skip=every, told=rows.append)
     except BaseException:  # Ctrl-C: what was measured is shown
         if rows and not every:
             print_table(Console(stderr=as_json, highlight=False), Bench(facts(cells), options, tuple(rows)))
         raise
     if csv is not None:
-        from opsin.bench.table import to_csv
-
-        with whole(csv) as part:
-            part.write_text(to_csv(found.rows), encoding="utf-8")
+        write_csv(csv, found)
     if as_json:
         print(json.dumps(found.to_dict()))
     else:
@@ -107,6 +88,50 @@ def bench(
         Console(stderr=as_json, highlight=False).print(str(write_bench(out, found)), soft_wrap=True)
     if found.rows and all(row.status == "failed" for row in found.rows):
         raise typer.Exit(1)
+
+
+def check_names(names: list[str] | None, every: bool, keep: Path | None) -> None:
+    """Raises OpsinError where it is not clear what to measure."""
+    if not names and not every:
+        raise OpsinError("name networks, patterns such as 'resnet*' or a line-up; or --all")
+    if names and every:
+        raise OpsinError("--all takes all networks: leave the names out, or --all")
+    if keep is not None and not every:
+        raise OpsinError("--keep is for --all: the rows of named networks are not kept; --csv and --json write them")
+
+
+def places(backend: str, device: str) -> tuple[tuple[str, ...], str]:
+    """The backends and the device. Raises OpsinError where one is not to be had, or not with the other."""
+    from opsin.device import choose_device
+    from opsin.runtime.backends import check_backend
+
+    backends = tuple(dict.fromkeys(part.strip() for part in backend.split(",")))
+    for each in backends:
+        check_backend(each)
+    where = choose_device(device).type
+    if where != "cpu" and (only := {"onnxruntime", "openvino"} & set(backends)):
+        raise OpsinError(f"{', '.join(sorted(only))} runs on the CPU here: add --device cpu, or take another backend")
+    return backends, where
+
+
+def check_files(page: Path | None, csv: Path | None) -> None:
+    """Raises OpsinError, before anything is measured, for files that cannot be written."""
+    from opsin.report import html
+
+    if page is not None:
+        if page.suffix.lower() not in (".html", ".htm"):
+            raise OpsinError(f"--out {page}: name a file that ends with .html")
+        html.check(page)
+    if csv is not None and not csv.parent.is_dir():
+        raise OpsinError(f"cannot write {csv}: there is no folder {csv.parent}")
+
+
+def write_csv(path: Path, found: "Bench") -> None:
+    from opsin.bench.table import to_csv
+    from opsin.engine.checkpoint import whole
+
+    with whole(path) as part:
+        part.write_text(to_csv(found.rows), encoding="utf-8")
 
 
 def share(text: str) -> float:
@@ -150,26 +175,22 @@ def print_table(console: "Console", found: "Bench") -> None:
             table.add_row(*cells, row.status)
             continue
         cells += [
-            figure(row.p50) + ("*" if row.status == "unstable" else ""),
-            figure(row.p95),
-            figure(row.images_per_second),
+            told(row.p50) + ("*" if row.status == "unstable" else ""),
+            told(row.p95),
+            told(row.images_per_second),
+            told(row.memory, 2**20),
+            told(row.predicted, 2**20),
         ]
-        cells += [mebibytes(row.memory), mebibytes(row.predicted)]
         cells += [f"{row.fits:,}" if row.fits else NONE]
         if found.options.power and not found.power:
-            cells.append(figure(row.joules))
+            cells.append(told(row.joules))
         table.add_row(*cells)
     console.print(table)
     notes(console, found)
 
 
-def mebibytes(n: int | None) -> str:
-    return f"{n / 2**20:,.{1 if n < 10 * 2**20 else 0}f}" if n is not None else "–"
-
-
-def figure(value: float | None) -> str:
-    """Three digits: 141.23 -> "141", 3.4567 -> "3.46"."""
-    return f"{value:,.{max(0, 2 - len(str(int(value))) + 1)}f}" if value is not None else "–"
+def told(value: float | None, unit: int = 1) -> str:
+    return "–" if value is None else three_digits(value / unit)
 
 
 def notes(console: "Console", found: "Bench") -> None:

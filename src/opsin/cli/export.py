@@ -17,8 +17,10 @@ def export(
     int8: Path = typer.Option(
         None, "--int8", help="Quantise to 8-bit integers, by the training images of this folder (onnx, openvino)."
     ),
-    calibrate: int = typer.Option(200, help="How many training images --int8 takes."),
-    max_loss: float = typer.Option(2.0, help="Percentage points of validation accuracy that --int8 may lose."),
+    calibrate: int = typer.Option(None, help="How many training images --int8 takes. [default: 200]"),
+    max_loss: float = typer.Option(
+        None, help="Percentage points of validation accuracy that --int8 may lose. [default: 2]"
+    ),
     groups: str = typer.Option(None, help="With --int8: which images belong together, as for compare."),
 ) -> None:
     """Write a trained network for other software, with its classes and preprocessing; it is verified before it stays.
@@ -30,15 +32,19 @@ def export(
     from opsin.export import deploy, libraries
 
     if to not in (*deploy.TARGETS, *LIBRARIES):
-        raise unknown("library to export to", to, (*deploy.TARGETS, *LIBRARIES))
+        raise unknown("format to export to", to, (*deploy.TARGETS, *LIBRARIES))
     if to in LIBRARIES and (uint8 or int8):
         option, takers = ("--uint8", "onnx, openvino and torch") if uint8 else ("--int8", "onnx and openvino")
         raise OpsinError(f"{option} is for --to {takers}, not for {to}")
+    own = {"calibrate": calibrate, "max_loss": max_loss, "groups": groups}
+    given = {name: value for name, value in own.items() if value is not None}
+    if given and not int8:
+        raise OpsinError(f"--{next(iter(given)).replace('_', '-')} is for --int8, which names the images")
     network = Bundle.read(bundle)
     if to in LIBRARIES:
         path = libraries.export(network, to, out)
         typer.echo(f"{path}: {libraries.how_to_load(network, to, path)}")
         return
-    how = deploy.Int8(int8, calibrate, max_loss, groups) if int8 else None
+    how = deploy.Int8(int8, **given) if int8 else None
     written = deploy.export(network, to, out, uint8=uint8, int8=how)
     typer.echo(f"{written}\n\n{written.how_to_run}")

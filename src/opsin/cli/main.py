@@ -11,6 +11,7 @@ import typer
 from opsin import __version__, heap, waiting
 from opsin.cli import bench, compare, embed, export, history, list_, plan, predict, show
 from opsin.errors import OpsinError
+from opsin.words import printable
 
 app = typer.Typer(
     help="The landmark networks of image recognition, 1989 to 2022, compared on your own images and machine.",
@@ -83,7 +84,7 @@ def goes_on() -> bool:
 
 
 def fail(line: str, code: int = 1) -> None:
-    print(f"opsin: {line}", file=sys.stderr)
+    print("opsin: " + "\n".join(map(printable, line.split("\n"))), file=sys.stderr)
     sys.exit(code)
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from opsin.words import three_digits
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -102,13 +104,13 @@ def print_outlook(console: "Console", outlook: "Outlook") -> None:
     for heading in ("network", "px", "params", "MACs", "s/epoch", told, "memory", "batch", "speed"):
         table.add_column(heading, justify="left" if heading in ("network", "speed") else "right", no_wrap=True)
     for row in outlook.forecast.rows:
-        last = figure(row.minutes(recipe.epochs)) if minutes is None else within(row, minutes, recipe.epochs)
+        last = three_digits(row.minutes(recipe.epochs)) if minutes is None else within(row, minutes, recipe.epochs)
         table.add_row(
             shortened(row.model, 28),
             str(row.size),
             short(row.params).replace(" ", ""),
             short(row.macs).replace(" ", ""),
-            figure(row.epoch),
+            three_digits(row.epoch),
             last,
             in_bytes(row.memory),
             str(row.batch) if row.batch else "-",
@@ -124,7 +126,7 @@ def print_outlook(console: "Console", outlook: "Outlook") -> None:
 
 def explained(outlook: "Outlook") -> list[str]:
     from opsin.compare.outlook import LEAST_EPOCHS
-    from opsin.data.words import many
+    from opsin.words import many
 
     recipe, rows, minutes = outlook.recipe, outlook.forecast.rows, outlook.request.minutes
     train, val, _ = outlook.images
@@ -186,11 +188,6 @@ def within(row: "Row", minutes: float, epochs: int) -> str:
     """How many of the recipe's epochs one run ends: "30", or "12/30"."""
     done = row.epochs(minutes)
     return str(epochs) if done >= epochs else f"{done}/{epochs}"
-
-
-def figure(value: float) -> str:
-    """Three digits: 0.0123, 1.23, 12.3, 1,234."""
-    return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}" if value >= 0.001 else "<.001"
 
 
 def in_bytes(size: int) -> str:

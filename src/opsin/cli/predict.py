@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from opsin.words import printable
+
 if TYPE_CHECKING:
     from opsin.predict import Prediction
 
@@ -56,10 +58,10 @@ def show(found: "Prediction", as_json: bool) -> bool:
     """Prints what was found of an image; False where it could not be read."""
     pairs = list(zip(found.classes, found.probabilities, strict=True))
     if found.error:
-        print(f"opsin: {found.error}", file=sys.stderr)
+        print(f"opsin: {printable(found.error)}", file=sys.stderr)
     elif as_json:
         predictions = [{"class": name, "probability": chance} for name, chance in pairs]
         print(json.dumps({"image": str(found.path), "predictions": predictions}, ensure_ascii=False))
     else:
-        print(f"{found.path}: " + ", ".join(f"{name} ({chance:.1%})" for name, chance in pairs))
+        print(f"{printable(str(found.path))}: " + ", ".join(f"{name} ({chance:.1%})" for name, chance in pairs))
     return not found.error

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from opsin.words import mebibytes
+
 if TYPE_CHECKING:
     from opsin.costs.blocks import Block
     from opsin.costs.sheet import CostSheet, Layer
@@ -111,12 +113,6 @@ def compact(n: float) -> str:
         return f"{n:.0f}"
     power = min(int(math.log10(float(f"{n:.3g}")) // 3), 4)
     return f"{n / 1000**power:.3g}{' kMGT'[power]}"
-
-
-def mebibytes(n: float) -> str:
-    if n < 1000 * 2**20:
-        return f"{n / 2**20:.3g} MiB"
-    return f"{n / 2**30:.3g} GiB" if n < 999.5 * 2**30 else f"{n / 2**30:,.0f} GiB"
 
 
 def head(text: str, wide: int) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
-import torch
 from torch import nn
 
 from opsin import zoo
@@ -15,6 +14,7 @@ from opsin.costs import memory
 from opsin.costs.layers import Layer, aux_parameters, layers_of
 from opsin.costs.trace import trace
 from opsin.errors import OpsinError
+from opsin.words import mebibytes
 
 Size = int | tuple[int, int] | tuple[int, int, int]
 
@@ -109,10 +109,6 @@ class CostSheet:
         return "\n".join(lines)
 
 
-def mebibytes(count: int) -> str:
-    return f"{count / 2**20:,.1f} MiB"
-
-
 def cost(network: str | nn.Module, input_size: Size | None = None, batch: int = 1) -> CostSheet:
     """What a network of the zoo, or any module that takes images [N, C, H, W], costs.
 
@@ -130,8 +126,7 @@ def cost(network: str | nn.Module, input_size: Size | None = None, batch: int = 
     if isinstance(network, str):
         card = zoo.card(network)
         channels, height, width = shape_of(input_size, card.inputs.channels, card.inputs.size)
-        with torch.device("meta"):
-            net = zoo.build_model(network, in_chans=channels, input_size=max(height, width))
+        net = zoo.meta_model(network, in_chans=channels, input_size=max(height, width))
         name = network
     else:
         if not isinstance(network, nn.Module):

@@ -4,8 +4,8 @@ import csv
 import re
 from pathlib import Path
 
-from opsin.data.words import many
 from opsin.errors import OpsinError
+from opsin.words import many
 
 
 def group_of_each(ids: tuple[str, ...], groups: str, metadata: Path | None) -> tuple[str, ...]:

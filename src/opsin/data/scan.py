@@ -11,8 +11,8 @@ import numpy as np
 from opsin.data.images import BadImage, is_grey, quiet
 from opsin.data.source import Source, check_classes
 from opsin.data.threads import Progress, in_threads
-from opsin.data.words import many, named
 from opsin.errors import OpsinError
+from opsin.words import many, named
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,8 @@ from PIL import Image
 
 from opsin.data.groups import group_of_each
 from opsin.data.images import FORMATS, BadImage, looks_like_image, read
-from opsin.data.words import many, named
 from opsin.errors import OpsinError
+from opsin.words import many, named
 
 PARTS = ("train", "val", "test")
 METADATA = "metadata.csv"

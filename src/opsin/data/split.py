@@ -12,8 +12,8 @@ import numpy as np
 from opsin.data.scan import Scan
 from opsin.data.source import PARTS, Source
 from opsin.data.stratify import assign, units
-from opsin.data.words import many, named
 from opsin.errors import OpsinError
+from opsin.words import many, named
 
 FRACTIONS = (0.6, 0.2, 0.2)  # of train, val and test, where a source has no parts
 SPLIT_OFF = (0.8, 0.2)  # of train and val, where a source has train and test alone

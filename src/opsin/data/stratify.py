@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from opsin.data.counted import hashes, key
-from opsin.data.words import listed, many, named
 from opsin.errors import OpsinError
+from opsin.words import listed, many, named
 
 _STREAM = 3  # of counted numbers: what divides sources
 _TRIES = 8
