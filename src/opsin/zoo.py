@@ -6,6 +6,7 @@ import operator
 from functools import partial
 from typing import Any, Literal, get_args, get_origin
 
+import torch
 from torch import Tensor, nn
 
 from opsin.cards import Card
@@ -143,8 +144,8 @@ def build_model(name: str, *, num_classes: int | None = None, in_chans: int | No
         auxiliary heads gives a tuple, its logits and those of each head. What networks that do not classify put out
         stands on their card (`task`).
 
-    A network that is built on the `meta` device shows shapes and counts. Some hold tables outside their state_dict,
-    so build them anew on a real device before weights are loaded.
+    A network that is built on the `meta` device (`meta_model`) shows shapes and counts. Some hold tables outside their
+    state_dict, so build them anew on a real device before weights are loaded.
 
     Raises:
         OpsinError: an unknown name, argument or choice (the nearest ones are named), or a size that the card does not
@@ -174,6 +175,12 @@ def build_model(name: str, *, num_classes: int | None = None, in_chans: int | No
     net.constructor = partial(build_model, name, **arguments | {"num_classes": num_classes, "in_chans": in_chans})
     net.register_forward_pre_hook(InputCheck(entry, in_chans, size if inputs.fixed else None))
     return net
+
+
+def meta_model(name: str, **arguments: Any) -> Network:
+    """The same without numbers, on the `meta` device: shapes and counts, in no memory and hardly any time."""
+    with torch.device("meta"):
+        return build_model(name, **arguments)
 
 
 def built_as(net: Network) -> tuple[Card, dict[str, Any]]:

@@ -10,7 +10,7 @@ from opsin.bench.job import Visit
 from opsin.bench.kept import Kept
 from opsin.bench.runs import Options
 from opsin.compare.watch import Watch
-from opsin.costs.measure import Block
+from opsin.costs.measure import TimedBlock
 from opsin.errors import OpsinError
 
 CELLS = [Cell("lenet5", batch, 32) for batch in (1, 2, 4)]
@@ -31,14 +31,14 @@ def machine(monkeypatch):
                 own.visits.append(Visit(answer, 0.5, memory=1000))
 
         monkeypatch.setattr(runs, "visit", visit)
-        monkeypatch.setattr(runs, "Speed", lambda: type("Speed", (), {"expected": lambda self, cell: 1.0})())
+        monkeypatch.setattr(runs, "Estimate", lambda: type("Estimate", (), {"expected": lambda self, cell: 1.0})())
         return order
 
     return made
 
 
 def calm(ms):
-    return [Block((ms,) * 5, 0.0), Block((ms * 1.01,) * 5, 0.0)]
+    return [TimedBlock((ms,) * 5, 0.0), TimedBlock((ms * 1.01,) * 5, 0.0)]
 
 
 def test_cells_take_turns_and_end_when_they_agree(machine):
@@ -53,7 +53,7 @@ def test_cells_take_turns_and_end_when_they_agree(machine):
 
 
 def test_beside_a_hog_every_row_is_unstable_and_soon_given_up(machine):
-    order = machine(lambda cell, k: [Block((10.0,) * 5, 0.97, disturbed=True)] * 2)
+    order = machine(lambda cell, k: [TimedBlock((10.0,) * 5, 0.97, disturbed=True)] * 2)
     rows = list(runs.bench(CELLS, Options(), Watch()))
     assert {row.status for row in rows} == {"unstable"}
     assert all("other work took 1.0 cores" in row.why for row in rows)

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from opsin import zoo
-from opsin.costs.measure import Block, block, latency, summary, warm_up
+from opsin.costs.measure import TimedBlock, block, latency, summary, warm_up
 
 
 def quiet(*medians):
-    return [Block((ms, ms, ms), 0.01) for ms in medians]
+    return [TimedBlock((ms, ms, ms), 0.01) for ms in medians]
 
 
 def test_a_figure_is_that_of_the_fastest_blocks_that_agree():
@@ -27,7 +27,7 @@ def test_what_does_not_agree_is_unstable():
 
 
 def test_blocks_beside_other_work_do_not_count():
-    hogged = [Block((5.0,), 1.0, disturbed=True)]
+    hogged = [TimedBlock((5.0,), 1.0, disturbed=True)]
     mixed = summary([[*hogged, *quiet(10.0)], quiet(10.1), quiet(10.2)], 0.05)
     assert (mixed.p50, mixed.unstable) == (10.1, None)
     assert "other work took 1.0 cores" in (summary([hogged, hogged, hogged], 0.05).unstable or "")

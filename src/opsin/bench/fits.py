@@ -22,8 +22,7 @@ def predicted(cell: Cell) -> int:
 
 @cache
 def peak_of(model: str, size: int, batch: int, train: bool) -> int:
-    with torch.device("meta"):
-        net = zoo.build_model(model, input_size=size)
+    net = zoo.meta_model(model, input_size=size)
     of = memory.training if train else memory.inference
     return of(net, zoo.card(model).inputs.channels, (size, size), batch)
 

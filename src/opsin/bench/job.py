@@ -17,7 +17,7 @@ from opsin.bench import fits
 from opsin.bench.cell import Cell
 from opsin.costs import machine
 from opsin.costs.free import free_memory
-from opsin.costs.measure import LONG, Block, Run, block, synchronise, warm_up
+from opsin.costs.measure import LONG, Run, TimedBlock, block, synchronise, warm_up
 from opsin.costs.power import Meter, find_meter
 from opsin.device import choose_device, place, precision
 from opsin.engine.optim import make_optimizer
@@ -38,7 +38,7 @@ GROUP = 10
 class Visit:
     """The blocks of one visit, and what was asked for beside them; `memory` in bytes."""
 
-    blocks: list[Block]
+    blocks: list[TimedBlock]
     load: float | None
     memory: int | None = None
     fits: int | None = None

@@ -77,9 +77,9 @@ def bench(cells: Sequence[Cell], options: Options, watch: Watch) -> Iterator[Row
     """
     if not cells:
         return
-    speed = Speed()
+    estimate = Estimate()
     free = free_memory(torch.device(cells[0].device))
-    watch.stage("measuring", sum(map(speed.expected, cells)))
+    watch.stage("measuring", sum(map(estimate.expected, cells)))
     with Pool(1, cells[0].threads) as pool:
         for group in groups_of(cells, free):
             opened = [Open(cell) for cell in group]
@@ -87,7 +87,7 @@ def bench(cells: Sequence[Cell], options: Options, watch: Watch) -> Iterator[Row
                 for own in unfinished:
                     visit(pool, own, options)
                     if len(own.visits) <= VISITS:
-                        watch.advance(speed.expected(own.cell) / VISITS)
+                        watch.advance(estimate.expected(own.cell) / VISITS)
             for own in opened:
                 yield row_of(own, options, free)
 
@@ -151,7 +151,7 @@ def counts(model: str, size: int) -> tuple[int, int, int]:
     return sheet.params, sheet.macs, sheet.activations
 
 
-class Speed:
+class Estimate:
     """How long cells will take, from a matrix product on this machine: for the bar, and to be told before it starts."""
 
     SHARE = 0.35

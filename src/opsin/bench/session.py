@@ -13,7 +13,7 @@ from opsin import __version__
 from opsin.bench import fits
 from opsin.bench.cell import Cell, Row
 from opsin.bench.kept import Kept
-from opsin.bench.runs import Options, Speed, bench
+from opsin.bench.runs import Estimate, Options, bench
 from opsin.compare.watch import Watch
 from opsin.costs import machine, power
 from opsin.costs.free import free_memory
@@ -95,8 +95,8 @@ def measure(
     if kept and rows:
         watch.say(f"{len(rows)} of {len(fitting)} rows are there already ({kept.file})")
     if skip and todo:
-        speed = Speed()
-        watch.say(f"{len(todo)} rows to measure: about {sum(map(speed.expected, todo)) / 60:.0f} minutes")
+        estimate = Estimate()
+        watch.say(f"{len(todo)} rows to measure: about {sum(map(estimate.expected, todo)) / 60:.0f} minutes")
     with at_rest():
         for row in bench(todo, options, watch):
             rows[row.cell] = row

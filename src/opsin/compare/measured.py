@@ -51,7 +51,6 @@ def measure(
 
 def memory_mb(model: str, arguments: dict[str, Any], batch_size: int) -> float:
     """What one training step holds at its peak, in MiB (see `opsin.costs.memory`)."""
-    with torch.device("meta"):
-        net = zoo.build_model(model, **arguments)
+    net = zoo.meta_model(model, **arguments)
     side = arguments["input_size"]
     return memory.training(net, arguments["in_chans"], (side, side), batch_size) / 2**20

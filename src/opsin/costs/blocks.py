@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from torch import nn
 
 from opsin import zoo
@@ -153,8 +152,7 @@ def map_of(block: Block) -> tuple[int, ...]:
 def blocks_of(name: str) -> list[Block]:
     """The blocks of a network of the zoo at its paper's input size, without receptive fields."""
     inputs = zoo.card(name).inputs
-    with torch.device("meta"):
-        net = zoo.build_model(name)
+    net = zoo.meta_model(name)
     return blocks(layers_of(trace(net, inputs.channels, inputs.size), sight=False), net)
 
 
@@ -163,7 +161,6 @@ def sheet_of(name: str, input_size: int | None = None, batch: int = 1) -> tuple[
     inputs = zoo.card(name).inputs
     size = inputs.size if input_size is None else input_size
     inputs.check(name, size)
-    with torch.device("meta"):
-        net = zoo.build_model(name, input_size=size)
+    net = zoo.meta_model(name, input_size=size)
     sheet = replace(cost(net, (inputs.channels, size, size), batch), name=name)
     return sheet, blocks(sheet.layers, net)

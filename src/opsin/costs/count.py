@@ -10,7 +10,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import nn
 
 from opsin import zoo
@@ -79,6 +78,5 @@ def count_model(name: str, *, input_size: int | None = None, in_chans: int | Non
     """Counts a network of the zoo, built by `build_model` on the `meta` device: no memory, hardly any time."""
     inputs = zoo.card(name).inputs
     size = inputs.size if input_size is None else input_size
-    with torch.device("meta"):
-        net = zoo.build_model(name, input_size=size, in_chans=in_chans, **arguments)
+    net = zoo.meta_model(name, input_size=size, in_chans=in_chans, **arguments)
     return count(net, inputs.channels if in_chans is None else in_chans, size)

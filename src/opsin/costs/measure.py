@@ -29,7 +29,7 @@ Meter = Callable[[], float | None]
 
 
 @dataclass(frozen=True)
-class Block:
+class TimedBlock:
     """Runs one after another: milliseconds of each; cores that others took meanwhile; joules where they were read."""
 
     ms: tuple[float, ...]
@@ -102,7 +102,7 @@ def block(
     most: int = 10_000,
     threads: int = 0,
     meter: Meter | None = None,
-) -> Block:
+) -> TimedBlock:
     """Runs for about `seconds`: at least `least` times (once, where a run is long), at most `most` times."""
     gc.collect()
     before = meter() if meter else None
@@ -114,10 +114,10 @@ def block(
     disturbed = device.type == "cpu" and others.disturb(taken)
     after = meter() if meter else None
     joules = after - before if after is not None and before is not None else None
-    return Block(tuple(1e3 * t for t in times), taken, disturbed, joules)
+    return TimedBlock(tuple(1e3 * t for t in times), taken, disturbed, joules)
 
 
-def summary(visits: Sequence[Sequence[Block]], precision: float) -> Timing:
+def summary(visits: Sequence[Sequence[TimedBlock]], precision: float) -> Timing:
     """The figure of blocks that were taken in one or more visits; several visits must bear it out.
 
     It is unstable where others disturbed all but a few blocks, or where the fastest blocks do not agree to within

@@ -99,7 +99,7 @@ MOVES = _named("""
     tril triu zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full new_empty
     new_empty_strided index index_put index_select index_fill masked_select scatter gather embedding repeat tile
     native_dropout dropout bernoulli rand randn uniform normal randperm im2col col2im unfold diagonal movedim
-    broadcast_tensors meshgrid resize set _assert_async _assert_tensor_metadata
+    broadcast_tensors channel_shuffle meshgrid resize set _assert_async _assert_tensor_metadata
 """)
 """What moves values or makes them up, and computes nothing."""
 BY_DATA = _named("_local_scalar_dense nonzero equal masked_select unique_dim _unique2 is_nonzero")

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from opsin import zoo
 from opsin.costs import memory
 from opsin.costs.count import count_trace
@@ -52,14 +50,12 @@ class Room:
 def count_workload(network: Network, report: Callable[[Any], None]) -> Workload:
     """Counts a network. Raises OpsinError where it cannot be built so, or an operator is not known."""
     channels, size = network.arguments["in_chans"], network.arguments["input_size"]
-    with torch.device("meta"):
-        net = zoo.build_model(network.model, **network.arguments)
+    net = zoo.meta_model(network.model, **network.arguments)
     traced = trace(net, channels, (size, size))
     counted = count_trace(traced)
-    weights = {x.untyped_storage()._cdata for x in (*traced.net.parameters(), *traced.net.buffers())}
     return Workload(
         executed=counted.executed,
-        bytes=moved(traced.calls, weights)[0],
+        bytes=moved(traced.calls, traced.weights)[0],
         calls=sum(not call.moves for call in traced.calls),
         weights=sum(p.numel() for p in net.parameters()),
         params=counted.params,
@@ -75,8 +71,7 @@ def fit_batch(room: Room, report: Callable[[Any], None]) -> tuple[int, int]:
     """
     network = room.network
     channels, size = network.arguments["in_chans"], network.arguments["input_size"]
-    with torch.device("meta"):
-        net = zoo.build_model(network.model, **network.arguments)
+    net = zoo.meta_model(network.model, **network.arguments)
 
     def peak(batch: int) -> int:
         return memory.training(net, channels, (size, size), batch, network.moments)

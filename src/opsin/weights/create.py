@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
-import torch
 from torch import Tensor
 
 from opsin import zoo
@@ -104,8 +103,7 @@ def create_model(
         return zoo.build_model(name, num_classes=num_classes, in_chans=in_chans, **arguments)
     with download_bar(name) as bar:
         found = find(name, pretrained, progress or bar)
-    with torch.device("meta"):
-        plain = zoo.build_model(name)
+    plain = zoo.meta_model(name)
     classes = classes_in(found.tensors, plain, found.keys) or found.num_classes or None
     card = zoo.card(name)
     if in_chans is None and found.origin.preprocess:
@@ -155,8 +153,7 @@ def template_of(found: Found, name: str, **arguments: Any) -> Network:
     inputs = zoo.card(name).inputs
 
     def sized(size: int | None) -> Network:
-        with torch.device("meta"):
-            return zoo.build_model(name, **arguments | ({"input_size": size} if inputs.fixed else {}))
+        return zoo.meta_model(name, **arguments | ({"input_size": size} if inputs.fixed else {}))
 
     template = sized(found.input_size or arguments.get("input_size"))
     return template if fits(template, found.tensors, found.keys) else sized(inputs.size)
@@ -243,8 +240,7 @@ def from_disk(name: str, path: Path) -> Found:
 
 def keys_like(name: str, tensors: dict[str, Tensor]) -> Keys:
     """Whose keys a file has: ours, or those of the library that most of them fit."""
-    with torch.device("meta"):
-        ours = zoo.build_model(name).state_dict()
+    ours = zoo.meta_model(name).state_dict()
 
     def fitting(keys: Keys) -> int:
         theirs = {keys.theirs(key) for key in ours}

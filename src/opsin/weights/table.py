@@ -4,8 +4,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import torch
-
 from opsin import zoo
 from opsin.weights import catalogue
 from opsin.weights.download import TORCHVISION
@@ -40,8 +38,7 @@ def megabytes(row: Weights) -> float:
 @cache
 def numbers(model: str, size: int | None) -> tuple[int, int, int]:
     """The floating-point numbers of a network without heads, those of its auxiliary heads, and its features."""
-    with torch.device("meta"):
-        net = zoo.build_model(model, **({"input_size": size} if size else {}))
+    net = zoo.meta_model(model, **({"input_size": size} if size else {}))
     counts = {key: value.numel() for key, value in net.state_dict().items() if value.is_floating_point()}
     head, auxiliary = (
         sum(count for key, count in counts.items() if key.startswith(start)) for start in (f"{net.last_layer}.", "aux")
