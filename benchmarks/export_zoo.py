@@ -22,10 +22,11 @@ from torch import Tensor, nn
 
 from opsin import zoo
 from opsin.errors import OpsinError
-from opsin.export.verify import BATCHES, RUNNERS
+from opsin.export.verify import BATCHES, onnxruntime, openvino
 from opsin.runtime.fast import difference
 from opsin.runtime.graphs import to_onnx
 
+RUNNERS = {"onnxruntime": onnxruntime, "openvino": openvino}
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 

@@ -22,7 +22,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -36,11 +35,10 @@ if __name__ == "__main__":  # as the command does; the eager process has what an
 import opsin.runtime  # noqa: F401  # isort: skip  # first: it asks the runtimes to report nothing
 
 import numpy as np
-import onnxruntime as ort
-import openvino as ov
 import timm
 import torch
 import torchvision
+from by_hand import best, openvino_ways, ort_ways
 from PIL import Image
 from torch import Tensor
 
@@ -52,7 +50,7 @@ from opsin.export.int8 import quantise
 from opsin.predict import find_images, predict
 from opsin.runtime import fast
 from opsin.runtime.backends import Runner, build, onnxruntime, openvino, torch_threads
-from opsin.runtime.graphs import INPUT, to_onnx
+from opsin.runtime.graphs import to_onnx
 
 NETWORKS: dict[str, Callable[[], torch.nn.Module]] = {
     "resnet50_v1_5": lambda: torchvision.models.resnet50(),
@@ -95,78 +93,6 @@ def apart(name: str, batch: int, threads: int) -> Iterator[Runner]:
     process.join()
 
 
-def ort_ways(graph: Path, batch: int, threads: int) -> dict[str, Runner]:
-    """Spinning or not; a batch whole, in parts of 4 or 1, or shared out to sessions of one thread."""
-
-    def session(inner: int, spins: bool) -> Runner:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = inner
-        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
-        made = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-        return lambda x: torch.from_numpy(made.run(None, {INPUT: x.numpy()})[0])
-
-    ways: dict[str, Runner] = {}
-    for spins in (True, False):
-        run = session(threads, spins)
-        for n in sorted({1, min(4, batch), batch}):
-            ways[f"{'spinning' if spins else 'waiting'}, {n} at once"] = fast.in_parts(run, n)
-    if batch > 1 and threads > 1:
-        alone, pool = session(1, False), ThreadPoolExecutor(threads)
-        for n in (1, 4):
-            ways[f"{threads} workers, {n} at once"] = lambda x, n=n: torch.cat(list(pool.map(alone, x.split(n))))
-    return ways
-
-
-def openvino_ways(graph: Path, batch: int, threads: int) -> dict[str, Runner]:
-    """One stream with a fixed or a free number of images; a batch whole, in parts, or shared out to streams."""
-    core = ov.Core()
-    given = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
-
-    def compiled(images: int | None, **options: Any) -> Any:
-        model = core.read_model(graph)
-        if images:
-            shape = model.input(0).partial_shape
-            model.reshape([images, *[side.get_length() for side in list(shape)[1:]]])
-        return core.compile_model(model, "CPU", given | options)
-
-    def logits_of(request: Any) -> np.ndarray:
-        return request.get_output_tensor(0).data.copy()
-
-    def one(images: int | None) -> Runner:
-        request = compiled(images, PERFORMANCE_HINT="LATENCY").create_infer_request()
-        return lambda x: torch.from_numpy(request.infer([x.numpy()], share_inputs=True)[0].copy())
-
-    def streams(n: int) -> Runner:
-        queue = ov.AsyncInferQueue(compiled(n, NUM_STREAMS=threads), threads)
-
-        def run(x: Tensor) -> Tensor:
-            out: dict[int, Tensor] = {}
-            queue.set_callback(lambda request, at: out.update({at: torch.from_numpy(logits_of(request))}))
-            parts = x.split(n)
-            for at, part in enumerate(parts):
-                queue.start_async([part.numpy()], at, share_inputs=True)
-            queue.wait_all()
-            return torch.cat([out[at] for at in range(len(parts))])
-
-        return run
-
-    ways = {f"fixed, {n} at once": fast.in_parts(one(n), n) for n in sorted({1, min(4, batch), batch})}
-    ways["free"] = one(None)
-    if batch > 1 and threads > 1:
-        ways |= {f"{threads} streams, {n} at once": streams(n) for n in (1, 4) if batch % n == 0}
-    return ways
-
-
-def best(ways: dict[str, Runner], images: Tensor, expected: Tensor | None = None) -> tuple[str, Runner]:
-    """The quickest, all of which give the logits that are expected: 8 bits give others."""
-    for name, run in ways.items():
-        logits = run(images)
-        assert expected is None or fast.difference(logits, expected) < 1e-3, name
-    seconds = fast.race({(name, 1): run for name, run in ways.items()}, images)
-    name = min(seconds, key=lambda way: seconds[way])[0]
-    return name, ways[name]
-
-
 def in_turns(runs: dict[str, Runner], images: Tensor, repeats: int) -> dict[str, list[float]]:
     """Seconds of each, turn by turn; the first turn, and the first run after another's, warm up."""
     times: dict[str, list[float]] = {name: [] for name in runs}
@@ -184,10 +110,11 @@ def in_turns(runs: dict[str, Runner], images: Tensor, repeats: int) -> dict[str,
 def peak(threads: int) -> float:
     """Operations a second of a matrix product, 2 a multiplication and addition: by torch.mm or oneDNN's convolution."""
     a, b, least = torch.randn(2048, 2048), torch.randn(2048, 2048), math.inf
-    rows, kernels = a[:, :, None, None].contiguous(memory_format=torch.channels_last), b[:, :, None, None]
+    column = torch.randn(1, 2048, 2048, 1).contiguous(memory_format=torch.channels_last)
+    kernels = b[:, :, None, None]
     with torch_threads(threads), torch.inference_mode():
         for _ in range(30):
-            for product in (lambda: torch.mm(a, b), lambda: torch.conv2d(rows, kernels)):
+            for product in (lambda: torch.mm(a, b), lambda: torch.conv2d(column, kernels)):
                 at = time.perf_counter()
                 product()
                 least = min(least, time.perf_counter() - at)
@@ -353,7 +280,7 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     heap.keep()
     top, rows = peak(asked.threads), []
-    print(f"{asked.threads} threads, load {os.getloadavg()[0]:.2f}, peak {top / 1e9:.0f} GFLOP/s (2048 x 2048, float32)")
+    print(f"{asked.threads} threads, load {os.getloadavg()[0]:.2f}, peak {top / 1e9:.0f} GFLOP/s, float32")
     print(
         f"{'network':22} {'n':>3} {'eager':>8} {'kept':>8} {'ch.last':>8} {'ours':>8} {'ORT':>8} "
         f"{'OpenVINO':>8} {'/eager':>6} "

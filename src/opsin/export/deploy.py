@@ -104,7 +104,8 @@ def export(
             facts["verified"] = {"batches": BATCHES, "relative_difference": difference, "tolerance": TOLERANCE}
         facts["files"] = {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in files(folder)}
         write_json(folder / ABOUT, facts)
-    lines = target.how_to_run(out / target.FILE, reading(bundle.preprocess, uint8))
+    imports = [f"import json, numpy as np, {target.RUNS_WITH}", "from PIL import Image, ImageOps"]
+    lines = [*imports, *reading(bundle.preprocess, uint8), *target.how_to_run(out / target.FILE)]
     return Exported(out, "\n".join(lines), difference, loss)
 
 

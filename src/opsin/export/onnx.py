@@ -13,6 +13,7 @@ from opsin.export.int8 import quantise
 from opsin.runtime.graphs import INPUT, to_onnx
 
 FILE = "model.onnx"
+RUNS_WITH = "onnxruntime"
 NEEDS, EXTRA = ("onnx", "onnxruntime"), "export"
 load = verify.onnxruntime
 
@@ -42,12 +43,9 @@ def graph(net: nn.Module, images: Tensor, folder: Path, calibration: np.ndarray 
     return folder / "int8.onnx"
 
 
-def how_to_run(file: Path, reading: list[str]) -> list[str]:
-    """Lines of Python, from photo.jpg to the name of its class."""
+def how_to_run(file: Path) -> list[str]:
+    """Lines of Python from an input `x` to the name of its class; RUNS_WITH is what they import."""
     return [
-        "import json, numpy as np, onnxruntime",
-        "from PIL import Image, ImageOps",
-        *reading,
         f"session = onnxruntime.InferenceSession({path_in_python(file)})",
         f'logits = session.run(None, {{"{INPUT}": x}})[0]',
         'print(json.loads(session.get_modelmeta().custom_metadata_map["classes"])[logits[0].argmax()])',

@@ -12,6 +12,7 @@ from opsin.export.about import as_text, path_in_python
 from opsin.export.onnx import graph
 
 FILE = "model.xml"
+RUNS_WITH = "openvino"
 NEEDS, EXTRA = ("onnx", "openvino"), "openvino"
 load = verify.openvino
 
@@ -31,12 +32,9 @@ def write(net: nn.Module, images: Tensor, file: Path, facts: dict[str, Any], cal
         openvino.save_model(model, file, compress_to_fp16=False)
 
 
-def how_to_run(file: Path, reading: list[str]) -> list[str]:
-    """Lines of Python, from photo.jpg to the name of its class."""
+def how_to_run(file: Path) -> list[str]:
+    """Lines of Python from an input `x` to the name of its class; RUNS_WITH is what they import."""
     return [
-        "import json, numpy as np, openvino",
-        "from PIL import Image, ImageOps",
-        *reading,
         f"model = openvino.Core().read_model({path_in_python(file)})",
         'logits = openvino.compile_model(model, "CPU")(x)[0]',
         'print(json.loads(model.get_rt_info(["opsin", "classes"]).astype(str))[logits[0].argmax()])',

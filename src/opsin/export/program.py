@@ -13,6 +13,7 @@ from opsin.export import verify
 from opsin.export.about import ABOUT, path_in_python
 
 FILE = "model.pt2"
+RUNS_WITH = "torch"
 NEEDS, EXTRA = (), ""
 load = verify.pt2
 
@@ -31,12 +32,9 @@ def write(net: nn.Module, images: Tensor, file: Path, facts: dict[str, Any], cal
     file.write_bytes(buffer.getbuffer())
 
 
-def how_to_run(file: Path, reading: list[str]) -> list[str]:
-    """Lines of Python, from photo.jpg to the name of its class."""
+def how_to_run(file: Path) -> list[str]:
+    """Lines of Python from an input `x` to the name of its class; RUNS_WITH is what they import."""
     return [
-        "import json, numpy as np, torch",
-        "from PIL import Image, ImageOps",
-        *reading,
         f'about = {{"{ABOUT}": ""}}',
         f"net = torch.export.load({path_in_python(file)}, extra_files=about).module()",
         f'print(json.loads(about["{ABOUT}"])["classes"][net(torch.tensor(x))[0].argmax()])',

@@ -1,7 +1,6 @@
 """A file that was written, run as its user will run it, against the network that it was written from."""
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -31,9 +30,6 @@ def openvino(path: Path) -> Runner:
 def pt2(path: Path) -> Runner:
     """Of a .pt2 file."""
     return torch.inference_mode()(torch.export.load(path).module())
-
-
-RUNNERS: dict[str, Callable[[Path], Runner]] = {"onnxruntime": onnxruntime, "openvino": openvino}
 
 
 def compare(found: Tensor, expected: Tensor) -> float:
