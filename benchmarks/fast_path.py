@@ -167,7 +167,7 @@ def measure(
         "network": name,
         "batch": batch,
         "ms": {column: 1e3 * value for column, value in mid.items()},
-        "ours": ours.way,
+        "ours": str(ours.way),
         "by hand": by_hand,
         "aside": ours.aside,
         "over eager": ratio("eager", "ours"),

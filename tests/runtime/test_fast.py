@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from test_backends import small
 
 from opsin.runtime import backends, fast, kept
 from opsin.runtime.backends import installed
+from opsin.runtime.fast import Way
 
 SHAPE = {"channels": 3, "size": 8, "batch": 4, "threads": 1}
 
@@ -77,15 +80,14 @@ def test_only_the_right_ones_are_timed(fakes):
 def test_the_quickest_is_taken(fakes):
     fakes(slow=slowed(0.03))
     choice = fast.choose(small(), **SHAPE)
-    assert (choice.backend, choice.at_once, choice.way) == ("eager", 4, "eager/4")
-    ways = {("a", 1): lambda x: time.sleep(0.02), ("b", 1): lambda x: time.sleep(0.002)}
-    seconds = fast.race(ways, torch.zeros(1))
-    assert 0.002 <= seconds["b", 1] < seconds["a", 1]
+    assert (choice.way, str(choice.way)) == (Way("eager", 4), "eager/4")
+    seconds = fast.race({"a": lambda x: time.sleep(0.02), "b": lambda x: time.sleep(0.002)}, torch.zeros(1))
+    assert 0.002 <= seconds["b"] < seconds["a"]
 
 
 def test_slow_ways_drop_out():
     runs = []
-    ways = {("slow", 1): lambda x: (runs.append("slow"), time.sleep(0.05)), ("a", 1): lambda x: runs.append("a")}
+    ways = {"slow": lambda x: (runs.append("slow"), time.sleep(0.05)), "a": lambda x: runs.append("a")}
     fast.race(ways, torch.zeros(1))
     assert runs.count("slow") == 1
 
@@ -109,6 +111,50 @@ def test_parts():
     assert seen == [1, 4, 4, 4, 1]
 
 
+def test_workers_share_a_batch_and_keep_its_order():
+    seen = set()
+
+    def run(x):
+        seen.add((len(x), threading.get_ident()))
+        time.sleep(0.01)
+        return 2 * x
+
+    shared = fast.in_parts(run, 2, workers=3)
+    images = torch.randn(11, 3)
+    assert torch.equal(shared(images), 2 * images)
+    assert {n for n, _ in seen} == {1, 2}
+    assert len({thread for _, thread in seen}) == 3
+
+
+@pytest.mark.parametrize(
+    ("backend", "batch", "threads", "ways"),
+    [
+        ("channels_last", 16, 8, "channels_last/16"),
+        ("openvino", 1, 8, "openvino/1"),
+        ("openvino", 2, 2, "openvino/2 openvino/1x2"),
+        ("onnxruntime", 16, 1, "onnxruntime/1 onnxruntime/4 onnxruntime/16"),
+        ("onnxruntime", 16, 2, "onnxruntime/1 onnxruntime/4 onnxruntime/16 onnxruntime/1x2 onnxruntime/4x2"),
+        ("openvino", 16, 8, "openvino/16 openvino/4x4"),
+        ("openvino", 5, 64, "openvino/5 openvino/1x5"),
+    ],
+)
+def test_ways_that_are_tried(backend, batch, threads, ways):
+    assert sorted(map(str, fast.ways_of(backend, batch, threads))) == sorted(ways.split())
+
+
+@pytest.mark.parametrize("way", [Way("openvino", 2, 2), Way("openvino", 3), Way("onnxruntime", 1, 2)])
+@pytest.mark.parametrize("n", [1, 4, 5])
+def test_any_number_of_images_by_every_way(way, n, tmp_path):
+    if way.backend not in installed():
+        pytest.skip(f"{way.backend} is not installed")
+    net, images = small().eval(), torch.randn(n, 3, 8, 8)
+    fast.to_onnx(net, torch.randn(2, 3, 8, 8), tmp_path / "net.onnx")
+    run = fast.start(way, net, images, 2, tmp_path / "net.onnx")
+    run = fast.in_parts(run, way.at_once, way.workers)
+    with torch.no_grad():
+        torch.testing.assert_close(run(images), net(images), rtol=1e-4, atol=1e-5)
+
+
 def test_images_are_those_of_the_seed_and_leave_the_generator_alone():
     torch.manual_seed(3)
     state = torch.get_rng_state()
@@ -126,7 +172,7 @@ def remembered(tmp_path, monkeypatch):
     graphs = installed(("onnxruntime", "openvino"))
     if graphs:
         monkeypatch.setattr(fast, "AMONG", tuple(graphs[:1]))
-        monkeypatch.setattr(fast, "race", lambda ways, images: {way: 1.0 + (way[0] == "eager") for way in ways})
+        monkeypatch.setattr(fast, "race", lambda ways, images: {way: 1.0 + (way.backend == "eager") for way in ways})
     assert not fast.choose(net, **SHAPE, keep=keep).remembered
     return net, keep
 
@@ -139,7 +185,8 @@ def test_it_is_remembered(remembered, monkeypatch):
     monkeypatch.setattr(fast, "probe", lambda *args: pytest.fail("it was probed again"))
     choice = fast.choose(net, **SHAPE, keep=keep)
     assert choice.remembered
-    for name in ("backend", "at_once", "seconds", "aside", "load"):
+    assert asdict(choice.way) == first["way"]
+    for name in ("seconds", "aside", "load"):
         assert getattr(choice, name) == first[name]
     images = torch.randn(7, 3, 8, 8)
     with torch.no_grad():
@@ -171,6 +218,8 @@ def test_another_question_is_probed(remembered, monkeypatch):
         lambda text: "[" * 100_000,
         lambda text: text.replace('"backend": "', '"backend": "no'),
         lambda text: text.replace('"at_once": ', '"at_once": -'),
+        lambda text: text.replace('"workers": ', '"workers": 0'),
+        lambda text: text.replace('"workers": ', '"minds": '),
         lambda text: text.replace('"seconds": {', '"seconds": {"x": "y",'),
         lambda text: text.replace('"schema": 1', '"schema": 2'),
     ],

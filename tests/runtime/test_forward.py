@@ -19,7 +19,7 @@ def choose(monkeypatch):
     def found(net, channels, size, batch, threads, keep=None, say=None):
         calls.append((channels, size, batch, threads, keep))
         seconds = {f"eager/{batch}": 0.04, "twice/1": 0.01}
-        return fast.Choice("twice", 1, lambda x: 2 * net(x), seconds, {"bad": "it fails"})
+        return fast.Choice(fast.Way("twice", 1), lambda x: 2 * net(x), seconds, {"bad": "it fails"})
 
     monkeypatch.setattr(fast, "choose", found)
     return calls
@@ -77,7 +77,8 @@ def test_best_tries_at_once(choose):
 def remembered(tmp_path):
     """A network, and a folder where channels_last was found 10 ms a batch quicker, and is ready in 0.1 s."""
     net, keep = small(), tmp_path / "keep"
-    choice = {"backend": "channels_last", "at_once": 4, "aside": {}, "load": 0.1, "weights": kept.fingerprint(net)}
+    way = {"backend": "channels_last", "at_once": 4, "workers": 1}
+    choice = {"way": way, "aside": {}, "load": 0.1, "weights": kept.fingerprint(net)}
     choice["seconds"] = {"eager/4": 0.03, "channels_last/4": 0.02}
     kept.remember(keep, kept.Asked.of(net, 3, 8, 4, 1), choice, None)
     return net, keep
@@ -95,7 +96,7 @@ def test_a_damaged_memory_is_left_alone(remembered, choose):
     net, keep = remembered
     (record,) = keep.glob("*.json")
     values = json.loads(record.read_text())
-    values["choice"]["backend"] = "no_such"
+    values["choice"]["way"]["backend"] = "no_such"
     record.write_text(json.dumps(values))
     ahead = Forward(net, 3, 8, images=50, batch=4, threads=1, keep=keep)
     assert ahead.used == ["eager"]

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 
 import torch
@@ -33,29 +34,25 @@ def channels_last(net: nn.Module, images: Tensor, threads: int) -> Runner:
 
 
 def compiled(net: nn.Module, images: Tensor, threads: int) -> Runner:
-    """By torch.compile; batches smaller than `images` are filled up with black images, not compiled for anew."""
-    on_cpu, batch = images.device.type == "cpu", len(images)
+    on_cpu = images.device.type == "cpu"
     fast = torch.compile(place(net, images.device), dynamic=False, options={"freezing": on_cpu})  # weights as constants
-
-    def run(x: Tensor) -> Tensor:
-        full = torch.cat([x, x.new_zeros(-len(x) % batch, *x.shape[1:])])
-        return torch.cat([fast(place_images(part)) for part in full.split(batch)])[: len(x)]
-
-    return on_threads(run, threads)
+    return on_threads(filled(lambda x: fast(place_images(x)), len(images)), threads)
 
 
-def onnxruntime(graph: Path, threads: int) -> Runner:
+def onnxruntime(graph: Path, threads: int, at_once: int | None = None, workers: int = 1) -> Runner:
+    """For any number of images; may be called by so many workers at a time, who share the threads."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads // workers
     options.log_severity_level = 3
     options.add_session_config_entry("session.force_spinning_stop", "1")  # the time between batches is for decoding
     session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     return lambda images: torch.from_numpy(session.run(None, {INPUT: images.contiguous().numpy()})[0])
 
 
-def openvino(graph: Path, threads: int) -> Runner:
+def openvino(graph: Path, threads: int, at_once: int | None = None, workers: int = 1) -> Runner:
+    """Compiled for `at_once` images, which is quicker, else for any number; for so many workers at a time."""
     import openvino as ov
 
     core = ov.Core()
@@ -64,9 +61,34 @@ def openvino(graph: Path, threads: int) -> Runner:
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16, where the processor has it
         "ENABLE_CPU_PINNING": False,  # else two processes share the same few cores
-    }
-    request = core.compile_model(core.read_model(graph), "CPU", options).create_infer_request()
-    return lambda images: torch.from_numpy(request.infer([images.contiguous().numpy()], share_inputs=True)[0].copy())
+    } | ({"NUM_STREAMS": workers} if workers > 1 else {})
+    model = core.read_model(graph)
+    if at_once is not None:
+        model.reshape([at_once, *(side.get_length() for side in list(model.input(0).partial_shape)[1:])])
+    network = core.compile_model(model, "CPU", options)
+    free: SimpleQueue[ov.InferRequest] = SimpleQueue()
+    for _ in range(workers):
+        free.put(network.create_infer_request())
+
+    def run(images: Tensor) -> Tensor:
+        request = free.get()
+        try:
+            return torch.from_numpy(request.infer([images.contiguous().numpy()], share_inputs=True)[0].copy())
+        finally:
+            free.put(request)
+
+    return run if at_once is None else filled(run, at_once)
+
+
+def filled(run: Runner, n: int) -> Runner:
+    """Any number of images by `run`, which takes just `n`: in parts, the last one filled up with black images."""
+
+    def by_parts(images: Tensor) -> Tensor:
+        short = -len(images) % n
+        full = torch.cat([images, images.new_zeros(short, *images.shape[1:])]) if short else images
+        return torch.cat([run(part) for part in full.split(n)])[: len(images)]
+
+    return by_parts
 
 
 OF_NETWORKS: dict[str, Callable[[nn.Module, Tensor, int], Runner]] = {
@@ -74,8 +96,13 @@ OF_NETWORKS: dict[str, Callable[[nn.Module, Tensor, int], Runner]] = {
     "channels_last": channels_last,
     "compile": compiled,
 }
-OF_GRAPHS: dict[str, Callable[[Path, int], Runner]] = {"onnxruntime": onnxruntime, "openvino": openvino}
+OF_GRAPHS: dict[str, Callable[[Path, int, int | None, int], Runner]] = {
+    "onnxruntime": onnxruntime,
+    "openvino": openvino,
+}
 BACKENDS = (*OF_NETWORKS, *OF_GRAPHS)
+FIXED = ("openvino",)
+"""Backends of graphs that are made for one number of images; the others are as quick with any."""
 
 NEEDS = {"onnxruntime": ("onnx", "onnxruntime"), "openvino": ("onnx", "openvino")}
 EXTRA = {"onnxruntime": "export", "openvino": "openvino"}
@@ -117,13 +144,16 @@ def installed(names: tuple[str, ...] = BACKENDS) -> list[str]:
     return [name for name in names if passes(name)]
 
 
-def build(name: str, net: nn.Module, images: Tensor, threads: int, graph: Path | None = None) -> Runner:
+def build(
+    name: str, net: nn.Module, images: Tensor, threads: int, graph: Path | None = None, workers: int = 1
+) -> Runner:
     """What runs `net` (in evaluation mode) on images of the size of `images`, with `threads` threads.
 
     Args:
         images: the batch to be expected; others may be smaller or larger, and be slower.
             The backends of graphs run on the CPU alone.
         graph: the network as an ONNX file where there is one; else a backend that needs it writes its own.
+        workers: how many will call it at a time, of a backend of graphs.
 
     Raises:
         OpsinError: the backend is not known, not installed, or cannot run the network.
@@ -133,11 +163,11 @@ def build(name: str, net: nn.Module, images: Tensor, threads: int, graph: Path |
     if name in OF_NETWORKS:
         return OF_NETWORKS[name](net, images, threads)
     if graph is not None:
-        return OF_GRAPHS[name](graph, threads)
+        return OF_GRAPHS[name](graph, threads, len(images), workers)
     with TemporaryDirectory() as folder:
         graph = Path(folder) / "model.onnx"
         to_onnx(net, two(images), graph)
-        return OF_GRAPHS[name](graph, threads)
+        return OF_GRAPHS[name](graph, threads, len(images), workers)
 
 
 def two(images: Tensor) -> Tensor:

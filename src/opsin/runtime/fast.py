@@ -1,17 +1,19 @@
 """The quickest way to run a network on this processor: each is verified against eager PyTorch, then they are timed.
 
-A way is a backend and how many images it takes at once: some networks are quicker when a batch goes through in parts
-that fit into the caches. torch.compile is not among them: it compiles for a minute, each time anew, and graph runtimes
-are quicker still.
+A way is a backend, how many images it takes at once, and how many workers share a batch: some networks are quicker when
+it goes through in parts that fit into the caches, others when each core has images of its own. torch.compile is not
+among them: it compiles for a minute, each time anew, and graph runtimes are quicker still.
 """
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,16 +23,29 @@ from opsin.runtime import backends, kept
 from opsin.runtime.backends import Runner, build, installed, two
 from opsin.runtime.graphs import to_onnx
 
+K = TypeVar("K", bound=Hashable)
 AMONG = ("channels_last", "onnxruntime", "openvino")
 """What is tried beside eager."""
 TOLERANCE = 1e-4
 PARTS = (1, 4)
-"""How many images a graph is given at once, beside the whole batch."""
-TURNS = 15
+"""How many images a graph is given at once, beside a whole batch."""
+TURNS, LEAST = 15, 2
 SECONDS = 2.0
-"""When the race ends: after so many turns, or so many seconds and three turns."""
+"""When a race ends: after so many turns, or so many seconds and the least turns."""
 SURE, SLOW = 3.0, 1.3
-"""How many times the quickest time lets a way drop out of the race, in its first two turns and later."""
+"""How many times the quickest time lets a way drop out of the race, in its first turn and later."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A backend, the images that it takes at once, and the workers that share a batch."""
+
+    backend: str
+    at_once: int
+    workers: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.backend}/{self.at_once}" + (f"x{self.workers}" if self.workers > 1 else "")
 
 
 @dataclass(frozen=True)
@@ -39,23 +54,19 @@ class Choice:
 
     Attributes:
         run: any number of images -> logits.
-        seconds: that a batch took by each way, the median; "openvino/4" is OpenVINO with four images at once.
+        seconds: that a batch took by each way, the median: "openvino/4" is OpenVINO with four images at once,
+            "openvino/4x2" the same with two workers.
         aside: why other backends were not trusted.
         load: seconds that it takes to have it ready from what is remembered.
         remembered: whether it was probed for in an earlier run.
     """
 
-    backend: str
-    at_once: int
+    way: Way
     run: Runner
     seconds: dict[str, float]
     aside: dict[str, str] = field(default_factory=dict)
     load: float = 0.0
     remembered: bool = False
-
-    @property
-    def way(self) -> str:
-        return name_of(self.backend, self.at_once)
 
 
 def choose(
@@ -91,39 +102,68 @@ def choose(
             began = time.perf_counter()
             weights = kept.fingerprint(net)
             hashing = 2 * (time.perf_counter() - began)  # the graph has about as many bytes
-            known = {"backend": choice.backend, "at_once": choice.at_once, "seconds": choice.seconds}
-            known |= {"aside": choice.aside, "load": choice.load + hashing, "weights": weights}
-            kept.remember(keep, asked, known, graph if choice.backend in backends.OF_GRAPHS else None)
+            known = {"way": asdict(choice.way), "seconds": choice.seconds, "aside": choice.aside}
+            known |= {"load": choice.load + hashing, "weights": weights}
+            kept.remember(keep, asked, known, graph if choice.way.backend in backends.OF_GRAPHS else None)
     return choice
 
 
 def probe(net: nn.Module, channels: int, size: int, batch: int, threads: int, graph: Path) -> Choice:
-    """Tries all ways; writes `graph` where a backend wants one."""
+    """Tries all ways, the best of each backend against each other; writes `graph` where a backend wants one."""
     checks = batches(channels, size, batch)
-    eager = build("eager", net, checks[0], threads)
-    right = [eager(images) for images in checks]
-    ways: dict[tuple[str, int], Runner] = {("eager", batch): eager}
+    run = build("eager", net, checks[0], threads)
+    right = [run(images) for images in checks]
+    eager = Way("eager", batch)
+    best, load = {eager: run}, {eager: 0.0}
+    seconds: dict[Way, float] = {}
     aside: dict[str, str] = {}
-    load = {"eager": 0.0}
     for name in installed(AMONG):
         try:
             if name in backends.OF_GRAPHS and not graph.exists():
                 to_onnx(net, two(checks[0]), graph)
-            began = time.perf_counter()
-            run = build(name, net if name in backends.OF_GRAPHS else deepcopy(net), checks[0], threads, graph)
-            load[name] = time.perf_counter() - began
-            parts = [n for n in PARTS if n < batch] if name in backends.OF_GRAPHS else []
-            found = {(name, n): in_parts(run, n) for n in (*parts, batch)}
-            for way in found.values():
-                verify(way, checks, right)
-            ways |= found
+            made: dict[tuple[int, int], Runner] = {}
+            runs: dict[Way, Runner] = {}
+            took = 0.0
+            for way in ways_of(name, batch, threads):
+                kind = (way.workers, way.at_once if name in backends.FIXED else 0)
+                if kind not in made:
+                    began = time.perf_counter()
+                    own = net if name in backends.OF_GRAPHS else deepcopy(net)
+                    made[kind] = start(way, own, checks[0], threads, graph)
+                    took = time.perf_counter() - began
+                load[way] = took
+                runs[way] = in_parts(made[kind], way.at_once, way.workers)
+                verify(runs[way], checks, right)
+            found = race(runs, checks[0])
+            way = min(found, key=lambda way: found[way])
+            best[way] = runs[way]
+            seconds |= found
+            limit = SLOW * min(seconds.values())
+            best = {way: run for way, run in best.items() if way == eager or seconds[way] <= limit}
         except Exception as error:  # a runtime raises what it likes, at its import too
             aside[name] = " ".join(str(error).split())[:200] or type(error).__name__
-    seconds = race(ways, checks[0])
-    backend, at_once = min(seconds, key=lambda way: seconds[way])
-    named = {name_of(*way): value for way, value in seconds.items()}
-    an_image = (seconds["eager", batch] + seconds[backend, at_once]) / batch
-    return Choice(backend, at_once, ways[backend, at_once], named, aside, load[backend] + an_image)
+    final = race(best, checks[0])
+    way = min(final, key=lambda way: final[way])
+    named = {str(way): value for way, value in (seconds | final).items()}
+    an_image = (final[eager] + final[way]) / batch  # what verifying it takes
+    return Choice(way, best[way], named, aside, load[way] + an_image)
+
+
+def ways_of(backend: str, batch: int, threads: int) -> list[Way]:
+    """What is tried of a backend: a batch whole; of those of graphs, also in parts, and in parts shared by workers."""
+    if backend not in backends.OF_GRAPHS:
+        return [Way(backend, batch)]
+    parts = [n for n in PARTS if n < batch]
+    shared = [Way(backend, n, min(threads, batch // n)) for n in parts if threads > 1 and batch // n > 1]
+    if shared and backend in backends.FIXED:  # each is a network of its own in memory
+        parts, shared = [], shared[-1:]
+    return [*(Way(backend, n) for n in (*parts, batch)), *shared]
+
+
+def start(way: Way, net: nn.Module, images: Tensor, threads: int, graph: Path | None) -> Runner:
+    """What runs the parts of a batch of images of the size of `images`."""
+    part = images[:1].expand(way.at_once, *images.shape[1:])
+    return build(way.backend, net, part, threads, graph, way.workers)
 
 
 def recall(net: nn.Module, asked: kept.Asked, keep: Path) -> Choice | None:
@@ -135,14 +175,15 @@ def recall(net: nn.Module, asked: kept.Asked, keep: Path) -> Choice | None:
     if weights != kept.fingerprint(net):
         return None
     try:
-        graph = kept.graph(keep, asked, digest) if known["backend"] in backends.OF_GRAPHS else None
+        way = Way(**known.pop("way"))
+        graph = kept.graph(keep, asked, digest) if way.backend in backends.OF_GRAPHS else None
         images = like_images(asked.channels, asked.size)[:1]
-        run = build(known["backend"], deepcopy(net) if graph is None else net, images, asked.threads, graph)
-        run = in_parts(run, known["at_once"])
+        run = start(way, deepcopy(net) if graph is None else net, images, asked.threads, graph)
+        run = in_parts(run, way.at_once, way.workers)
         verify(run, [images], [build("eager", net, images, asked.threads)(images)])
     except Exception:  # damaged, or another machine's: it is probed anew
         return None
-    return Choice(run=run, remembered=True, **known)
+    return Choice(way, run, remembered=True, **known)
 
 
 def verify(run: Runner, checks: list[Tensor], right: list[Tensor]) -> None:
@@ -165,10 +206,10 @@ def difference(found: Tensor, expected: Tensor) -> float:
     return ((found - expected).abs().max() / scale).item()
 
 
-def race(ways: dict[tuple[str, int], Runner], images: Tensor) -> dict[tuple[str, int], float]:
+def race(ways: dict[K, Runner], images: Tensor) -> dict[K, float]:
     """Median seconds of each; they run in turns, so that drift hits all alike. The slow ones soon drop out."""
-    times: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
-    medians: dict[tuple[str, int], float] = {}
+    times: dict[K, list[float]] = {way: [] for way in ways}
+    medians: dict[K, float] = {}
     going, began = list(ways), time.perf_counter()
     for turn in range(1, TURNS + 1):
         for way in going:
@@ -176,20 +217,19 @@ def race(ways: dict[tuple[str, int], Runner], images: Tensor) -> dict[tuple[str,
             ways[way](images)
             times[way].append(time.perf_counter() - at)
             medians[way] = statistics.median(times[way])
-        limit = (SLOW if turn > 2 else SURE) * min(medians.values())
+        limit = (SLOW if turn > 1 else SURE) * min(medians.values())
         going = [way for way in going if medians[way] <= limit]
-        if len(going) == 1 or (turn >= 3 and time.perf_counter() - began > SECONDS):
+        if len(going) == 1 or (turn >= LEAST and time.perf_counter() - began > SECONDS):
             break
     return medians
 
 
-def in_parts(run: Runner, n: int) -> Runner:
-    """The same, never given more than `n` images at once."""
+def in_parts(run: Runner, n: int, workers: int = 1) -> Runner:
+    """The same, never given more than `n` images at once; by so many workers at a time."""
+    if workers > 1:
+        pool = ThreadPoolExecutor(workers)
+        return lambda images: torch.cat(list(pool.map(run, images.split(n))))
     return lambda images: run(images) if len(images) <= n else torch.cat([run(part) for part in images.split(n)])
-
-
-def name_of(backend: str, at_once: int) -> str:
-    return f"{backend}/{at_once}"
 
 
 def batches(channels: int, size: int, batch: int) -> list[Tensor]:

@@ -97,11 +97,11 @@ class Forward:
             self.say(f"{name} is not used: {why}")
         eager = found.seconds.get(f"eager/{self.batch}", 0.0)
         self.say(
-            f"{found.backend}, {found.at_once} at once{', found before' if found.remembered else ''}: "
-            f"{found.seconds[found.way] / self.batch * 1e3:.1f} ms an image; "
+            f"{found.way.backend}, {found.way.at_once} at once{', found before' if found.remembered else ''}: "
+            f"{found.seconds[str(found.way)] / self.batch * 1e3:.1f} ms an image; "
             f"eager PyTorch {eager / self.batch * 1e3:.1f}"
         )
-        self.take(found.way, found.run)
+        self.take(str(found.way), found.run)
 
     def recalled(self) -> bool:
         """Whether an earlier run's choice is taken up."""
@@ -120,7 +120,7 @@ class Forward:
         if found is None:
             return False
         self.deciding = False
-        self.take(found.way, found.run)
+        self.take(str(found.way), found.run)
         return True
 
     def forced(self, backend: str) -> Runner:

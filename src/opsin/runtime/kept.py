@@ -21,7 +21,7 @@ from opsin.engine.checkpoint import flush, sha256, whole, write_json
 
 SCHEMA = 1
 PACKAGES = ("torch", "onnx", "onnxruntime", "openvino")
-CHOICE = {"backend": str, "at_once": int, "seconds": dict, "aside": dict, "load": float, "weights": str, "graph": str}
+CHOICE = {"way": dict, "seconds": dict, "aside": dict, "load": float, "weights": str, "graph": str}
 """What is remembered: fields of `fast.Choice`, the network's `fingerprint`, the graph's SHA-256 ("" for no graph)."""
 
 
@@ -71,7 +71,9 @@ def read(keep: Path, asked: Asked) -> dict[str, Any] | None:
         known = {name: record["choice"][name] for name in CHOICE}
         right = [isinstance(known[name], kind) for name, kind in CHOICE.items()]
         timed = [isinstance(value, float) and value >= 0 for value in known["seconds"].values()]
-        if all(right + timed) and known["at_once"] > 0 and known["seconds"]:
+        way = known["way"]
+        counted = [type(way[name]) is int and way[name] > 0 for name in ("at_once", "workers")]
+        if all(right + timed + counted) and isinstance(way["backend"], str) and known["seconds"]:
             return known
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         pass
