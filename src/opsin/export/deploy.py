@@ -117,8 +117,10 @@ def write(target: ModuleType, net: nn.Module, samples: Tensor, file: Path, facts
             for path in files(file.parent):
                 flush(path)
             return target.load(file)
-    except (OpsinError, OSError, MemoryError):
+    except (OpsinError, MemoryError):
         raise
+    except OSError as error:  # not every library says which file
+        raise OSError(error.errno, error.strerror or str(error), error.filename or str(file)) from None
     except Exception as error:  # a library raises what it likes
         if shutil.disk_usage(file.parent).free < 1_000_000:
             raise OSError(28, "No space left on device", str(file.parent)) from None

@@ -13,6 +13,7 @@ from opsin.data import divide, load, materialise, scan
 from opsin.errors import OpsinError
 from opsin.export.about import inputs
 from opsin.export.verify import Runner
+from opsin.words import many
 
 BATCH = 32
 SEED = 0
@@ -49,7 +50,7 @@ class Loss:
     def __str__(self) -> str:
         return (
             f"int8: top-1 {self.before / self.n:.2%} -> {self.after / self.n:.2%} of {self.n:,} validation images "
-            f"({self.lost} lost, {self.won} won), calibrated on {self.calibrated_on:,} training images"
+            f"({self.lost} lost, {self.won} won), calibrated on {many(self.calibrated_on, 'training image')}"
         )
 
 

@@ -7,6 +7,7 @@ the hash that it had. Files are whole or not there; of two processes at once the
 import hashlib
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -98,8 +99,9 @@ def remember(keep: Path, asked: Asked, known: dict[str, Any], graph: Path | None
                 flush(part)
         known = known | {"graph": sha256(graph) if graph else ""}
         write_json(asked.file(keep), {"schema": SCHEMA, "asked": asdict(asked), "choice": known})
-    except OSError:
-        return
+    except OSError:  # an empty folder would tell nothing
+        with suppress(OSError):
+            keep.rmdir()
 
 
 def _version(package: str) -> str | None:
