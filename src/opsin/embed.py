@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -176,60 +176,26 @@ def embed(
     check(backend, threads)
     if device.type != "cpu" and backend not in ("auto", "eager"):
         raise OpsinError(f"--backend {backend} is for the CPU: add --device cpu, or leave it out")
-    net, was_training = embedder.net, embedder.net.training
+    net, preprocess, was_training = embedder.net, embedder.preprocess, embedder.net.training
     place(net, device)
-    forward: Forward | None = None
     values: list[np.ndarray] = []
     rows: list[int] = []
     bad: list[str] = []
-
-    def pixels(i: int) -> np.ndarray | BadImage:
-        try:
-            return embedder.preprocess.pixels(source.image(i))
-        except BadImage as error:
-            return error
-
-    def run(batch: Sequence[np.ndarray]) -> None:
-        images = embedder.preprocess.normalize(torch.from_numpy(np.stack(batch)).to(device))
-        found = net.embed(place_images(images)) if forward is None else forward(images)
-        values.append(found.float().cpu().numpy())
-
-    waiting: list[np.ndarray] = []
     try:
         net.eval()
-        if device.type == "cpu":
-            forward = Forward(
-                Embedding(net),
-                embedder.preprocess.channels,
-                embedder.preprocess.size,
-                images=len(source),
-                batch=min(batch_size, TRIED),
-                backend=backend,
-                threads=threads,
-                keep=memory(embedder.bundle),
-                first="channels_last",
-                say=say,
-            )
+        forward = _on_cpu(embedder, len(source), batch_size, backend, threads, say) if device.type == "cpu" else None
+        run = forward or (lambda images: net.embed(place_images(images)))
         with quiet(), torch.inference_mode():
-            for i, image in enumerate(in_threads(pixels, len(source), progress)):
-                if isinstance(image, BadImage):
-                    if not skip_bad:
-                        raise OpsinError(f"{image}; mend it, take it away, or give --skip-bad")
-                    bad.append(str(image))
-                    continue
-                rows.append(i)
-                waiting.append(image)
-                if len(waiting) == batch_size:
-                    run(waiting)
-                    waiting = []
-            if waiting:
-                run(waiting)
+            for batch in _decoded(source, preprocess, batch_size, bad if skip_bad else None, progress):
+                rows += [i for i, _ in batch]
+                images = preprocess.normalize(torch.from_numpy(np.stack([pixels for _, pixels in batch])).to(device))
+                values.append(run(images).float().cpu().numpy())
     finally:
         net.train(was_training)
     if not rows:
         raise OpsinError(f"none of the images in {source.path or source.name} can be read: {bad[0]}")
     facts = embedder.facts | {
-        "preprocess": embedder.preprocess.to_dict(),
+        "preprocess": preprocess.to_dict(),
         "data": source.name,
         "left_out": bad,
         "backends": forward.used if forward else [],
@@ -237,6 +203,54 @@ def embed(
     }
     taken = source.take(rows)
     return Embeddings(np.concatenate(values), taken.ids, taken.labels, source.classes, facts, tuple(bad))
+
+
+def _on_cpu(
+    embedder: Embedder,
+    images: int,
+    batch_size: int,
+    backend: str,
+    threads: int | None,
+    say: Callable[[str], None] | None,
+) -> Forward:
+    return Forward(
+        Embedding(embedder.net),
+        embedder.preprocess.channels,
+        embedder.preprocess.size,
+        images=images,
+        batch=min(batch_size, TRIED),
+        backend=backend,
+        threads=threads,
+        keep=memory(embedder.bundle),
+        first="channels_last",
+        say=say,
+    )
+
+
+def _decoded(
+    source: Source, preprocess: Preprocess, size: int, bad: list[str] | None, progress: Progress | None
+) -> Iterator[list[tuple[int, np.ndarray]]]:
+    """Images with their rows, `size` at a time. What cannot be read goes to `bad`; without it, it is raised."""
+
+    def pixels(i: int) -> np.ndarray | BadImage:
+        try:
+            return preprocess.pixels(source.image(i))
+        except BadImage as error:
+            return error
+
+    waiting: list[tuple[int, np.ndarray]] = []
+    for i, image in enumerate(in_threads(pixels, len(source), progress)):
+        if not isinstance(image, BadImage):
+            waiting.append((i, image))
+        elif bad is None:
+            raise OpsinError(f"{image}; mend it, take it away, or give --skip-bad")
+        else:
+            bad.append(str(image))
+        if len(waiting) == size:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
 
 
 def check_out(out: Path, force: bool) -> None:

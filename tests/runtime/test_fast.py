@@ -127,19 +127,21 @@ def test_workers_share_a_batch_and_keep_its_order():
 
 
 @pytest.mark.parametrize(
-    ("backend", "batch", "threads", "ways"),
+    ("backend", "batch", "threads", "heavy", "ways"),
     [
-        ("channels_last", 16, 8, "channels_last/16"),
-        ("openvino", 1, 8, "openvino/1"),
-        ("openvino", 2, 2, "openvino/2 openvino/1x2"),
-        ("onnxruntime", 16, 1, "onnxruntime/1 onnxruntime/4 onnxruntime/16"),
-        ("onnxruntime", 16, 2, "onnxruntime/1 onnxruntime/4 onnxruntime/16 onnxruntime/1x2 onnxruntime/4x2"),
-        ("openvino", 16, 8, "openvino/16 openvino/4x4"),
-        ("openvino", 5, 64, "openvino/5 openvino/1x5"),
+        ("channels_last", 16, 8, False, "channels_last/16"),
+        ("openvino", 1, 8, False, "openvino/1"),
+        ("openvino", 2, 2, False, "openvino/2 openvino/1x2"),
+        ("openvino", 3, 1, False, "openvino/1 openvino/3"),
+        ("onnxruntime", 16, 1, False, "onnxruntime/1 onnxruntime/4 onnxruntime/16"),
+        ("onnxruntime", 16, 2, True, "onnxruntime/4 onnxruntime/16 onnxruntime/1x2 onnxruntime/4x2"),
+        ("openvino", 16, 8, False, "openvino/4 openvino/16 openvino/1x8 openvino/4x4"),
+        ("openvino", 16, 8, True, "openvino/16 openvino/4x4"),
+        ("openvino", 5, 64, False, "openvino/4 openvino/5 openvino/1x5"),
     ],
 )
-def test_ways_that_are_tried(backend, batch, threads, ways):
-    assert sorted(map(str, fast.ways_of(backend, batch, threads))) == sorted(ways.split())
+def test_ways_that_are_tried(backend, batch, threads, heavy, ways):
+    assert sorted(map(str, fast.ways_of(backend, batch, threads, heavy))) == sorted(ways.split())
 
 
 @pytest.mark.parametrize("way", [Way("openvino", 2, 2), Way("openvino", 3), Way("onnxruntime", 1, 2)])

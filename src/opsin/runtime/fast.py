@@ -32,6 +32,8 @@ PARTS = (1, 4)
 TURNS, LEAST = 15, 2
 SECONDS = 2.0
 """When a race ends: after so many turns, or so many seconds and the least turns."""
+HEAVY = 2**28
+"""Bytes of weights."""
 SURE, SLOW = 3.0, 1.3
 """How many times the quickest time lets a way drop out of the race, in its first turn and later."""
 
@@ -117,6 +119,7 @@ def probe(net: nn.Module, channels: int, size: int, batch: int, threads: int, gr
     best, load = {eager: run}, {eager: 0.0}
     seconds: dict[Way, float] = {}
     aside: dict[str, str] = {}
+    heavy = sum(p.nbytes for p in net.parameters()) > HEAVY
     for name in installed(AMONG):
         try:
             if name in backends.OF_GRAPHS and not graph.exists():
@@ -124,7 +127,7 @@ def probe(net: nn.Module, channels: int, size: int, batch: int, threads: int, gr
             made: dict[tuple[int, int], Runner] = {}
             runs: dict[Way, Runner] = {}
             took = 0.0
-            for way in ways_of(name, batch, threads):
+            for way in ways_of(name, batch, threads, heavy):
                 kind = (way.workers, way.at_once if name in backends.FIXED else 0)
                 if kind not in made:
                     began = time.perf_counter()
@@ -149,13 +152,18 @@ def probe(net: nn.Module, channels: int, size: int, batch: int, threads: int, gr
     return Choice(way, best[way], named, aside, load[way] + an_image)
 
 
-def ways_of(backend: str, batch: int, threads: int) -> list[Way]:
-    """What is tried of a backend: a batch whole; of those of graphs, also in parts, and in parts shared by workers."""
+def ways_of(backend: str, batch: int, threads: int, heavy: bool = False) -> list[Way]:
+    """What is tried of a backend: a batch whole; of those of graphs, also in parts, and in parts shared by workers.
+
+    Of a `heavy` network there are fewer where each is a copy of it in memory.
+    """
     if backend not in backends.OF_GRAPHS:
         return [Way(backend, batch)]
     parts = [n for n in PARTS if n < batch]
     shared = [Way(backend, n, min(threads, batch // n)) for n in parts if threads > 1 and batch // n > 1]
-    if shared and backend in backends.FIXED:  # each is a network of its own in memory
+    if shared:
+        parts.remove(1)  # workers are quicker with single images
+    if heavy and backend in backends.FIXED:
         parts, shared = [], shared[-1:]
     return [*(Way(backend, n) for n in (*parts, batch)), *shared]
 

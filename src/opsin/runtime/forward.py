@@ -19,7 +19,7 @@ from opsin.runtime.backends import BACKENDS, MOST_THREADS, Runner, build, check_
 CHOICES = ("auto", "best", *BACKENDS)
 WORTH = 30.0
 """Seconds that the images left must take, beyond PROBE batches, before the backends are tried."""
-PROBE = 20
+PROBE = 30
 """What trying the backends takes, in batches of PyTorch's."""
 
 
