@@ -38,7 +38,7 @@ class Options:
     power: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class Open:
     """A cell that is being measured."""
 
@@ -71,7 +71,7 @@ def groups_of(cells: Sequence[Cell], free: int | None) -> list[list[Cell]]:
 
 
 def bench(cells: Sequence[Cell], options: Options, watch: Watch) -> Iterator[Row]:
-    """Measures cells, and gives the rows of each group as it ends; `watch` hears of the seconds that are expected.
+    """Measures cells, and gives each row as soon as it stands; `watch` hears of the seconds that are expected.
 
     A cell that fails is a row with the reason: the others go on.
     """
@@ -82,14 +82,15 @@ def bench(cells: Sequence[Cell], options: Options, watch: Watch) -> Iterator[Row
     watch.stage("measuring", sum(map(estimate.expected, cells)))
     with Pool(1, cells[0].threads) as pool:
         for group in groups_of(cells, free):
-            opened = [Open(cell) for cell in group]
-            while unfinished := [own for own in opened if not own.done(options)]:
+            unfinished = [Open(cell) for cell in group]
+            while unfinished:
                 for own in unfinished:
                     visit(pool, own, options)
                     if len(own.visits) <= VISITS:
                         watch.advance(estimate.expected(own.cell) / VISITS)
-            for own in opened:
-                yield row_of(own, options, free)
+                ended = [own for own in unfinished if own.done(options)]
+                yield from (row_of(own, options, free) for own in ended)
+                unfinished = [own for own in unfinished if own not in ended]
 
 
 def visit(pool: Pool, own: Open, options: Options) -> None:
@@ -152,17 +153,17 @@ def counts(model: str, size: int) -> tuple[int, int, int]:
 
 
 class Estimate:
-    """How long cells will take, from a matrix product on this machine: for the bar, and to be told before it starts."""
+    """How long cells will take, from a convolution on this machine: for the bar, and to be told before it starts."""
 
     SHARE = 0.35
-    """Of a matrix product's speed, what networks reach, most of them."""
+    """Of a 1x1 convolution's speed, what networks reach, most of them."""
 
     def __init__(self, side: int = 768):
-        a = torch.randn(side, side)
-        torch.mm(a, a)
+        images, kernels = torch.randn(1, side, side, 1), torch.randn(side, side, 1, 1)
+        torch.conv2d(images, kernels)
         at = time.perf_counter()
         for _ in range(4):
-            torch.mm(a, a)
+            torch.conv2d(images, kernels)
         self.macs = 4 * side**3 / (time.perf_counter() - at)
 
     def expected(self, cell: Cell) -> float:
