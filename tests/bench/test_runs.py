@@ -69,8 +69,8 @@ def test_what_never_settles_ends(machine):
 def test_a_failure_is_a_row(machine):
     machine(lambda cell, k: "no such operator" if cell.batch == 2 else calm(3.0))
     rows = list(runs.bench(CELLS, Options(), Watch()))
-    assert [row.status for row in rows] == ["ok", "failed", "ok"]
-    assert rows[1].why == "no such operator"
+    assert [(row.cell.batch, row.status) for row in rows] == [(2, "failed"), (1, "ok"), (4, "ok")]
+    assert rows[0].why == "no such operator"
 
 
 def test_failures_are_told_in_one_line():
