@@ -31,7 +31,9 @@ def bench(
     train: bool = typer.Option(False, "--train", help="Time a training step (AdamW), too."),
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
     power: bool = typer.Option(False, "--power", help="Read the energy that the processor or the GPU takes."),
-    precision: str = typer.Option("2%", help="How near the fastest runs must come to each other."),
+    precision: str = typer.Option(
+        None, help="How near the fastest runs must come to each other. [default: 2%; 5% with --all]"
+    ),
     seconds: float = typer.Option(20.0, help="A row that does not settle is given up after so many seconds of runs."),
     page: bool = typer.Option(False, "--page", help="Write the charts as one page."),
     out: Path = typer.Option(Path("bench.html"), "--out", help="The page's file."),
@@ -52,7 +54,7 @@ def bench(
     from opsin.costs.others import cores_here
 
     check_names(names, every, keep)
-    options = Options(share(precision), seconds, power)
+    options = Options(share(precision or ("5%" if every else "2%")), seconds, power)
     backends, where = places(backend, device)
     batches = whole_numbers(batch) if batch else (None if every else (1,))
     cells = cell.cells(

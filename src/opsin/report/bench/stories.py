@@ -91,11 +91,12 @@ def gain(a: Point, b: Point) -> float:
 
 def accuracy_title(points: Sequence[Point]) -> str:
     """What the last points cost, on one crop."""
-    points = [p for p in points if p.one_crop] or points
-    best = max(points, key=lambda p: p.top1 or 0)
-    least = min((p for p in points if (p.top1 or 0) >= (best.top1 or 0) - 5), key=lambda p: p.row.macs)
+    own = [p for p in points if p.one_crop] or points
+    best = max(own, key=lambda p: p.top1 or 0)
+    least = min((p for p in own if (p.top1 or 0) >= (best.top1 or 0) - 5), key=lambda p: p.row.macs)
     if least is best:
-        return f"{best.name} is the most accurate, with {words.count(best.row.macs)} operations"
+        crop = " by one crop" if len(own) < len(points) else ""
+        return f"{best.name} is the most accurate{crop}, with {words.count(best.row.macs)} operations"
     ratio = words.times(best.row.macs / least.row.macs)
     return f"The last five points cost {ratio} times as many operations: {least.name} and {best.name}"
 
