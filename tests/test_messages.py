@@ -2,7 +2,7 @@
 
 import pytest
 
-from opsin.words import mebibytes, printable, three_digits
+from opsin.words import compact, mebibytes, printable, three_digits
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,11 @@ from opsin.words import mebibytes, printable, three_digits
 )
 def test_sizes_have_no_powers_of_ten(size, told):
     assert mebibytes(size) == told
+
+
+def test_counts_have_units():
+    values = (0, 999, 1000, 25_557_032, 999_499, 999_500, 3_857_973_248, 2e15)
+    assert [compact(value) for value in values] == ["0", "999", "1k", "25.6M", "999k", "1M", "3.86G", "2000T"]
 
 
 def test_three_digits():

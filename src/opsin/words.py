@@ -26,6 +26,14 @@ def mebibytes(size: float) -> str:
     return f"{value:,.0f} {unit}" if value >= 99.95 else f"{value:.3g} {unit}"
 
 
+def compact(n: float) -> str:
+    """Three digits and a unit, close together: 25_557_032 -> "25.6M"."""
+    if n < 1000:
+        return f"{n:.0f}"
+    power = min(int(math.log10(float(f"{n:.3g}")) // 3), 4)
+    return f"{float(f'{n / 1000**power:.3g}'):g}{' kMGT'[power]}"
+
+
 def three_digits(value: float) -> str:
     """For columns: "0.0120", "1.23", "12.0", "1,234"; "<.001" for what is less."""
     if value < 0.001:

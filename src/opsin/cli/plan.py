@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from opsin.words import three_digits
+from opsin.words import compact, three_digits
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -96,7 +96,7 @@ def print_outlook(console: "Console", outlook: "Outlook") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from opsin.cli.compare import short, shortened
+    from opsin.cli.compare import shortened
 
     minutes, recipe = outlook.request.minutes, outlook.recipe
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
@@ -108,8 +108,8 @@ def print_outlook(console: "Console", outlook: "Outlook") -> None:
         table.add_row(
             shortened(row.model, 28),
             str(row.size),
-            short(row.params).replace(" ", ""),
-            short(row.macs).replace(" ", ""),
+            compact(row.params),
+            compact(row.macs),
             three_digits(row.epoch),
             last,
             in_bytes(row.memory),

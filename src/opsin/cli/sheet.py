@@ -1,10 +1,9 @@
 """A cost sheet for `opsin show`: as a table in a terminal of 80 columns, and as JSON."""
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opsin.words import mebibytes
+from opsin.words import compact, mebibytes
 
 if TYPE_CHECKING:
     from opsin.costs.blocks import Block
@@ -105,14 +104,6 @@ def totals(sheet: "CostSheet") -> list[tuple[str, str]]:
     if sheet.unknown:
         rows.append(("unknown", f"{', '.join(sheet.unknown)}: not in these figures, which are the least"))
     return rows
-
-
-def compact(n: float) -> str:
-    """Three digits and a unit: 25_557_032 -> "25.6M"."""
-    if n < 1000:
-        return f"{n:.0f}"
-    power = min(int(math.log10(float(f"{n:.3g}")) // 3), 4)
-    return f"{n / 1000**power:.3g}{' kMGT'[power]}"
 
 
 def head(text: str, wide: int) -> str:

@@ -14,6 +14,7 @@ from opsin.costs.sheet import CostSheet
 from opsin.report import words
 from opsin.report.sheet.eye import Eye
 from opsin.report.sheet.stages import Stage, Wiring, chw, tokens, wirings
+from opsin.words import compact
 
 WIDTH, HEIGHT = 1200, 518
 LEFT = 292.0  # where the slots begin; the picture is left of it
@@ -45,17 +46,9 @@ def rows_of(sheet: CostSheet, blocks: Sequence[Block]) -> list[Row]:
         ("Activations", "values", lambda block: block.activations, sheet.activations),
     )
     return [
-        Row(title, f"{short(total)} {unit}".strip(), [value(b) for b in blocks], [short(value(b)) for b in blocks])
+        Row(title, f"{compact(total)} {unit}".strip(), [value(b) for b in blocks], [compact(value(b)) for b in blocks])
         for title, unit, value, total in told
     ]
-
-
-def short(n: float) -> str:
-    """Three digits and a unit, close together: 295_436_288 -> "295M"."""
-    if n < 1000:
-        return f"{n:.0f}"
-    power = min(int(math.log10(float(f"{n:.3g}")) // 3), 4)
-    return f"{float(f'{n / 1000**power:.3g}'):g}{' kMGT'[power]}"
 
 
 def wide(sheet: CostSheet, blocks: Sequence[Block], stages: Sequence[Stage], eye: Eye) -> dict[str, Any]:
