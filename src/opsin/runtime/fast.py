@@ -33,7 +33,7 @@ TURNS, LEAST = 15, 2
 SECONDS = 2.0
 """When a race ends: after so many turns, or so many seconds and the least turns."""
 HEAVY = 2**28
-"""Bytes of weights."""
+"""Bytes of weights; of networks with more, fewer copies are in memory while ways are tried."""
 SURE, SLOW = 3.0, 1.3
 """How many times the quickest time lets a way drop out of the race, in its first turn and later."""
 
