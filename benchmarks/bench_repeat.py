@@ -14,8 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from statistics import median, quantiles
 
-from opsin.bench.cell import Cell, Row, cells
-from opsin.bench.runs import Options
+from opsin.bench.cell import Cell, Options, Row, cells
 from opsin.bench.session import measure
 from opsin.costs.others import cores_here
 

@@ -26,7 +26,6 @@ from opsin.compare.outlook import training_of
 from opsin.compare.planning import default_size
 from opsin.compare.request import Request
 from opsin.compare.schedule import run_folder
-from opsin.compare.watch import Watch
 from opsin.data.scan import scan
 from opsin.data.source import load
 from opsin.data.split import divide
@@ -36,6 +35,7 @@ from opsin.forecast.remembered import Remembered
 from opsin.forecast.speed import Speed
 from opsin.forecast.workload import Workload
 from opsin.launch.local import Pool
+from opsin.watch import Watch
 
 
 def off(ratios: Iterable[float]) -> str:
@@ -49,7 +49,10 @@ def off(ratios: Iterable[float]) -> str:
 
 def measured_anew(training: Training, workloads: dict[str, Workload], pool: Pool, folder: Path) -> dict[str, Speed]:
     """The speeds of all, measured now; `folder` must be new, so that none is remembered."""
-    speeds, failed = measure_all(training, workloads, list(workloads), {}, pool, Remembered({}, folder), Watch())
+    batches = dict.fromkeys(workloads, training.batch)
+    speeds, failed = measure_all(
+        training, workloads, batches, list(workloads), {}, pool, Remembered({}, folder), Watch()
+    )
     for name, why in failed.items():
         print(f"{name}: {why}")
     return speeds

@@ -9,8 +9,8 @@ from torch import nn
 
 import opsin
 from opsin import zoo
-from opsin.compare.lineup import LINEUPS
 from opsin.errors import OpsinError
+from opsin.lineups import LINEUPS
 
 NAMES = zoo.list_models()
 MAPLESS = [name for name in NAMES if zoo.card(name).family == zoo.card("ciresan_mlp1").family]

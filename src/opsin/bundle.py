@@ -23,7 +23,8 @@ from opsin.weights.create import Origin
 class Bundle:
     """A network that was trained, with all that its use takes.
 
-    `origin` is of the weights that it started from, `folder` where it was read from.
+    `origin` is of the weights that it started from, `data` the fingerprint of the images that it was trained on (see
+    `opsin.data.scan.Scan`), `folder` where it was read from.
     """
 
     net: Network
@@ -34,6 +35,7 @@ class Bundle:
     recipe: dict[str, Any]
     figures: dict[str, Any]
     origin: Origin | None = None
+    data: str | None = None
     folder: Path | None = None
 
     def write(self, folder: Path) -> None:
@@ -47,6 +49,7 @@ class Bundle:
             "recipe": self.recipe,
             "figures": self.figures,
             "origin": self.origin.to_dict() if self.origin else None,
+            "data": self.data,
             "versions": versions(),
         }
         write_folder(folder, {"model": self.net.state_dict()}, manifest)
@@ -81,6 +84,7 @@ class Bundle:
                 manifest["recipe"],
                 manifest["figures"],
                 Origin.from_dict(origin) if origin else None,
+                manifest.get("data"),
                 folder,
             )
         except (KeyError, TypeError, RuntimeError) as error:

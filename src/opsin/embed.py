@@ -170,12 +170,8 @@ def embed(
 
     Raises OpsinError for the first image that cannot be read, unless `skip_bad`; or where none can be.
     """
-    if batch_size < 1:
-        raise OpsinError(f"--batch-size must be at least 1, not {batch_size}")
     device = device or torch.device("cpu")
-    check(backend, threads)
-    if device.type != "cpu" and backend not in ("auto", "eager"):
-        raise OpsinError(f"--backend {backend} is for the CPU: add --device cpu, or leave it out")
+    check_options(batch_size, device, backend, threads)
     net, preprocess, was_training = embedder.net, embedder.preprocess, embedder.net.training
     place(net, device)
     values: list[np.ndarray] = []
@@ -251,6 +247,19 @@ def _decoded(
             waiting = []
     if waiting:
         yield waiting
+
+
+def check_options(batch_size: int, device: torch.device, backend: str, threads: int | None) -> None:
+    """Raises OpsinError for a batch, backend or number of threads that cannot be."""
+    if batch_size < 1:
+        raise OpsinError(f"--batch-size must be at least 1, not {batch_size}")
+    check(backend, threads)
+    if device.type == "cpu":
+        return
+    if backend not in ("auto", "eager"):
+        raise OpsinError(f"--backend {backend} is for the CPU: add --device cpu, or leave it out")
+    if threads is not None:
+        raise OpsinError("--threads are those of a CPU: add --device cpu, or leave it out")
 
 
 def check_out(out: Path, force: bool) -> None:

@@ -7,8 +7,8 @@ from opsin import zoo
 from opsin.bench import fits
 from opsin.bench.cell import FIRST, Cell, Row, cells, names, published
 from opsin.bench.job import most_allocated, visit
-from opsin.compare.lineup import LINEUPS
 from opsin.errors import OpsinError
+from opsin.lineups import LINEUPS
 
 LENET = Cell("lenet5", 4, 32)
 

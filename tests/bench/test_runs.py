@@ -5,15 +5,24 @@ import json
 import pytest
 
 from opsin.bench import runs, session
-from opsin.bench.cell import Cell, Row
+from opsin.bench.cell import Cell, Options, Row
 from opsin.bench.job import Visit
 from opsin.bench.kept import Kept
-from opsin.bench.runs import Options
-from opsin.compare.watch import Watch
 from opsin.costs.measure import TimedBlock
 from opsin.errors import OpsinError
+from opsin.watch import Watch
 
 CELLS = [Cell("lenet5", batch, 32) for batch in (1, 2, 4)]
+
+
+class Quick(runs.Estimate):
+    """Every cell takes a second."""
+
+    def __init__(self, *device):
+        self.macs = 1.0
+
+    def expected(self, cell):
+        return 1.0
 
 
 @pytest.fixture
@@ -31,7 +40,7 @@ def machine(monkeypatch):
                 own.visits.append(Visit(answer, 0.5, memory=1000))
 
         monkeypatch.setattr(runs, "visit", visit)
-        monkeypatch.setattr(runs, "Estimate", lambda: type("Estimate", (), {"expected": lambda self, cell: 1.0})())
+        monkeypatch.setattr(session, "Estimate", Quick)
         return order
 
     return made
@@ -43,7 +52,7 @@ def calm(ms):
 
 def test_cells_take_turns_and_end_when_they_agree(machine):
     order = machine(lambda cell, k: calm(10.0 if cell.batch != 2 else 10.0 * 0.9**k if k < 4 else 6.6))
-    rows = list(runs.bench(CELLS, Options(), Watch()))
+    rows = list(runs.bench(CELLS, Options(), Watch(), Quick()))
     assert order == [1, 2, 4, 1, 2, 4, 1, 2, 4, 2, 2, 2][: len(order)]
     assert order.count(1) == order.count(4) == 3
     assert order.count(2) > 3
@@ -54,7 +63,7 @@ def test_cells_take_turns_and_end_when_they_agree(machine):
 
 def test_beside_a_hog_every_row_is_unstable_and_soon_given_up(machine):
     order = machine(lambda cell, k: [TimedBlock((10.0,) * 5, 0.97, disturbed=True)] * 2)
-    rows = list(runs.bench(CELLS, Options(), Watch()))
+    rows = list(runs.bench(CELLS, Options(), Watch(), Quick()))
     assert {row.status for row in rows} == {"unstable"}
     assert all("other work took 1.0 cores" in row.why for row in rows)
     assert len(order) == 9
@@ -62,13 +71,13 @@ def test_beside_a_hog_every_row_is_unstable_and_soon_given_up(machine):
 
 def test_what_never_settles_ends(machine):
     order = machine(lambda cell, k: calm(10.0 / (k + 1)))
-    rows = list(runs.bench(CELLS[:1], Options(), Watch()))
+    rows = list(runs.bench(CELLS[:1], Options(), Watch(), Quick()))
     assert (rows[0].status, len(order)) == ("unstable", runs.MOST)
 
 
 def test_a_failure_is_a_row(machine):
     machine(lambda cell, k: "no such operator" if cell.batch == 2 else calm(3.0))
-    rows = list(runs.bench(CELLS, Options(), Watch()))
+    rows = list(runs.bench(CELLS, Options(), Watch(), Quick()))
     assert [(row.cell.batch, row.status) for row in rows] == [(2, "failed"), (1, "ok"), (4, "ok")]
     assert rows[0].why == "no such operator"
 
@@ -114,6 +123,32 @@ def test_half_a_line_is_no_row(tmp_path):
     assert [row.p50 for row in kept.rows(CELLS).values()] == [1.0, 2.0]
     assert Kept(tmp_path, {"cpu": "y"}, Options()).rows(CELLS) == {}
     assert Kept(tmp_path, {"cpu": "x"}, Options(precision=0.05)).rows(CELLS) == {}
+
+
+def test_rows_are_kept_where_that_can_be(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for folder, why in ((tmp_path / "file", "File exists"), (tmp_path / "file" / "x", "Not a directory")):
+        with pytest.raises(OpsinError, match=f"cannot keep rows in .*{why}; name another folder with --keep"):
+            Kept(folder, {}, Options())
+    kept = Kept(tmp_path / "rows", {}, Options())
+    kept.file.write_bytes(b"\xff\xfe\n")
+    assert kept.rows(CELLS) == {}
+
+
+def test_rows_without_energy_are_measured_again_when_it_can_be_read(machine, tmp_path, monkeypatch):
+    order = machine(lambda cell, k: calm(10.0))
+    for reason, visits in (("they want root", 9), ("they want root", 0), ("", 9)):
+        order.clear()
+        monkeypatch.setattr(session, "no_power", lambda device, reason=reason: reason)
+        assert session.measure(CELLS, Options(power=True), folder=tmp_path).power == reason
+        assert len(order) == visits
+
+
+def test_watts_are_of_the_time_between_the_readings():
+    own = runs.Open(CELLS[1])
+    own.visits = [Visit([TimedBlock((10.0,) * 5, joules=3.0, seconds=0.1)] * 2, 0.5)] * 3
+    row = runs.row_of(own, Options(), None)
+    assert (row.watts, row.joules) == pytest.approx((30.0, 3.0 / 5 / 2))
 
 
 def test_what_does_not_fit_is_refused_or_left_out(machine, monkeypatch):

@@ -14,7 +14,7 @@ def quick(monkeypatch):
     """In place of measuring: a row for each cell; returns the cells that were asked for."""
     asked = []
 
-    def bench(cells, options, watch):
+    def bench(cells, options, watch, estimate):
         for cell in cells:
             asked.append(cell)
             status = "unstable" if cell.batch == 4 else "ok"
@@ -69,6 +69,9 @@ def test_all_goes_on_where_it_was(opsin, quick, tmp_path, monkeypatch):
         (("vgg16", "--input-size", "16"), "cannot take 16 px"),
         (("lenet5", "--page", "--out", "page.png"), "ends with .html"),
         (("lenet5", "--csv", "no/such/t.csv"), "no folder"),
+        (("lenet5", "--csv", "."), "it is a folder"),
+        (("lenet5", "--out", "x.html"), "add --page"),
+        (("--all", "--input-size", "1"), "no network takes images of 1 px"),
     ],
 )
 def test_what_is_refused_is_refused_in_one_line(opsin, quick, arguments, told):

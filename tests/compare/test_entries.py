@@ -22,7 +22,6 @@ from opsin.compare.plan import Plan, read_plan, write_plan
 from opsin.compare.request import Request
 from opsin.compare.schedule import Trained
 from opsin.compare.setting import Setting
-from opsin.compare.watch import Watch
 from opsin.data.preprocess import Preprocess
 from opsin.data.scan import scan
 from opsin.data.source import load
@@ -33,6 +32,7 @@ from opsin.engine.train import Data, learn_last_layer_alone
 from opsin.errors import OpsinError
 from opsin.forecast.speed import Speed
 from opsin.recipes import FINETUNE, MODERN
+from opsin.watch import Watch
 from opsin.weights import catalogue, create
 
 MODEL, VIT = "mobilenet_v1_32", "vit_tiny_patch16_224"

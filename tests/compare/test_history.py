@@ -4,9 +4,9 @@ import pytest
 
 from opsin import zoo
 from opsin.compare.comparison import run_comparison
-from opsin.compare.lineup import LINEUPS, choose
 from opsin.compare.request import Request
 from opsin.errors import OpsinError
+from opsin.lineups import LINEUPS, choose
 from opsin.report.page import write_page
 
 

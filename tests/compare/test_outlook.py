@@ -12,11 +12,11 @@ from opsin.compare.outlook import look_ahead
 from opsin.compare.planning import make_plan
 from opsin.compare.request import Request
 from opsin.compare.setting import Setting
-from opsin.compare.watch import Watch
 from opsin.data.scan import scan
 from opsin.data.source import load
 from opsin.data.split import divide
 from opsin.errors import OpsinError
+from opsin.watch import Watch
 
 SECOND = {"lenet5": 1e-4, "vgg_32": 5e-4, "resnet20_cifar": 2e-3, "convnext_32": 1e-3}
 MODELS = tuple(SECOND)
@@ -108,4 +108,10 @@ def test_every_network_has_a_row_or_a_reason(paper, monkeypatch):
 def test_where_nothing_can_be_trained(paper, monkeypatch):
     monkeypatch.setattr(outlook, "Pool", lambda size: PaperPool(size, broken=MODELS))
     with pytest.raises(OpsinError, match="no network can be trained here: lenet5: out of memory"):
+        paper()
+
+
+def test_where_nothing_fits(paper, monkeypatch):
+    monkeypatch.setattr(outlook, "free_memory", lambda device: 10_000)
+    with pytest.raises(OpsinError, match=r"no network can be trained here: none fits .* take a smaller --input-size"):
         paper()

@@ -123,6 +123,7 @@ def test_it_is_written_as_json_and_in_short():
         (("resnet50", 224, 1.5), "batch must be"),
         (("resnet50", 7.5), "input_size must be"),
         (("lenet5", 32, 10**16), "no machine can hold"),
+        (("lenet5", 32, 10**20), "no machine can hold"),
         (("resnet50", 8), "8"),
         (("alexnet", 32), "32"),
         (("vit_base_patch16_224", (224, 100)), "224"),

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image
 
 from opsin import zoo
 from opsin.bundle import Bundle
+from opsin.data import load, scan
 from opsin.data.preprocess import Preprocess
 from opsin.engine.checkpoint import sha256
 from opsin.errors import OpsinError
@@ -155,6 +157,32 @@ def test_a_difference_at_seven_images_alone_is_found():
         verify.verify(Path("x"), lambda x: x[:1], net, [images])
 
 
+def test_a_file_that_does_not_run_is_one_line(tmp_path, monkeypatch):
+    def broken(images):
+        raise RuntimeError("node Add_3\nis not\nbroadcastable")
+
+    monkeypatch.setattr(deploy.onnx, "load", lambda file: broken)
+    line = r"model\.onnx does not run on 1 image \(node Add_3 is not broadcastable\): nothing was written"
+    with pytest.raises(OpsinError, match=line):
+        export(bundle(), "onnx", tmp_path / "net")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_integers_are_tried_on_images_that_can_be_read(tmp_path):
+    """A bad one is named with a mend that there is; and that the network was trained on other images is said."""
+    data = two_classes(tmp_path / "data")
+    (data / "above" / "0.png").write_bytes(b"\x89PNG\r\n cut")
+    arguments = {"num_classes": 2, "in_chans": 1, "input_size": 32}
+    torch.manual_seed(0)
+    net = zoo.build_model("lenet5", **arguments).eval()
+    ours = Bundle(net, "lenet5", arguments, ("above", "below"), Preprocess(32, 1), {}, {})
+    with pytest.raises(OpsinError, match=r"1 of 80 images .* give --skip-bad"):
+        export(ours, "onnx", tmp_path / "net", int8=Int8(data))
+    written = export(ours, "onnx", tmp_path / "net", int8=Int8(data, max_loss=100, skip_bad=True))
+    assert "trained on other images, or divided otherwise" in str(written)
+    assert not json.loads((written.folder / "opsin.json").read_text(encoding="utf-8"))["int8"]["same"]
+
+
 def test_integers_that_depend_on_the_batch_are_found():
     images = torch.rand(7, 3) + 1
     verify.check_steady(Path("x"), lambda x: x * 1.01 if len(x) == 7 else x, images)
@@ -248,8 +276,10 @@ def test_int8(tmp_path, to):
     arguments = {"num_classes": 2, "in_chans": 1, "input_size": 32}
     ours = Bundle(net.eval(), "lenet5", arguments, ("above", "below"), preprocess, {}, {})
     floats = export(ours, to, tmp_path / "floats")
-    written = export(ours, to, tmp_path / "int8", int8=Int8(data, calibrate=30))
+    written = export(replace(ours, data=scan(load(data)).fingerprint), to, tmp_path / "int8", int8=Int8(data, 30))
     loss = written.loss
+    assert loss.same
+    assert "other images" not in str(written)
     assert (loss.n, loss.calibrated_on) == (16, 30)
     assert loss.before == loss.after + loss.lost - loss.won
     assert loss.before == 16

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from paper_pool import PaperPool
 
 from opsin import zoo
-from opsin.compare.watch import Watch
 from opsin.costs import memory
 from opsin.forecast.forecast import Row, Training, choose_probes, fit_all, forecast
 from opsin.forecast.remembered import Remembered
 from opsin.forecast.speed import MARGIN, Speed
 from opsin.forecast.workload import Network, Room, Workload, count_workload, fit_batch
 from opsin.recipes import MODERN
+from opsin.watch import Watch
 
 NAMES = ("vgg_32", "lenet5", "resnet20_cifar", "resnet32_cifar", "resnet44_cifar")
 BUILT = {"num_classes": 10, "in_chans": 1, "input_size": 32}
@@ -68,6 +68,12 @@ def test_only_what_does_not_fit_gets_a_smaller_batch():
     assert rooms["lenet5"] == (32, loads["lenet5"].memory)
     assert 2 <= rooms["vgg_32"][0] < 32
     assert rooms["vgg_32"][1] <= 15 * 10**6 < loads["vgg_32"].memory
+
+
+def test_a_probe_takes_no_more_images_than_fit():
+    asked = training(("lenet5",))
+    load = count_workload(asked.network("lenet5"), print)
+    assert [asked.probe("lenet5", load, fits).timed for fits in (0, 5, 1000)] == [32, 5, 32]
 
 
 def test_some_of_a_family_are_measured_and_the_others_estimated(tmp_path):

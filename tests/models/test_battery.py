@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from opsin import zoo
-from opsin.compare.lineup import LINEUPS
 from opsin.errors import OpsinError
+from opsin.lineups import LINEUPS
 
 NAMES = zoo.list_models()
 FIXED = [name for name in NAMES if zoo.card(name).inputs.fixed]

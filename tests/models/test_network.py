@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from opsin import zoo
-from opsin.compare.lineup import LINEUPS
 from opsin.errors import OpsinError
+from opsin.lineups import LINEUPS
 
 NAMES = zoo.list_models()
 QUICK = {card.name for family in zoo.FAMILIES for card in (family.CARDS[0], family.CARDS[-1])} - {"resnet1001_cifar"}

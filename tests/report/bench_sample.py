@@ -3,9 +3,7 @@
 from functools import cache
 
 from opsin import zoo
-from opsin.bench.cell import Row, cells, published
-from opsin.bench.runs import Options
-from opsin.bench.session import Bench
+from opsin.bench.cell import Bench, Options, Row, cells, published
 
 MACHINE = {
     "cpu": "A made-up processor", "cores": 2, "memory_gb": 16.0, "device": "cpu", "gpu": None, "os": "Linux",

@@ -9,9 +9,9 @@ from oracles import randomise
 from torch import nn
 
 from opsin import zoo
-from opsin.compare.lineup import LINEUPS
 from opsin.errors import OpsinError
 from opsin.export.verify import onnxruntime, openvino
+from opsin.lineups import LINEUPS
 from opsin.models.layers import LocalResponseNorm
 from opsin.runtime import graphs
 from opsin.runtime.fast import TOLERANCE, difference

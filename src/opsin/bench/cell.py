@@ -1,12 +1,13 @@
-"""What `bench` measures: a cell is one network at one batch, size and backend; a row is what was found there."""
+"""What `bench` measures: a cell is one network at one batch, size and backend; a row is what was found there; a bench
+is all rows with the machine and the options."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from opsin import zoo
-from opsin.compare.lineup import LINEUPS
 from opsin.errors import OpsinError, unknown
+from opsin.lineups import LINEUPS
 from opsin.protocols import imagenet_error
 
 FIRST = (
@@ -89,6 +90,38 @@ class Row:
         return cls(**own | {"cell": Cell(**values["cell"]), "blocks": tuple(values["blocks"])})
 
 
+@dataclass(frozen=True)
+class Options:
+    """`precision` is a share; `seconds` those that a cell is timed for at most, beyond its first visits."""
+
+    precision: float = 0.02
+    seconds: float = 20.0
+    power: bool = False
+
+
+@dataclass(frozen=True)
+class Bench:
+    """`rows` in the order of their cells; `skipped` says which cells were not measured, and why.
+
+    `machine` has the processor, versions, threads; `power` the reason where no energy was read, else "".
+    """
+
+    machine: dict[str, Any]
+    options: Options
+    rows: tuple[Row, ...]
+    skipped: tuple[str, ...] = ()
+    power: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "machine": self.machine,
+            "options": asdict(self.options),
+            "power": self.power or "measured",
+            "rows": [row.to_dict() for row in self.rows],
+            "skipped": list(self.skipped),
+        }
+
+
 def names(patterns: Sequence[str]) -> list[str]:
     """The networks that names, shell patterns and line-ups stand for, each once.
 
@@ -116,6 +149,22 @@ def published() -> list[str]:
         *FIRST,
         *(name for name in zoo.list_models() if name not in FIRST and imagenet_error(zoo.card(name))),
     ]
+
+
+def taking(models: Sequence[str], size: int | None) -> tuple[list[str], list[str]]:
+    """Those of `models` that take images of `size` px (None for their own), and why the others do not."""
+    found: list[str] = []
+    why: list[str] = []
+    for model in models:
+        try:
+            if size is not None:
+                zoo.card(model).inputs.check(model, size)
+            found.append(model)
+        except OpsinError as error:
+            why.append(str(error))
+    if not found:
+        raise OpsinError(f"no network takes images of {size} px: {why[0]}")
+    return found, why
 
 
 def cells(

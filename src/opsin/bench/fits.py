@@ -29,7 +29,7 @@ def peak_of(model: str, size: int, batch: int, train: bool) -> int:
 
 def largest(cell: Cell, free: int) -> int:
     """The largest batch of which `ROOM` times the prediction fits into `free` bytes; 0 where none does."""
-    return _largest(cell.model, cell.size, cell.train, free)
+    return _largest(cell.model, cell.size, cell.train, free * narrower(cell))
 
 
 @cache
@@ -38,9 +38,14 @@ def _largest(model: str, size: int, train: bool, free: int) -> int:
     return memory.largest_batch(lambda batch: peak_of(model, size, batch, train), int(free / ROOM), least)
 
 
+def narrower(cell: Cell) -> int:
+    """How many times less memory than is predicted, for float32, a cell may take: GPUs compute in bfloat16."""
+    return 2 if cell.device == "cuda" else 1
+
+
 def check(cell: Cell, free: int | None) -> None:
     """Raises OpsinError for a batch that does not fit, before it takes the machine down."""
-    need = ROOM * predicted(cell)
+    need = ROOM * predicted(cell) / narrower(cell)
     if free is None or need <= free:
         return
     most = largest(cell, free)

@@ -1,5 +1,6 @@
 """What a worker does for one visit to a cell: builds it, warms it up, times some blocks, and once its memory."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,10 +25,9 @@ from opsin.engine.optim import make_optimizer
 from opsin.engine.train import train_step
 from opsin.errors import OpsinError
 from opsin.recipes import MODERN
-from opsin.runtime.backends import build
+from opsin.runtime.backends import OF_NETWORKS, build, check_place
 from opsin.tasks.classify import Classify
 
-PYTORCH = ("eager", "channels_last", "compile")
 ALLOCATED = ("eager", "channels_last")
 """Backends whose memory comes from PyTorch's allocator alone, operator by operator."""
 GROUP = 10
@@ -52,6 +52,7 @@ def visit(asked: tuple[Cell, bool, bool], report: Callable[[Any], None]) -> Visi
     cell, wants_memory, wants_power = asked
     device = choose_device(cell.device)
     torch.set_num_threads(cell.threads)
+    others = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0  # compiled networks that are kept
     net, run = runner(cell) if kept(cell) else make(cell)
     meter = meter_of(device) if wants_power else None
     seconds = 1.0 if meter else 0.3
@@ -61,7 +62,7 @@ def visit(asked: tuple[Cell, bool, bool], report: Callable[[Any], None]) -> Visi
         blocks = [block(run, device, seconds, threads=cell.threads, meter=meter) for _ in range(1 if long else 2)]
     except ValueError as error:
         raise OpsinError(f"{cell} cannot be run: {error}") from None
-    memory = peak(run, net, cell, device) if wants_memory else None
+    memory = peak(run, net, cell, device, others) if wants_memory else None
     most = largest_tried(cell, device) if wants_memory and device.type == "cuda" else None
     return Visit(blocks, load, memory, most)
 
@@ -85,8 +86,7 @@ def make(cell: Cell) -> tuple[nn.Module, Run]:
     images = torch.randn(cell.batch, card.inputs.channels, cell.size, cell.size, device=device)
     if cell.train:
         return net, training(net, images, torch.randint(card.num_classes, (cell.batch,), device=device))
-    if cell.backend not in PYTORCH and device.type != "cpu":
-        raise OpsinError(f"{cell.backend} runs on the CPU here: add --device cpu, or take another backend")
+    check_place(cell.backend, device.type)
     infer = build(cell.backend, net.eval(), images, cell.threads)
 
     def run() -> None:
@@ -109,17 +109,18 @@ def meter_of(device: torch.device) -> Meter | None:
     return None if isinstance(found, str) else found
 
 
-def peak(run: Run, net: nn.Module, cell: Cell, device: torch.device) -> int | None:
+def peak(run: Run, net: nn.Module, cell: Cell, device: torch.device, others: int = 0) -> int | None:
     """Bytes that PyTorch's allocator has given out at the peak of a run; None where it is not asked or does not tell.
 
+    On a GPU without the bytes of `others`, which were there before.
     On a CPU: what is alive before (weights, buffers, moments of the optimizer, images), and the most that a
     profile of every allocation finds beside it.
     """
-    if device.type == "cuda" and cell.backend in PYTORCH:
+    if device.type == "cuda" and cell.backend in OF_NETWORKS:
         torch.cuda.reset_peak_memory_stats(device)
         run()
         synchronise(device)
-        return torch.cuda.max_memory_allocated(device)
+        return torch.cuda.max_memory_allocated(device) - others
     if device.type != "cpu" or cell.backend not in ALLOCATED:
         return None
     alive = sum(x.nbytes for x in (*net.parameters(), *net.buffers()))
@@ -158,8 +159,10 @@ def silent() -> Iterator[None]:
 
 def largest_tried(cell: Cell, device: torch.device) -> int | None:
     """The largest batch that a GPU takes, from the predicted one down."""
+    gc.collect()
+    torch.cuda.empty_cache()
     free = free_memory(device)
-    if free is None or cell.backend not in PYTORCH:
+    if free is None or cell.backend not in OF_NETWORKS:
         return None
 
     def once(batch: int) -> None:

@@ -6,16 +6,28 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
-from opsin.bench.cell import Cell, Row
-from opsin.bench.runs import Options
+from opsin.bench.cell import Cell, Options, Row
+from opsin.errors import OpsinError
 
 
 class Kept:
-    """The rows of one machine, its versions and the options, in a file of `folder` that is named by them all."""
+    """The rows of one machine, its versions and the options, in a file of `folder` that is named by them all.
+
+    Raises OpsinError, before anything is measured, where nothing can be written there.
+    """
 
     def __init__(self, folder: Path, machine: dict[str, Any], options: Options):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise OpsinError(
+                f"cannot keep rows in {folder}: {error.strerror}; name another folder with --keep"
+            ) from None
         facts = {"machine": machine, "options": asdict(options)}
         text = json.dumps(facts, sort_keys=True)
         self.file = folder / f"rows-{hashlib.sha256(text.encode()).hexdigest()[:12]}.jsonl"
@@ -25,7 +37,7 @@ class Kept:
         """What stands of `cells`: not what was unstable or failed, which is measured again; nor lines that are cut."""
         try:
             lines = self.file.read_text(encoding="utf-8").split("\n")
-        except OSError:
+        except (OSError, ValueError):
             return {}
         found: dict[Cell, Row] = {}
         for line in lines[1:-1]:
@@ -39,7 +51,6 @@ class Kept:
 
     def add(self, row: Row) -> None:
         """Writes a row behind the others, and has it on the disk."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("a+b") as file:
             if file.tell() == 0:
                 file.write(self.head.encode())

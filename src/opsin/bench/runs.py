@@ -4,7 +4,6 @@ A machine drifts over minutes. So the visits to a cell are spread in time, with 
 and its figure stands when the fastest blocks of different visits agree (see `opsin.costs.measure`).
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,28 +13,19 @@ import torch
 
 from opsin import zoo
 from opsin.bench import fits
-from opsin.bench.cell import Cell, Row
+from opsin.bench.cell import Cell, Options, Row
 from opsin.bench.job import GROUP, Visit
-from opsin.compare.watch import Watch
 from opsin.costs.free import free_memory
-from opsin.costs.measure import summary
+from opsin.costs.measure import summary, timed
 from opsin.costs.sheet import cost
 from opsin.launch.local import Pool, Task
+from opsin.watch import Watch
 
 VISITS = 3
 """To each cell, at least."""
 MOST = 12
 """Visits to a cell, at most."""
 JOB = "opsin.bench.job:visit"
-
-
-@dataclass(frozen=True)
-class Options:
-    """`precision` is a share; `seconds` those that a cell is timed for at most, beyond its first visits."""
-
-    precision: float = 0.02
-    seconds: float = 20.0
-    power: bool = False
 
 
 @dataclass(eq=False)
@@ -70,14 +60,13 @@ def groups_of(cells: Sequence[Cell], free: int | None) -> list[list[Cell]]:
     return groups
 
 
-def bench(cells: Sequence[Cell], options: Options, watch: Watch) -> Iterator[Row]:
+def bench(cells: Sequence[Cell], options: Options, watch: Watch, estimate: "Estimate") -> Iterator[Row]:
     """Measures cells, and gives each row as soon as it stands; `watch` hears of the seconds that are expected.
 
     A cell that fails is a row with the reason: the others go on.
     """
     if not cells:
         return
-    estimate = Estimate()
     free = free_memory(torch.device(cells[0].device))
     watch.stage("measuring", sum(map(estimate.expected, cells)))
     with Pool(1, cells[0].threads) as pool:
@@ -140,7 +129,7 @@ def row_of(own: Open, options: Options, free: int | None) -> Row:
         memory=first.memory,
         predicted=fits.predicted(cell),
         fits=first.fits if first.fits is not None else (fits.largest(cell, free) if free else None),
-        watts=joules / (sum(sum(block.ms) for _, block in energy) / 1e3) if joules is not None else None,
+        watts=joules / sum(block.seconds for _, block in energy) if joules is not None else None,
         joules=joules / (cell.batch * sum(len(block.ms) for _, block in energy)) if joules is not None else None,
     )
 
@@ -153,18 +142,15 @@ def counts(model: str, size: int) -> tuple[int, int, int]:
 
 
 class Estimate:
-    """How long cells will take, from a convolution on this machine: for the bar, and to be told before it starts."""
+    """How long cells will take, from a convolution on their device: for the bar, and to be told before it starts."""
 
     SHARE = 0.35
     """Of a 1x1 convolution's speed, what networks reach, most of them."""
 
-    def __init__(self, side: int = 768):
-        images, kernels = torch.randn(1, side, side, 1), torch.randn(side, side, 1, 1)
-        torch.conv2d(images, kernels)
-        at = time.perf_counter()
-        for _ in range(4):
-            torch.conv2d(images, kernels)
-        self.macs = 4 * side**3 / (time.perf_counter() - at)
+    def __init__(self, device: torch.device, side: int = 768):
+        images, kernels = torch.randn(1, side, side, 1, device=device), torch.randn(side, side, 1, 1, device=device)
+        timed(lambda: torch.conv2d(images, kernels), device)
+        self.macs = 4 * side**3 / timed(lambda: [torch.conv2d(images, kernels) for _ in range(4)], device)
 
     def expected(self, cell: Cell) -> float:
         """Seconds that a cell will take, roughly."""

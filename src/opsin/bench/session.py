@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,39 +11,14 @@ import torch
 
 from opsin import __version__
 from opsin.bench import fits
-from opsin.bench.cell import Cell, Row
+from opsin.bench.cell import Bench, Cell, Options, Row
 from opsin.bench.kept import Kept
-from opsin.bench.runs import Estimate, Options, bench
-from opsin.compare.watch import Watch
+from opsin.bench.runs import Estimate, bench
 from opsin.costs import machine, power
 from opsin.costs.free import free_memory
 from opsin.errors import OpsinError
-from opsin.runtime.backends import check_backend
-
-VERSIONED = ("onnxruntime", "openvino")
-
-
-@dataclass(frozen=True)
-class Bench:
-    """`rows` in the order of their cells; `skipped` says which cells were not measured, and why.
-
-    `machine` has the processor, versions, threads; `power` the reason where no energy was read, else "".
-    """
-
-    machine: dict[str, Any]
-    options: Options
-    rows: tuple[Row, ...]
-    skipped: tuple[str, ...] = ()
-    power: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "machine": self.machine,
-            "options": asdict(self.options),
-            "power": self.power or "measured",
-            "rows": [row.to_dict() for row in self.rows],
-            "skipped": list(self.skipped),
-        }
+from opsin.runtime.backends import OF_GRAPHS, check_backend
+from opsin.watch import Watch
 
 
 def facts(cells: Sequence[Cell]) -> dict[str, Any]:
@@ -51,7 +26,7 @@ def facts(cells: Sequence[Cell]) -> dict[str, Any]:
     first = cells[0]
     found = machine.describe(torch.device(first.device)) | {"opsin": __version__, "threads": first.threads}
     found["precision"] = "bfloat16" if first.device == "cuda" else "float32"
-    for package in VERSIONED:
+    for package in OF_GRAPHS:
         if any(cell.backend == package for cell in cells):
             try:
                 found[package] = version(package)
@@ -89,16 +64,17 @@ def measure(
     fitting, skipped = sorted_out(cells, free_memory(device), skip, watch)
     for why in skipped:
         watch.say(f"left out: {why}")
-    kept = Kept(folder, facts(cells), options) if folder else None
+    as_read = replace(options, power=options.power and not reason)  # rows without energy are of another kind
+    kept = Kept(folder, facts(cells), as_read) if folder else None
     rows = kept.rows(fitting) if kept else {}
     todo = [cell for cell in fitting if cell not in rows]
     if kept and rows:
         watch.say(f"{len(rows)} of {len(fitting)} rows are there already ({kept.file})")
+    estimate = Estimate(device)
     if skip and todo:
-        estimate = Estimate()
         watch.say(f"{len(todo)} rows to measure: about {sum(map(estimate.expected, todo)) / 60:.0f} minutes")
     with at_rest():
-        for row in bench(todo, options, watch):
+        for row in bench(todo, options, watch, estimate):
             rows[row.cell] = row
             told(row)
             if kept:

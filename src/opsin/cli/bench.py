@@ -13,8 +13,7 @@ from opsin.words import three_digits
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from opsin.bench.cell import Row
-    from opsin.bench.session import Bench
+    from opsin.bench.cell import Bench, Row
 
 
 def bench(
@@ -36,7 +35,7 @@ def bench(
     ),
     seconds: float = typer.Option(20.0, help="A row that does not settle is given up after so many seconds of runs."),
     page: bool = typer.Option(False, "--page", help="Write the charts as one page."),
-    out: Path = typer.Option(Path("bench.html"), "--out", help="The page's file."),
+    out: Path = typer.Option(None, "--out", help="The page's file. [default: bench.html]"),
     csv: Path = typer.Option(None, "--csv", help="Write a CSV with the columns of timm's benchmark results."),
     keep: Path = typer.Option(None, "--keep", help="The folder in which --all keeps its rows. [default: opsin-bench]"),
     as_json: bool = typer.Option(False, "--json", help="Print JSON, with all fields."),
@@ -48,17 +47,17 @@ def bench(
     from rich.console import Console
 
     from opsin.bench import cell
-    from opsin.bench.runs import Options
-    from opsin.bench.session import Bench, facts, measure
+    from opsin.bench.session import facts, measure
     from opsin.cli.progress import Terminal
     from opsin.costs.others import cores_here
 
     check_names(names, every, keep)
-    options = Options(share(precision or ("5%" if every else "2%")), seconds, power)
+    options = cell.Options(share(precision or ("5%" if every else "2%")), seconds, power)
     backends, where = places(backend, device)
     batches = whole_numbers(batch) if batch else (None if every else (1,))
+    models, refused = cell.taking(cell.published(), input_size) if every else (cell.names(names), ())
     cells = cell.cells(
-        cell.published() if every else cell.names(names),
+        models,
         batches,
         size=input_size,
         backends=backends,
@@ -66,30 +65,42 @@ def bench(
         device=where,
         train=train,
     )
-    check_files(out if page else None, csv)
+    if out is not None and not page:
+        raise OpsinError("--out names the page's file: add --page")
+    html = (out or Path("bench.html")) if page else None
+    check_files(html, csv)
     terminal = Terminal(Console(stderr=True))
     terminal.progress.live.refresh_per_second = 1  # drawing is work beside what is timed
     rows: list[Row] = []
     try:
         with terminal as watch:
+            for why in refused:
+                watch.say(f"left out: {why}")
             folder = (keep or Path("opsin-bench")) if every else None
             found = measure(cells, options, watch, folder=folder, skip=every, told=rows.append)
     except BaseException:  # Ctrl-C: what was measured is shown
         if rows and not every:
-            print_table(Console(stderr=as_json, highlight=False), Bench(facts(cells), options, tuple(rows)))
+            print_table(Console(stderr=as_json, highlight=False), cell.Bench(facts(cells), options, tuple(rows)))
         raise
-    if csv is not None:
-        write_csv(csv, found)
+    tell(found, as_json, csv, html)
+    if found.rows and all(row.status == "failed" for row in found.rows):
+        raise typer.Exit(1)
+
+
+def tell(found: "Bench", as_json: bool, csv: Path | None, page: Path | None) -> None:
+    """Prints the rows, and writes the files that were asked for."""
+    from rich.console import Console
+
     if as_json:
         print(json.dumps(found.to_dict()))
     else:
         print_table(Console(highlight=False), found)
-    if page:
+    if csv is not None:
+        write_csv(csv, found)
+    if page is not None:
         from opsin.report.bench.page import write_bench
 
-        Console(stderr=as_json, highlight=False).print(str(write_bench(out, found)), soft_wrap=True)
-    if found.rows and all(row.status == "failed" for row in found.rows):
-        raise typer.Exit(1)
+        Console(stderr=as_json, highlight=False).print(str(write_bench(page, found)), soft_wrap=True)
 
 
 def check_names(names: list[str] | None, every: bool, keep: Path | None) -> None:
@@ -105,14 +116,13 @@ def check_names(names: list[str] | None, every: bool, keep: Path | None) -> None
 def places(backend: str, device: str) -> tuple[tuple[str, ...], str]:
     """The backends and the device. Raises OpsinError where one is not to be had, or not with the other."""
     from opsin.device import choose_device
-    from opsin.runtime.backends import check_backend
+    from opsin.runtime.backends import check_backend, check_place
 
     backends = tuple(dict.fromkeys(part.strip() for part in backend.split(",")))
+    where = choose_device(device).type
     for each in backends:
         check_backend(each)
-    where = choose_device(device).type
-    if where != "cpu" and (only := {"onnxruntime", "openvino"} & set(backends)):
-        raise OpsinError(f"{', '.join(sorted(only))} runs on the CPU here: add --device cpu, or take another backend")
+        check_place(each, where)
     return backends, where
 
 
@@ -124,8 +134,8 @@ def check_files(page: Path | None, csv: Path | None) -> None:
         if page.suffix.lower() not in (".html", ".htm"):
             raise OpsinError(f"--out {page}: name a file that ends with .html")
         html.check(page)
-    if csv is not None and not csv.parent.is_dir():
-        raise OpsinError(f"cannot write {csv}: there is no folder {csv.parent}")
+    if csv is not None:
+        html.check(csv)
 
 
 def write_csv(path: Path, found: "Bench") -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from opsin.cli.predict import BACKENDS
+from opsin.words import printable
 
 
 def embed(
@@ -32,11 +33,12 @@ def embed(
 
     from opsin.data.source import load_any
     from opsin.device import choose_device
-    from opsin.embed import check_out, embedder
+    from opsin.embed import check_options, check_out, embedder
     from opsin.embed import embed as run
 
     check_out(out, force)
     source, where = load_any(data), choose_device(device)
+    check_options(batch_size, where, backend, threads)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         load = bars.add_task("weights", total=None)
@@ -59,7 +61,7 @@ def embed(
             say=lambda line: print(f"opsin: {line}", file=sys.stderr),
         )
     for line in found.bad:
-        print(f"opsin: left out: {line}", file=sys.stderr)
+        print(f"opsin: left out: {printable(line)}", file=sys.stderr)
     found.write(out, force)
     n, width = found.values.shape
     print(f"{out}: {n:,} embeddings of {width:,} numbers, {chosen}")

@@ -1,6 +1,7 @@
 """`opsin export`: a bundle as files of another library or runtime."""
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -22,6 +23,7 @@ def export(
         None, help="Percentage points of validation accuracy that --int8 may lose. [default: 2]"
     ),
     groups: str = typer.Option(None, help="With --int8: which images belong together, as for compare."),
+    skip_bad: bool = typer.Option(False, "--skip-bad", help="With --int8: leave out images that cannot be read."),
 ) -> None:
     """Write a trained network for other software, with its classes and preprocessing; it is verified before it stays.
 
@@ -36,7 +38,7 @@ def export(
     if to in LIBRARIES and (uint8 or int8):
         option, takers = ("--uint8", "onnx, openvino and torch") if uint8 else ("--int8", "onnx and openvino")
         raise OpsinError(f"{option} is for --to {takers}, not for {to}")
-    own = {"calibrate": calibrate, "max_loss": max_loss, "groups": groups}
+    own: dict[str, Any] = {"calibrate": calibrate, "max_loss": max_loss, "groups": groups, "skip_bad": skip_bad or None}
     given = {name: value for name, value in own.items() if value is not None}
     if given and not int8:
         raise OpsinError(f"--{next(iter(given)).replace('_', '-')} is for --int8, which names the images")

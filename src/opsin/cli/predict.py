@@ -63,5 +63,6 @@ def show(found: "Prediction", as_json: bool) -> bool:
         predictions = [{"class": name, "probability": chance} for name, chance in pairs]
         print(json.dumps({"image": str(found.path), "predictions": predictions}, ensure_ascii=False))
     else:
-        print(f"{printable(str(found.path))}: " + ", ".join(f"{name} ({chance:.1%})" for name, chance in pairs))
+        told = ", ".join(f"{name} ({chance:.1%})" for name, chance in pairs)
+        print(printable(f"{found.path}: {told}"))
     return not found.error

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from opsin.compare.watch import Watch
+from opsin.watch import Watch
 
 OTHERS = 54
 """Columns that bar, times and news take beside what a line is called."""

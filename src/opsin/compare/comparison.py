@@ -22,7 +22,6 @@ from opsin.compare.request import Request
 from opsin.compare.results import assemble
 from opsin.compare.schedule import Schedule, Trained, run_folder
 from opsin.compare.setting import Setting
-from opsin.compare.watch import Watch
 from opsin.costs.count import count_model
 from opsin.data.cache import materialise
 from opsin.data.preprocess import Preprocess
@@ -34,6 +33,7 @@ from opsin.engine.recipe import Recipe
 from opsin.engine.record import Record
 from opsin.errors import OpsinError
 from opsin.launch.local import Pool, Task
+from opsin.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def run_comparison(request: Request, watch: Watch | None = None) -> Comparison:
     began = time.monotonic()
     source = load(request.data, request.groups)
     watch.stage("reading images", len(source))
-    scanned = scan(source, lambda done, total: watch.advance(1), skip_bad=request.skip_bad)
+    scanned = scan(source, watch.counter(), skip_bad=request.skip_bad)
     divided = divide(scanned)
     for note in divided.notes:
         watch.say(note)
@@ -162,6 +162,7 @@ def _train(
             device=setting.request.device_type,
             final=final,
             folds=plan.folds,
+            data=setting.scanned.fingerprint,
         )
 
     cost = {entry.name: float(count_model(entry.model, **setting.arguments(plan, entry)).executed) for entry in entries}
@@ -208,6 +209,6 @@ def _decode(setting: Setting, plan: Plan) -> dict[str, Preprocess]:
     measured: dict[tuple[Preprocess, bool], Preprocess] = {}
     for each, stated in sorted(set(wanted.values()), key=str):
         setting.watch.stage(f"decoding images at {each.size} px", len(source))
-        images = materialise(source, each, setting.images(each), lambda done, total: setting.watch.advance(1))
+        images = materialise(source, each, setting.images(each), setting.watch.counter())
         measured[each, stated] = each if stated else each.with_statistics(images, train)
     return {name: measured[way] for name, way in wanted.items()}

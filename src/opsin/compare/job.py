@@ -35,7 +35,7 @@ class Job:
 
     `images` is a .npy file of uint8 [n, C, S, S], `table` a .npz file with `labels` [n], `parts` [n] and, where images
     come in groups, `groups` [n]. A probe of a learning rate (`final` false) is scored on validation and leaves neither
-    predictions nor a bundle. `folds` are those of an entry that is probed.
+    predictions nor a bundle. `folds` are those of an entry that is probed, `data` is the images' fingerprint.
     """
 
     folder: Path
@@ -50,6 +50,7 @@ class Job:
     device: str
     final: bool
     folds: int | None = None
+    data: str | None = None
 
     def facts(self) -> dict[str, Any]:
         """What makes it another run."""
@@ -75,7 +76,8 @@ class Job:
 
     def bundle(self, net: Network, recipe: dict[str, Any], figures: dict[str, Any]) -> Bundle:
         origin = self.entry.origin and replace(self.entry.origin, fresh=net.origin.fresh)
-        return Bundle(net, self.entry.model, self.arguments, self.classes, self.preprocess, recipe, figures, origin)
+        of = (self.entry.model, self.arguments, self.classes, self.preprocess)
+        return Bundle(net, *of, recipe, figures, origin, self.data)
 
 
 def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from opsin import zoo
-from opsin.compare.watch import Watch
 from opsin.costs import machine, memory
 from opsin.costs.measure import Latency, latency
 from opsin.device import choose_device
 from opsin.engine.checkpoint import write_json
+from opsin.watch import Watch
 
 FILE = "latency.json"
 THREADS = 1

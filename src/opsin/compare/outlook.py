@@ -11,12 +11,10 @@ from typing import Any
 
 from opsin import __version__, zoo
 from opsin.compare.budget import Estimate, Floor
-from opsin.compare.lineup import LINEUPS
 from opsin.compare.plan import Plan
 from opsin.compare.planning import Speeds, default_size, make_plan
 from opsin.compare.request import Request
 from opsin.compare.setting import Setting
-from opsin.compare.watch import Watch
 from opsin.costs.free import free_memory
 from opsin.costs.machine import describe
 from opsin.data.scan import Scan, scan
@@ -28,6 +26,8 @@ from opsin.errors import OpsinError
 from opsin.forecast.forecast import Forecast, Row, Training, forecast
 from opsin.forecast.remembered import Remembered
 from opsin.launch.local import Pool
+from opsin.lineups import LINEUPS
+from opsin.watch import Watch
 from opsin.weights.catalogue import public
 
 LEAST_EPOCHS = Floor.epochs
@@ -134,7 +134,7 @@ def look_ahead(request: Request, watch: Watch | None = None, thorough: bool = Fa
     began = time.monotonic()
     source = load(request.data, request.groups)
     watch.stage("reading images", len(source))
-    scanned = scan(source, lambda done, total: watch.advance(1), skip_bad=request.skip_bad)
+    scanned = scan(source, watch.counter(), skip_bad=request.skip_bad)
     machine = describe(choose_device(request.device)) | {"workers": request.processes, "threads_per_worker": 1}
     remembered = Remembered(machine | {"opsin": __version__})
     with Pool(request.processes) as pool:
@@ -153,7 +153,9 @@ def look_ahead(request: Request, watch: Watch | None = None, thorough: bool = Fa
         }
         found = forecast(training, pool, remembered, watch, known, thorough)
     if not found.rows:
-        raise OpsinError(f"no network can be trained here: {found.left_out[0]['model']}: {found.left_out[0]['why']}")
+        why = [f"{row['model']}: {row['why']}" for row in found.left_out]
+        mend = "none fits into the free memory of one process: take a smaller --input-size, or fewer --workers"
+        raise OpsinError(f"no network can be trained here: {why[0] if why else mend}")
     tasks = {name: zoo.card(name).task for name in models if name not in training.networks}
     others = [{"model": name, "why": f"does not classify images ({task})"} for name, task in tasks.items()]
     found = replace(found, left_out=(*found.left_out, *others))

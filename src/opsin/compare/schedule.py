@@ -9,10 +9,10 @@ from typing import Any
 from opsin.compare.entry import Entry
 from opsin.compare.job import Job
 from opsin.compare.plan import Plan
-from opsin.compare.watch import Watch
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
 from opsin.launch.local import Event, Pool, Task
+from opsin.watch import Watch
 
 RUN = "opsin.compare.job:run"
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from opsin import zoo
 from opsin.compare.entry import Entry, Start, scratch
-from opsin.compare.lineup import choose
 from opsin.compare.request import Request
-from opsin.compare.watch import Watch
 from opsin.errors import OpsinError
+from opsin.lineups import choose
+from opsin.watch import Watch
 from opsin.weights import catalogue, create, download, hub
 from opsin.weights.public import Weights
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from opsin import zoo
 from opsin.costs.operators import PRODUCTS, known
-from opsin.costs.trace import Trace, trace
+from opsin.costs.trace import Trace, aux_parameters, trace
 from opsin.errors import OpsinError
 
 
@@ -60,7 +60,7 @@ def count_trace(traced: Trace) -> Count:
     by_layer = without_stated(dict(executed), traced)
     executed |= {name: macs for name, macs in traced.stated.items() if name not in executed}
     numbers = {name: p.numel() for name, p in traced.net.named_parameters() if p.requires_grad}
-    aux_params = sum(n for name, n in numbers.items() if name.startswith("aux"))
+    aux_params = sum(numbers.get(name, 0) for name in aux_parameters(traced))
     params = sum(numbers.values()) - aux_params
     return Count(params, sum(by_layer.values()), sum(executed.values()), aux_params, by_layer)
 

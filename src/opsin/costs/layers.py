@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from opsin.costs.operators import ATTENTION, CONVOLUTIONS, MOVES, PRODUCTS, aten, base_name, elementwise, known
 from opsin.costs.receptive import Receptive, receptive_fields
-from opsin.costs.trace import Call, Trace
+from opsin.costs.trace import Call, Trace, aux_parameters
 
 LAYERS_THAT_ACTIVATE = CONVOLUTIONS | {aten.linear, aten.mm, aten.addmm}
 SEEN = "receptive_field", "shortest_receptive_field", "local_receptive_field", "whole_image", "stride", "offset"
@@ -87,16 +87,6 @@ class Layer:
 def plain(pair: tuple[Any, Any]) -> Any:
     """A pair as one number where both are equal."""
     return pair[0] if pair[0] == pair[1] else pair
-
-
-def aux_parameters(traced: Trace) -> dict[str, nn.Parameter]:
-    """Parameters of auxiliary heads: of children named "aux..." (or "Aux...") that the forward pass did not call."""
-    called = {name.partition(".")[0] for name, _, _ in traced.outputs}
-    return {
-        name: parameter
-        for name, parameter in traced.net.named_parameters()
-        if name.lower().startswith("aux") and name.partition(".")[0] not in called
-    }
 
 
 def layers_of(traced: Trace, sight: bool = True) -> tuple[Layer, ...]:

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from opsin.costs.others import Others
+from opsin.costs.power import Meter
 from opsin.device import place, place_images, precision
 
 AGREE = 3
@@ -24,18 +25,20 @@ AGREE = 3
 LONG = 1.0
 """A run of so many seconds is a block by itself."""
 Run = Callable[[], Any]
-Meter = Callable[[], float | None]
-"""Joules that a machine has taken since some time; None where it cannot be read."""
 
 
 @dataclass(frozen=True)
 class TimedBlock:
-    """Runs one after another: milliseconds of each; cores that others took meanwhile; joules where they were read."""
+    """Runs one after another: milliseconds of each; cores that others took meanwhile; joules where they were read.
+
+    `seconds` lie between the two readings of joules.
+    """
 
     ms: tuple[float, ...]
     others: float | None = None
     disturbed: bool = False
     joules: float | None = None
+    seconds: float = 0.0
 
     @property
     def median(self) -> float:
@@ -105,16 +108,18 @@ def block(
 ) -> TimedBlock:
     """Runs for about `seconds`: at least `least` times (once, where a run is long), at most `most` times."""
     gc.collect()
-    before = meter() if meter else None
+    before, began = meter() if meter else 0.0, time.perf_counter()
     others = Others(threads if device.type == "cpu" else 0)
     times: list[float] = []
-    while len(times) < most and (sum(times) < seconds or (len(times) < least and max(times, default=0.0) < LONG)):
+    spent = 0.0
+    while len(times) < most and (spent < seconds or (len(times) < least and max(times, default=0.0) < LONG)):
         times.append(timed(run, device))
+        spent += times[-1]
     taken = others.cores()
     disturbed = device.type == "cpu" and others.disturb(taken)
-    after = meter() if meter else None
-    joules = after - before if after is not None and before is not None else None
-    return TimedBlock(tuple(1e3 * t for t in times), taken, disturbed, joules)
+    joules = meter() - before if meter else None
+    ms = tuple(1e3 * t for t in times)
+    return TimedBlock(ms, taken, disturbed, joules, time.perf_counter() - began)
 
 
 def summary(visits: Sequence[Sequence[TimedBlock]], precision: float) -> Timing:

@@ -18,7 +18,7 @@ def find_meter(device: torch.device, powercap: Path = POWERCAP) -> Meter | str:
     if device.type == "cpu":
         return rapl(powercap)
     if device.type == "cuda":
-        return nvml(device.index or 0)
+        return nvml(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
     return f"no energy counter is known for {device.type}"
 
 
@@ -61,13 +61,13 @@ class Counter:
         return self.total / 1e6
 
 
-def nvml(index: int) -> Meter | str:
+def nvml(uuid: str) -> Meter | str:
     """A GPU's own counter where nvidia-ml-py is installed, else its power, asked of nvidia-smi, over the time."""
     try:
         import pynvml  # pyright: ignore[reportMissingImports]
 
         pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
         pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
         return lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
     except ImportError:
@@ -77,13 +77,13 @@ def nvml(index: int) -> Meter | str:
     if shutil.which("nvidia-smi") is None:
         return f"no NVML ({why}), nor nvidia-smi"
     try:
-        return Draw(lambda: watts_of(index))
+        return Draw(lambda: watts_of(uuid))
     except (OSError, ValueError, subprocess.SubprocessError):
         return "nvidia-smi does not tell this GPU's power"
 
 
-def watts_of(index: int) -> float:
-    command = ["nvidia-smi", f"--id={index}", "--query-gpu=power.draw", "--format=csv,noheader,nounits"]
+def watts_of(uuid: str) -> float:
+    command = ["nvidia-smi", f"--id={uuid}", "--query-gpu=power.draw", "--format=csv,noheader,nounits"]
     return float(subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout)
 
 

@@ -22,8 +22,6 @@ from opsin.costs.shadows import Shadow
 from opsin.costs.trace import Call, Trace
 
 Pair = tuple[int, int]
-Found = Shadow | list[Shadow] | None
-"""Of a call's result, or of each of its results; None where nobody knows."""
 
 
 @dataclass(frozen=True)

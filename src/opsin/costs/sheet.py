@@ -11,8 +11,8 @@ from torch import nn
 
 from opsin import zoo
 from opsin.costs import memory
-from opsin.costs.layers import Layer, aux_parameters, layers_of
-from opsin.costs.trace import trace
+from opsin.costs.layers import Layer, layers_of
+from opsin.costs.trace import aux_parameters, trace
 from opsin.errors import OpsinError
 from opsin.words import mebibytes
 

@@ -245,7 +245,7 @@ def blank_images(net: nn.Module, channels: int, size: tuple[int, int], batch: in
     dtype = next((p.dtype for p in net.parameters() if p.is_floating_point()), torch.float32)
     try:
         return torch.zeros(batch, channels, *size, device="meta", dtype=dtype)
-    except RuntimeError:
+    except (RuntimeError, TypeError, OverflowError):
         shape = " x ".join(map(str, (channels, *size)))
         raise OpsinError(f"no machine can hold a batch of {batch} images of {shape}: take a smaller one") from None
 
@@ -293,3 +293,13 @@ def states_macs(module: nn.Module) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def aux_parameters(traced: Trace) -> dict[str, nn.Parameter]:
+    """Parameters of auxiliary heads: of children named "aux..." (or "Aux...") that the forward pass did not call."""
+    called = {name.partition(".")[0] for name, _, _ in traced.outputs}
+    return {
+        name: parameter
+        for name, parameter in traced.net.named_parameters()
+        if name.lower().startswith("aux") and name.partition(".")[0] not in called
+    }

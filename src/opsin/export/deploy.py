@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from opsin.bundle import Bundle
+from opsin.data import load, scan
 from opsin.data.preprocess import Preprocess
 from opsin.engine.checkpoint import flush, sha256, whole, write_json
 from opsin.errors import OpsinError, unknown
@@ -19,7 +21,7 @@ from opsin.export.about import ABOUT, FromPixels, about, inputs, reading
 from opsin.export.int8 import quiet
 from opsin.export.libraries import check_free
 from opsin.export.loss import Loss, measure, read_images
-from opsin.export.verify import BATCHES, TOLERANCE, Runner, check_steady, verify
+from opsin.export.verify import BATCHES, TOLERANCE, Runner, check_steady, tried, verify
 from opsin.runtime import backends
 
 TARGETS: dict[str, ModuleType] = {"onnx": onnx, "openvino": openvino, "torch": program}
@@ -27,12 +29,16 @@ TARGETS: dict[str, ModuleType] = {"onnx": onnx, "openvino": openvino, "torch": p
 
 @dataclass(frozen=True)
 class Int8:
-    """Static quantisation: the folder of images, how many of the training part to calibrate on, points it may lose."""
+    """Static quantisation: the folder of images, how many of the training part to calibrate on, points it may lose.
+
+    `groups` and `skip_bad` as in `opsin compare`.
+    """
 
     data: Path
     calibrate: int = 200
     max_loss: float = 2.0
     groups: str | None = None
+    skip_bad: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,8 @@ def export(
     if to not in TARGETS:
         raise unknown("format to export to", to, TARGETS)
     target = TARGETS[to]
-    check_packages(to, (*target.NEEDS, *(("onnxruntime",) if int8 else ())), target.EXTRA)
+    extra = "export,openvino" if int8 and to == "openvino" else target.EXTRA
+    check_packages(to, (*target.NEEDS, *(("onnxruntime",) if int8 else ())), extra)
     if int8 and target is program:
         raise OpsinError("--int8 is for --to onnx and --to openvino")
     out = out or Path(f"{bundle.model}-{to}" + ("-int8" if int8 else ""))
@@ -84,9 +91,12 @@ def export(
     check_free(out)
     net = FromPixels(bundle.net, bundle.preprocess).eval() if uint8 else bundle.net.eval()
     facts = about(bundle, to, uint8)
-    with whole(out) as folder, TemporaryDirectory() as scratch:
+    with whole(out) as folder, TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         folder.mkdir()
-        images = read_images(bundle, int8.data, int8.calibrate, Path(scratch), int8.groups) if int8 else None
+        images = None
+        if int8:
+            source = scan(load(int8.data, int8.groups), skip_bad=int8.skip_bad)
+            images = read_images(bundle, source, int8.calibrate, Path(scratch))
         calibration = images and inputs(bundle.preprocess, torch.from_numpy(images.calibration), uint8).numpy()
         samples = inputs(bundle.preprocess, sample_pixels(bundle.preprocess), uint8)
         file = folder / target.FILE
@@ -116,7 +126,7 @@ def write(target: ModuleType, net: nn.Module, samples: Tensor, file: Path, facts
             target.write(net, samples[:2], file, facts, calibration)
             for path in files(file.parent):
                 flush(path)
-            return target.load(file)
+            return partial(tried, file, target.load(file))
     except (OpsinError, MemoryError):
         raise
     except OSError as error:  # not every library says which file

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from opsin.bundle import Bundle
-from opsin.data import divide, load, materialise, scan
+from opsin.data import divide, materialise
+from opsin.data.scan import Scan
 from opsin.errors import OpsinError
 from opsin.export.about import inputs
 from opsin.export.verify import Runner
@@ -21,16 +22,23 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Images:
-    """Pixels uint8 [n, C, S, S] of training images for the scales, and of the whole validation part, with labels."""
+    """Pixels uint8 [n, C, S, S] of training images for the scales, and of the whole validation part, with labels.
+
+    `same` says that the network was trained on these very images, divided alike.
+    """
 
     calibration: np.ndarray
     val: np.ndarray
     labels: np.ndarray
+    same: bool
 
 
 @dataclass(frozen=True)
 class Loss:
-    """How many of `n` validation images the network names right and the file, and on how many they fall out."""
+    """How many of `n` validation images the network names right and the file, and on how many they fall out.
+
+    `same` as in `Images`.
+    """
 
     n: int
     before: int
@@ -38,6 +46,7 @@ class Loss:
     lost: int
     won: int
     calibrated_on: int
+    same: bool = True
 
     @property
     def points(self) -> float:
@@ -48,30 +57,32 @@ class Loss:
         return asdict(self) | {"points": self.points}
 
     def __str__(self) -> str:
-        return (
+        told = (
             f"int8: top-1 {self.before / self.n:.2%} -> {self.after / self.n:.2%} of {self.n:,} validation images "
             f"({self.lost} lost, {self.won} won), calibrated on {many(self.calibrated_on, 'training image')}"
         )
+        other = "; the network was trained on other images, or divided otherwise: some may be among those it knows"
+        return told if self.same else told + other
 
 
-def read_images(bundle: Bundle, data: Path, most: int, folder: Path, groups: str | None = None) -> Images:
-    """The images of `data`, divided as `opsin compare` divides them, as the bundle's network takes them.
+def read_images(bundle: Bundle, scanned: Scan, most: int, folder: Path) -> Images:
+    """Images divided as `opsin compare` divides them, as the bundle's network takes them.
 
     Args:
         most: training images for the scales, at most; drawn by a fixed seed.
         folder: where the decoded images may lie for a while.
 
     Raises:
-        OpsinError: its classes are not the bundle's, or it cannot be read.
+        OpsinError: their classes are not the bundle's.
     """
     if most < 1:
         raise OpsinError(f"--calibrate must be at least 1, not {most}")
-    scanned = scan(load(data, groups))
     source = scanned.source
     if source.classes != bundle.classes:
         odd = sorted(set(source.classes) ^ set(bundle.classes))
         raise OpsinError(
-            f"the classes of {data} are not those of the network ({', '.join(odd[:5])}): give its training images"
+            f"the classes of {source.path or source.name} are not those of the network ({', '.join(odd[:5])}): "
+            "give its training images"
         )
     divided = divide(scanned)
     train, val = divided.rows("train"), divided.rows("val")
@@ -80,6 +91,7 @@ def read_images(bundle: Bundle, data: Path, most: int, folder: Path, groups: str
         np.array(materialise(source.take(chosen), bundle.preprocess, folder / "calibration.npy")),
         materialise(source.take(val), bundle.preprocess, folder / "val.npy"),
         source.labels[val],
+        same=bundle.data == scanned.fingerprint,
     )
 
 
@@ -102,4 +114,5 @@ def measure(run: Runner, net: nn.Module, bundle: Bundle, images: Images, uint8: 
         lost=int((before & ~after).sum()),
         won=int((after & ~before).sum()),
         calibrated_on=len(images.calibration),
+        same=images.same,
     )

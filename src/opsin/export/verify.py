@@ -10,6 +10,7 @@ from opsin.errors import OpsinError
 from opsin.runtime import backends
 from opsin.runtime.backends import Runner
 from opsin.runtime.fast import TOLERANCE, difference
+from opsin.words import many
 
 BATCHES = (1, 7)
 """How many images at once a file is run on."""
@@ -37,6 +38,17 @@ def compare(found: Tensor, expected: Tensor) -> float:
     return difference(found, expected) if expected.any() else math.nan
 
 
+def tried(path: Path, run: Runner, images: Tensor) -> Tensor:
+    """What a file says of images. Raises OpsinError where it does not run."""
+    try:
+        return run(images)
+    except Exception as error:  # a runtime raises what it likes
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise OpsinError(
+            f"{path.name} does not run on {many(len(images), 'image')} ({why}): nothing was written"
+        ) from None
+
+
 @torch.inference_mode()
 def verify(path: Path, run: Runner, net: nn.Module, batches: list[Tensor]) -> float:
     """The largest relative difference over `batches` between what a file and its network say.
@@ -49,8 +61,8 @@ def verify(path: Path, run: Runner, net: nn.Module, batches: list[Tensor]) -> fl
         off = compare(run(images), net(images.float()))
         if not off <= TOLERANCE:
             raise OpsinError(
-                f"{path.name} differs from the network by {off:.1e} of its largest logit on {len(images)} "
-                f"image(s), more than {TOLERANCE:.0e}: nothing was written"
+                f"{path.name} differs from the network by {off:.1e} of its largest logit on "
+                f"{many(len(images), 'image')}, more than {TOLERANCE:.0e}: nothing was written"
             )
         worst = max(worst, off)
     return worst

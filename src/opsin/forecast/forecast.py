@@ -11,12 +11,13 @@ from typing import Any
 from opsin import zoo
 from opsin.engine.evaluate import at_once
 from opsin.engine.recipe import Recipe
-from opsin.forecast.pool import Watch, gather
+from opsin.forecast.pool import gather
 from opsin.forecast.rates import Measured, features, fit_rates
 from opsin.forecast.remembered import Remembered
 from opsin.forecast.speed import MARGIN, MEASURE, Speed, SpeedProbe
 from opsin.forecast.workload import Network, Room, Workload
 from opsin.launch.local import Pool
+from opsin.watch import Watch
 
 STEP = 5e9
 """MACs of the forward pass of a step that is timed, at most, where two images do not have more."""
@@ -47,9 +48,10 @@ class Training:
     def network(self, name: str) -> Network:
         return Network(name, self.networks[name], self.batch, 2 if self.recipe.optimizer == "adamw" else 1)
 
-    def probe(self, name: str, workload: Workload) -> SpeedProbe:
-        """What measures a network: the whole batch where that is quickly done, on a CPU."""
-        most = max(2, int(STEP / max(1, workload.executed))) if self.device == "cpu" else self.batch
+    def probe(self, name: str, workload: Workload, fits: int) -> SpeedProbe:
+        """What measures a network: the whole batch, or what `fits` of it, where that is quickly done, on a CPU."""
+        quick = max(2, int(STEP / max(1, workload.executed))) if self.device == "cpu" else self.batch
+        most = min(quick, fits) if fits else quick
         size = self.networks[name]["input_size"]
         return SpeedProbe(name, self.networks[name], self.recipe, self.batch, size, self.device, most=most)
 
@@ -109,7 +111,8 @@ def forecast(
     rooms = fit_all(training, workloads, pool, watch)
     wanted = [name for name in workloads if rooms[name][0]]  # what does not fit is not tried
     probes = wanted if thorough else choose_probes({name: workloads[name] for name in wanted})
-    measured, broken = measure_all(training, workloads, probes, known or {}, pool, remembered, watch)
+    batches = {name: batch for name, (batch, _) in rooms.items()}
+    measured, broken = measure_all(training, workloads, batches, probes, known or {}, pool, remembered, watch)
     speeds = measured | estimate_all(training, workloads, measured)
     left_out = [{"model": name, "why": why} for name, why in (failed | broken).items()]
     rows = []
@@ -175,6 +178,7 @@ def fit_all(
 def measure_all(
     training: Training,
     workloads: Mapping[str, Workload],
+    batches: Mapping[str, int],
     wanted: Sequence[str],
     known: Mapping[str, Speed],
     pool: Pool,
@@ -183,9 +187,9 @@ def measure_all(
 ) -> tuple[dict[str, Speed], dict[str, str]]:
     """Speeds that are known or remembered, and of those `wanted` new ones; and why there are none of some.
 
-    What is measured while others are at work is not remembered.
+    `batches` are the largest that fit. What is measured while others are at work is not remembered.
     """
-    probes = {name: training.probe(name, workload) for name, workload in workloads.items()}
+    probes = {name: training.probe(name, workload, batches[name]) for name, workload in workloads.items()}
     found = {name: known.get(name) or remembered.get(probe, Speed) for name, probe in probes.items()}
     speeds = {name: speed for name, speed in found.items() if speed is not None}
     new = {name: probes[name] for name in wanted if name not in speeds}

@@ -1,17 +1,10 @@
 """Questions to a pool of workers, and their answers as they come."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from opsin.launch.local import Pool, Task
-
-
-class Watch(Protocol):
-    """Who is told of the progress (see opsin.compare.watch)."""
-
-    def stage(self, title: str, total: float | None = None) -> None: ...
-
-    def advance(self, done: float) -> None: ...
+from opsin.watch import Watch
 
 
 def gather(pool: Pool, function: str, payloads: Mapping[str, Any], watch: Watch) -> Iterator[tuple[str, Any, str]]:

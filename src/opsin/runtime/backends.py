@@ -132,6 +132,12 @@ def check_installed(name: str) -> None:
         raise OpsinError("backend compile needs a C++ compiler: install g++ or clang++, or name one in CXX")
 
 
+def check_place(name: str, device: str) -> None:
+    """Raises OpsinError for a backend that does not run on such a device."""
+    if name in OF_GRAPHS and device != "cpu":
+        raise OpsinError(f"{name} runs on the CPU here: add --device cpu, or take another backend")
+
+
 def installed(names: tuple[str, ...] = BACKENDS) -> list[str]:
     """Those of `names` that `check_installed` lets pass."""
 

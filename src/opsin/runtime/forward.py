@@ -63,7 +63,7 @@ class Forward:
         check(backend, threads)
         self.net, self.channels, self.size = net.eval(), channels, size
         self.left, self.batch, self.keep = images, batch, keep
-        self.threads = threads or torch.get_num_threads()
+        self.first, self.threads = first, threads or torch.get_num_threads()
         self.say = say or (lambda line: None)
         self.deciding = backend == "auto"
         self.times: list[float] = []
@@ -112,7 +112,8 @@ class Forward:
         if known is None:
             return False
         seconds = known["seconds"]
-        saved = seconds.get(f"eager/{self.batch}", 0.0) - min(seconds.values())
+        eager = seconds.get(f"eager/{self.batch}", 0.0)
+        saved = seconds.get(f"{self.first}/{self.batch}", eager) - min(seconds.values())
         if saved * self.left / self.batch <= known["load"]:
             self.deciding = False
             return False

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from opsin import __version__
-from opsin.bench.cell import FIRST
-from opsin.bench.session import Bench
+from opsin.bench.cell import Bench
 from opsin.errors import OpsinError
 from opsin.report import html, words
 from opsin.report.bench import plot
@@ -139,8 +138,6 @@ def context(found: Found) -> dict[str, Any]:
         "verdicts": [text for text in verdicts if text],
         "unstable": unstable,
         "skipped": bench.skipped,
-        "failed": [row for row in bench.rows if row.status == "failed"],
-        "lacking": [name for name in FIRST if name not in {p.model for p in found.points}],
         "mib": lambda n: words.megabytes(n / 2**20 if n else None),
         "ms": words.milliseconds,
     }

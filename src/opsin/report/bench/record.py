@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from opsin import zoo
-from opsin.bench.cell import FIRST, Row
-from opsin.bench.session import Bench
+from opsin.bench.cell import FIRST, Bench, Row
 from opsin.protocols import imagenet_error
 from opsin.report.history.record import titles
 from opsin.report.scales import year_steps

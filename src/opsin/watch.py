@@ -1,5 +1,6 @@
-"""How a comparison tells of its progress. This watcher is silent; the command line has one that draws."""
+"""How long work tells of its progress. This watcher is silent; the command line has one that draws."""
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -13,7 +14,18 @@ class Watch:
         """A stage begins, of `total` steps where that is known."""
 
     def advance(self, done: float) -> None:
-        """So many steps of the stage are done."""
+        """So many more steps of the stage are done."""
+
+    def counter(self) -> Callable[[int, int], None]:
+        """What advances the stage, called with how many steps are done by now and how many there are."""
+        before = 0
+
+        def tell(done: int, total: int) -> None:
+            nonlocal before
+            self.advance(done - before)
+            before = done
+
+        return tell
 
     def started(self, run: str, epochs: float) -> None:
         """A run begins in a worker."""
