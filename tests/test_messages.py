@@ -2,7 +2,7 @@
 
 import pytest
 
-from opsin.words import compact, mebibytes, printable, three_digits
+from opsin.words import compact, mebibytes, named, printable, three_digits
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,5 @@ def test_three_digits():
 
 def test_names_do_not_steer_the_terminal():
     assert printable("a\x1b[2J\n.png") == r"a\x1b[2J\n.png"
+    assert named(["a\nb", "c"], 1) == r"a\nb and 1 more"
     assert printable("straße 日本 [b].png") == "straße 日本 [b].png"

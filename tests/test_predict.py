@@ -1,6 +1,8 @@
 """A bundle predicts as the network did in training, names bad images, and is refused when it is damaged."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -55,6 +57,22 @@ def test_json_and_a_bad_image(folder, opsin):
     lines = [json.loads(line) for line in out.splitlines()]
     assert len(lines) == 3
     assert all(len(line["predictions"]) == 2 for line in lines)
+
+
+def test_what_is_called_an_image_and_is_none_is_told(folder, opsin):
+    (folder / "photos" / "empty.png").touch()
+    (folder / "photos" / "deep" / "text.jpg").write_text("not an image")
+    (folder / "photos" / "._a.jpg").write_text("left behind by another system")
+    code, out, err = opsin("predict", folder / "bundle", folder / "photos")
+    assert (code, len(out.splitlines())) == (1, 3)
+    assert sorted(line.split()[1].rpartition("/")[2] for line in err.splitlines()) == ["empty.png", "text.jpg"]
+
+
+def test_without_an_output_it_does_not_break(folder):
+    script = f"import sys; sys.stdout = None; sys.argv = ['opsin', 'predict', {str(folder / 'bundle')!r}, "
+    script += f"{str(folder / 'photos')!r}]; from opsin.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_is_wrong_is_said(folder, opsin):

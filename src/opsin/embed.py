@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from opsin.data.preprocess import Preprocess
 from opsin.data.source import Source
 from opsin.data.threads import Progress, in_threads
 from opsin.device import place, place_images
-from opsin.engine.checkpoint import flush, whole
+from opsin.engine.checkpoint import check_place, flush, whole
 from opsin.engine.record import versions
 from opsin.errors import OpsinError
 from opsin.models.network import Network
@@ -270,12 +269,7 @@ def check_out(out: Path, force: bool) -> None:
         _pyarrow()
     if out.is_dir() or (out.exists() and not force):
         raise OpsinError(f"{out} is there already: name another file with --out, or give --force to replace it")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=out.parent):
-            pass
-    except OSError as error:
-        raise OpsinError(f"cannot write {out}: {error.strerror}; name another file with --out") from None
+    check_place(out)
 
 
 def _write_npz(path: Path, found: Embeddings) -> None:
@@ -293,7 +287,7 @@ def _write_parquet(path: Path, found: Embeddings) -> None:
     pa, write_table = _pyarrow()
     width = found.values.shape[1]
     columns = {
-        "path": pa.array(found.paths, pa.string()),
+        "path": pa.array([path.encode("utf-8", "backslashreplace").decode() for path in found.paths], pa.string()),
         "label": pa.array([int(c) if c >= 0 else None for c in found.labels], pa.int64()),
         "class": pa.array([found.classes[c] if c >= 0 else None for c in found.labels], pa.string()),
         "embedding": pa.FixedSizeListArray.from_arrays(pa.array(found.values.reshape(-1), pa.float32()), width),

@@ -10,6 +10,7 @@ import torch
 
 from opsin.bundle import Bundle
 from opsin.data.images import BadImage, looks_like_image, read
+from opsin.data.source import SUFFIXES
 from opsin.data.threads import Progress, in_threads
 from opsin.errors import OpsinError
 from opsin.runtime.forward import Forward, check
@@ -26,10 +27,13 @@ class Prediction:
 
 
 def find_images(paths: Iterable[Path]) -> Iterator[Path]:
-    """Files as they are named; folders with all images below them, in order of name. Raises OpsinError for neither."""
+    """Files as they are named; folders with all images below them, in order of name. Raises OpsinError for neither.
+
+    An image is what is called as one, or begins as one; hidden files are none.
+    """
     for path in paths:
         if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.is_file() and looks_like_image(_head(file)))
+            found = sorted(file for file in path.rglob("[!.]*") if file.is_file() and _is_image(file))
             if not found:
                 raise OpsinError(f"no images in {path}")
             yield from found
@@ -39,9 +43,11 @@ def find_images(paths: Iterable[Path]) -> Iterator[Path]:
             raise OpsinError(f"no image or folder {path}")
 
 
-def _head(file: Path) -> bytes:
+def _is_image(file: Path) -> bool:
+    if file.suffix.lower() in SUFFIXES:
+        return True
     with file.open("rb") as stream:
-        return stream.read(12)
+        return looks_like_image(stream.read(12))
 
 
 def predict(

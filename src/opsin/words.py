@@ -10,9 +10,9 @@ def many(count: int, thing: str) -> str:
 
 
 def named(names: Sequence[str], most: int = 10) -> str:
-    """At most ten names, and how many more there are."""
+    """At most ten names, each on one line, and how many more there are."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return ", ".join(map(printable, names[:most])) + more
 
 
 def listed(names: Sequence[str]) -> str:

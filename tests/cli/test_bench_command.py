@@ -7,6 +7,7 @@ import pytest
 
 from opsin.bench import session
 from opsin.bench.cell import Row
+from opsin.cli.bench import ranged
 
 
 @pytest.fixture
@@ -56,6 +57,13 @@ def test_all_goes_on_where_it_was(opsin, quick, tmp_path, monkeypatch):
     assert (tmp_path / "all.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+def test_reasons_that_differ_in_a_number_are_one():
+    lines = ["other work took 1.4 cores meanwhile", "other work took 1.3 cores meanwhile"]
+    assert ranged(lines) == "other work took 1.3 to 1.4 cores meanwhile"
+    assert ranged(lines[:1]) == lines[0]
+    assert ranged(["only one visit was so fast"] * 2) == "only one visit was so fast"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -71,6 +79,8 @@ def test_all_goes_on_where_it_was(opsin, quick, tmp_path, monkeypatch):
         (("lenet5", "--csv", "no/such/t.csv"), "no folder"),
         (("lenet5", "--csv", "."), "it is a folder"),
         (("lenet5", "--out", "x.html"), "add --page"),
+        (("lenet5", "--batch", ""), "whole numbers from 1"),
+        (("lenet5", "--seconds", "0"), "--seconds must be above 0"),
         (("--all", "--input-size", "1"), "no network takes images of 1 px"),
     ],
 )

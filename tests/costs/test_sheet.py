@@ -87,6 +87,7 @@ def test_what_a_batch_takes():
 def test_what_cannot_be_trained_on_so_few_images_has_no_memory_for_it():
     net = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(12))
     assert cost(net, 2).training_memory is None
+    assert "memory of training: not known" in repr(cost(net, 2)) == str(cost(net, 2))
     assert cost(net, 2, batch=2).training_memory > cost(net, 2, batch=2).memory
 
 

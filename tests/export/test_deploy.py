@@ -157,6 +157,26 @@ def test_a_difference_at_seven_images_alone_is_found():
         verify.verify(Path("x"), lambda x: x[:1], net, [images])
 
 
+def test_where_it_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    with pytest.raises(OpsinError, match=r"cannot write .*file/x: .*file is no folder; name another with --out"):
+        export(bundle(), "onnx", tmp_path / "file" / "x")
+    monkeypatch.setattr(deploy, "sha256", lambda path: (tmp_path / "net" / "theirs").mkdir(parents=True, exist_ok=True))
+    with pytest.raises(FileExistsError) as raised:  # another export was quicker
+        export(bundle(), "onnx", tmp_path / "net")
+    assert (raised.value.strerror, raised.value.filename) == ("is there already", str(tmp_path / "net"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "net"]
+
+
+def test_what_int8_may_lose_and_take():
+    for wrong, line in (
+        ({"calibrate": 0}, "--calibrate must be at least 1, not 0"),
+        ({"max_loss": -5}, "--max-loss must"),
+    ):
+        with pytest.raises(OpsinError, match=line):
+            Int8(Path("digits"), **wrong)
+
+
 def test_a_file_that_does_not_run_is_one_line(tmp_path, monkeypatch):
     def broken(images):
         raise RuntimeError("node Add_3\nis not\nbroadcastable")
@@ -180,6 +200,7 @@ def test_integers_are_tried_on_images_that_can_be_read(tmp_path):
         export(ours, "onnx", tmp_path / "net", int8=Int8(data))
     written = export(ours, "onnx", tmp_path / "net", int8=Int8(data, max_loss=100, skip_bad=True))
     assert "trained on other images, or divided otherwise" in str(written)
+    assert "left out, since they cannot be read (1): above/0.png" in written.notes[0]
     assert not json.loads((written.folder / "opsin.json").read_text(encoding="utf-8"))["int8"]["same"]
 
 
@@ -201,7 +222,6 @@ def test_what_cannot_be_exported(tmp_path, monkeypatch):
         ({"to": "torch", "int8": Int8(Path("digits"))}, "--int8 is for --to onnx and --to openvino"),
         ({"to": "onnx", "int8": Int8(Path("none"))}, "no folder 'none'"),
         ({"to": "onnx", "int8": Int8(Path("digits"))}, "the classes of digits are not those of the network"),
-        ({"to": "onnx", "int8": Int8(Path("digits"), calibrate=0)}, "--calibrate must be at least 1, not 0"),
     ):
         with pytest.raises(OpsinError) as caught:
             export(ours, **arguments)

@@ -6,11 +6,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 from opsin.bench.cell import Cell, Options, Row
-from opsin.errors import OpsinError
+from opsin.engine.checkpoint import check_place
 
 
 class Kept:
@@ -20,18 +19,11 @@ class Kept:
     """
 
     def __init__(self, folder: Path, machine: dict[str, Any], options: Options):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise OpsinError(
-                f"cannot keep rows in {folder}: {error.strerror}; name another folder with --keep"
-            ) from None
         facts = {"machine": machine, "options": asdict(options)}
         text = json.dumps(facts, sort_keys=True)
         self.file = folder / f"rows-{hashlib.sha256(text.encode()).hexdigest()[:12]}.jsonl"
         self.head = text + "\n"
+        check_place(self.file, "--keep")
 
     def rows(self, cells: Sequence[Cell]) -> dict[Cell, Row]:
         """What stands of `cells`: not what was unstable or failed, which is measured again; nor lines that are cut."""

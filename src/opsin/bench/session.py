@@ -59,7 +59,7 @@ def measure(
         check_backend(backend)
     device = torch.device(cells[0].device)
     reason = no_power(device) if options.power else "not asked for (--power)"
-    if options.power and reason:
+    if skip and options.power and reason:  # it is told before the hour, not after it
         watch.say(f"power: not measured: {reason}")
     fitting, skipped = sorted_out(cells, free_memory(device), skip, watch)
     for why in skipped:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,8 @@ import typer
 
 from opsin.errors import OpsinError
 from opsin.words import three_digits
+
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,9 +56,11 @@ def bench(
     from opsin.costs.others import cores_here
 
     check_names(names, every, keep)
+    if not seconds > 0:
+        raise OpsinError(f"--seconds must be above 0, not {seconds:g}")
     options = cell.Options(share(precision or ("5%" if every else "2%")), seconds, power)
     backends, where = places(backend, device)
-    batches = whole_numbers(batch) if batch else (None if every else (1,))
+    batches = whole_numbers(batch) if batch is not None else (None if every else (1,))
     models, refused = cell.taking(cell.published(), input_size) if every else (cell.names(names), ())
     cells = cell.cells(
         models,
@@ -173,13 +179,13 @@ def print_table(console: "Console", found: "Bench") -> None:
 
     plain = {row.cell.backend for row in found.rows} == {"eager"}
     table = Table(box=None, pad_edge=False, header_style="")
-    table.add_column("network", no_wrap=True, overflow="fold")
+    table.add_column("network", overflow="fold")
     if not plain:
-        table.add_column("backend")
+        table.add_column("backend", no_wrap=True)
     for heading in ("batch", "p50 ms", "p95 ms", "img/s", "MiB", "pred.", "fits"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     if found.options.power and not found.power:
-        table.add_column("J/image", justify="right")
+        table.add_column("J/image", justify="right", no_wrap=True)
     for row in found.rows:
         name = row.cell.model + (", training" if row.cell.train else "")
         cells = [Text(name), *([] if plain else [row.cell.backend]), str(row.cell.batch)]
@@ -193,7 +199,7 @@ def print_table(console: "Console", found: "Bench") -> None:
             told(row.memory, 2**20),
             told(row.predicted, 2**20),
         ]
-        cells += [f"{row.fits:,}" if row.fits else NONE]
+        cells += [f"{float(f'{row.fits:.2g}'):,.0f}" if row.fits else NONE]  # as exact as what is free
         if found.options.power and not found.power:
             cells.append(told(row.joules))
         table.add_row(*cells)
@@ -211,16 +217,25 @@ def notes(console: "Console", found: "Bench") -> None:
     console.print(
         f"{machine['gpu'] or machine['cpu']}, {machine['threads']} threads, PyTorch {machine['torch']}, "
         f"{machine['precision']}. p50: the fastest runs that repeat; "
-        "MiB: at the peak, measured and predicted; fits: the largest batch.",
-        soft_wrap=True,
+        "MiB: at the peak, measured and predicted; fits: the largest batch, about.",
     )
     if found.options.power and found.power:
-        console.print(f"Power: not measured: {found.power}", soft_wrap=True)
+        console.print(f"Power: not measured: {found.power}", markup=False)
     for row in found.rows:
         if row.status == "failed":
-            console.print(f"{row.cell}: failed: {row.why}", soft_wrap=True, markup=False)
-    unstable = [row for row in found.rows if row.status == "unstable"]
-    for why in dict.fromkeys(row.why for row in unstable):
-        own = [str(row.cell) for row in unstable if row.why == why]
-        which = "every row" if len(own) == len(found.rows) else ", ".join(own)
-        console.print(f"* unstable: {why}: {which}", soft_wrap=True, markup=False)
+            console.print(f"{row.cell}: failed: {row.why}", markup=False)
+    reasons: dict[str, list[Row]] = {}
+    for row in found.rows:
+        if row.status == "unstable":
+            reasons.setdefault(NUMBER.sub("#", row.why), []).append(row)
+    for own in reasons.values():
+        which = "every row" if len(own) == len(found.rows) else ", ".join(str(row.cell) for row in own)
+        console.print(f"* unstable: {ranged([row.why for row in own])}: {which}", markup=False)
+
+
+def ranged(lines: Sequence[str]) -> str:
+    """Lines that differ in a number alone as one: "other work took 1.3 to 1.4 cores meanwhile"."""
+    numbers = sorted((float(found[0]), found[0]) for line in lines if (found := NUMBER.search(line)))
+    if not numbers or numbers[0] == numbers[-1]:
+        return lines[0]
+    return NUMBER.sub(f"{numbers[0][1]} to {numbers[-1][1]}", lines[0], count=1)

@@ -5,6 +5,8 @@ from typing import Any
 
 import typer
 
+from opsin.words import printable
+
 LIBRARIES = ("timm", "torchvision")
 
 
@@ -49,4 +51,6 @@ def export(
         return
     how = deploy.Int8(int8, **given) if int8 else None
     written = deploy.export(network, to, out, uint8=uint8, int8=how)
+    for note in written.notes:
+        typer.echo(f"opsin: {printable(note)}", err=True)
     typer.echo(f"{written}\n\n{written.how_to_run}")

@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import sys
+from pathlib import Path
 
 import typer
 
@@ -56,6 +57,9 @@ def stop(signum: int, frame: object) -> None:
 def main() -> None:
     """Runs a command. What a user can mend is one line on stderr and exit code 1; Ctrl-C is 130."""
     signal.signal(signal.SIGINT, stop)
+    for name in ("stdout", "stderr"):  # a service may have none
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text

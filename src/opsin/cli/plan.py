@@ -118,13 +118,14 @@ def print_outlook(console: "Console", outlook: "Outlook") -> None:
             style=None if minutes is None else WITHIN[outlook.verdict(row)],
         )
     console.print(table)
-    for line in explained(outlook):
+    for line in explained(outlook, console.is_terminal and not console.no_color):
         console.print(Text("\n" + line))
     if outlook.plan is not None or outlook.refused:
         print_comparison(console, outlook)
 
 
-def explained(outlook: "Outlook") -> list[str]:
+def explained(outlook: "Outlook", coloured: bool) -> list[str]:
+    """What the table means; `coloured` where its rows have colours."""
     from opsin.compare.outlook import LEAST_EPOCHS
     from opsin.words import many
 
@@ -139,11 +140,13 @@ def explained(outlook: "Outlook") -> list[str]:
     ]
     if minutes is not None:
         verdicts = [outlook.verdict(row) for row in rows]
-        whole, cut = verdicts.count("whole"), verdicts.count("short")
-        lines.append(
-            f"Within {minutes:g} min a run of {whole} of {many(len(rows), 'network')} ends all its epochs (green), "
-            f"of {cut} more at least {LEAST_EPOCHS} of them (yellow), of {len(rows) - whole - cut} fewer (dim)."
-        )
+        colour = {name: f" ({name})" if coloured else "" for name in ("green", "yellow", "dim")}
+        whole, short, few = (verdicts.count(verdict) for verdict in ("whole", "short", "none"))
+        told = f"Within {minutes:g} min a run of {whole} of {many(len(rows), 'network')} ends all its epochs"
+        told += colour["green"]
+        told += f", of {short} at least {LEAST_EPOCHS} of them{colour['yellow']}" if short else ""
+        told += f", of {few} fewer{colour['dim']}" if few else ""
+        lines.append(f"{told}.")
     if any(row.batch == 0 for row in rows):
         lines.append("Batch -: not even two images fit into the free memory.")
     elif any(row.batch != recipe.batch_size for row in rows):

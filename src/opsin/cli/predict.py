@@ -17,7 +17,7 @@ BACKENDS = "auto, best, eager, channels_last, compile, onnxruntime or openvino"
 
 def predict(
     bundle: Path = typer.Argument(help="A bundle, such as opsin-runs/…/seed-0/bundle."),
-    images: list[Path] = typer.Argument(help="Images, or folders of images."),
+    images: list[Path] = typer.Argument(metavar="IMAGES...", help="Images, or folders of images."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object a line."),
     top: int = typer.Option(1, help="How many classes to print for each image, the likeliest first."),
     backend: str = typer.Option("auto", help=f"What runs the network: {BACKENDS}."),

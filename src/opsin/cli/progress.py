@@ -7,6 +7,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from opsin.watch import Watch
+from opsin.words import printable
 
 OTHERS = 54
 """Columns that bar, times and news take beside what a line is called."""
@@ -42,7 +43,7 @@ class Terminal(Watch):
             self.progress.stop()
 
     def say(self, line: str) -> None:
-        self.console.print(Text(line), soft_wrap=True)
+        self.console.print(Text(printable(line)), soft_wrap=True)
 
     def stage(self, title: str, total: float | None = None) -> None:
         if self.whole is not None:

@@ -34,6 +34,7 @@ from opsin.engine.record import Record
 from opsin.errors import OpsinError
 from opsin.launch.local import Pool, Task
 from opsin.watch import Watch
+from opsin.words import many
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def run_comparison(request: Request, watch: Watch | None = None) -> Comparison:
             watch.say(f"going on with {folder}")
             for note in plan.notes:
                 watch.say(note)
-        watch.say(f"{plan}, on {len(source):,} images -> {folder}")
+        watch.say(f"{plan}, on {many(len(scanned.source), 'image')} -> {folder}")
         results = _run(setting, plan, identity, began)
     return Comparison(folder, results)
 

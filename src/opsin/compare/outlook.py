@@ -135,10 +135,13 @@ def look_ahead(request: Request, watch: Watch | None = None, thorough: bool = Fa
     source = load(request.data, request.groups)
     watch.stage("reading images", len(source))
     scanned = scan(source, watch.counter(), skip_bad=request.skip_bad)
+    divided = divide(scanned)
+    for note in divided.notes:
+        watch.say(note)
     machine = describe(choose_device(request.device)) | {"workers": request.processes, "threads_per_worker": 1}
     remembered = Remembered(machine | {"opsin": __version__})
     with Pool(request.processes) as pool:
-        setting = Setting(request, Path(), scanned, divide(scanned), pool, OnlyProgress(watch))
+        setting = Setting(request, Path(), scanned, divided, pool, OnlyProgress(watch))
         speeds = Speeds(setting, remembered)
         plan, needs, refused = None, None, ""
         if request.minutes is not None:

@@ -19,14 +19,15 @@ from opsin.words import mebibytes
 Size = int | tuple[int, int] | tuple[int, int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CostSheet:
     """What a network costs. Counts are for one image; `bytes`, `intensity` and the memory for a batch of `batch`.
 
     `params` and `buffers` are numbers, shared ones once, whether they are frozen or not; parameters of auxiliary heads,
     which work in training alone, are `aux_params`. `memory` and `training_memory` are predicted peaks, in bytes and in
     the type of the network's numbers: of a forward pass, and of a training step of all parameters with two moments of
-    the optimizer (AdamW). `training_memory` is None where the network cannot be trained on such a batch.
+    the optimizer (AdamW). `training_memory` is None where the network cannot be trained on such a batch;
+    `untrainable` says why.
 
     Sums are exact where `unknown` is empty; else they are the least that the network takes: what is in `unknown` (an
     operator that nobody told us the costs of, and the layers it runs in) is in no sum.
@@ -41,6 +42,7 @@ class CostSheet:
     buffers: int
     memory: int
     training_memory: int | None
+    untrainable: str = ""
 
     @property
     def macs(self) -> int:
@@ -106,7 +108,11 @@ class CostSheet:
         ]
         for operator, layers in self.unknown.items():
             lines.append(f"not counted: {operator} in {', '.join(name or 'its own forward' for name in layers)}")
+        if self.untrainable:
+            lines.append(f"memory of training: not known: {self.untrainable}")
         return "\n".join(lines)
+
+    __repr__ = __str__  # the fields have a row for each layer
 
 
 def cost(network: str | nn.Module, input_size: Size | None = None, batch: int = 1) -> CostSheet:
@@ -137,6 +143,7 @@ def cost(network: str | nn.Module, input_size: Size | None = None, batch: int = 
         channels, height, width = shape_of(input_size, channels_of(net), 0)
     traced = trace(net, channels, (height, width))
     aux = sum(p.numel() for p in aux_parameters(traced).values())
+    training, why = training_memory(net, channels, (height, width), batch)
     return CostSheet(
         name=name,
         input_shape=(channels, height, width),
@@ -146,15 +153,17 @@ def cost(network: str | nn.Module, input_size: Size | None = None, batch: int = 
         aux_params=aux,
         buffers=sum(b.numel() for b in traced.net.buffers()),
         memory=memory.inference(net, channels, (height, width), batch),
-        training_memory=training_memory(net, channels, (height, width), batch),
+        training_memory=training,
+        untrainable=why,
     )
 
 
-def training_memory(net: nn.Module, channels: int, size: tuple[int, int], batch: int) -> int | None:
+def training_memory(net: nn.Module, channels: int, size: tuple[int, int], batch: int) -> tuple[int | None, str]:
+    """The predicted bytes of a training step, or why there are none."""
     try:
-        return memory.training(net, channels, size, batch)
-    except OpsinError:  # one value a channel for batch normalisation, integers for weights, a task of its own
-        return None
+        return memory.training(net, channels, size, batch), ""
+    except OpsinError as error:  # one value a channel for batch normalisation, integers for weights, a task of its own
+        return None, str(error)
 
 
 def shape_of(size: Size | None, channels: int, side: int) -> tuple[int, int, int]:

@@ -5,6 +5,7 @@ SHA-256 of each, and then renamed. Reading takes the newest whose manifest verif
 notices a flipped bit, only the hash does. The last good one is never deleted before the next one is whole.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -12,11 +13,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from opsin.errors import OpsinError
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -40,11 +44,29 @@ def whole(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield part
-        part.replace(path)
+        try:
+            part.replace(path)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            raise FileExistsError(errno.EEXIST, "is there already", str(path)) from None
     finally:
         if part.is_dir():
             shutil.rmtree(part)
         part.unlink(missing_ok=True)
+
+
+def check_place(path: Path, option: str = "--out") -> None:
+    """Makes the folders above a path; raises OpsinError, before the work, where nothing can be written there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        why = error.strerror
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            why = f"{error.filename} is no folder"
+        raise OpsinError(f"cannot write {path}: {why}; name another with {option}") from None
 
 
 def write_json(path: Path, values: Any) -> None:

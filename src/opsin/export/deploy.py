@@ -40,15 +40,25 @@ class Int8:
     groups: str | None = None
     skip_bad: bool = False
 
+    def __post_init__(self) -> None:
+        if self.calibrate < 1:
+            raise OpsinError(f"--calibrate must be at least 1, not {self.calibrate}")
+        if not self.max_loss >= 0:
+            raise OpsinError(f"--max-loss must not be negative: {self.max_loss:g}")
+
 
 @dataclass(frozen=True)
 class Exported:
-    """A folder that was written; `difference` is the largest of a logit, over the largest, `loss` that of int8."""
+    """A folder that was written; `difference` is the largest of a logit, over the largest, `loss` that of int8.
+
+    `notes` are of the images that int8 took.
+    """
 
     folder: Path
     how_to_run: str
     difference: float | None = None
     loss: Loss | None = None
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.loss:
@@ -116,7 +126,7 @@ def export(
         write_json(folder / ABOUT, facts)
     imports = [f"import json, numpy as np, {target.RUNS_WITH}", "from PIL import Image, ImageOps"]
     lines = [*imports, *reading(bundle.preprocess, uint8), *target.how_to_run(out / target.FILE)]
-    return Exported(out, "\n".join(lines), difference, loss)
+    return Exported(out, "\n".join(lines), difference, loss, images.notes if images else ())
 
 
 def write(target: ModuleType, net: nn.Module, samples: Tensor, file: Path, facts: dict, calibration) -> Runner:

@@ -14,7 +14,7 @@ from opsin.data.scan import Scan
 from opsin.errors import OpsinError
 from opsin.export.about import inputs
 from opsin.export.verify import Runner
-from opsin.words import many
+from opsin.words import many, named
 
 BATCH = 32
 SEED = 0
@@ -24,13 +24,14 @@ SEED = 0
 class Images:
     """Pixels uint8 [n, C, S, S] of training images for the scales, and of the whole validation part, with labels.
 
-    `same` says that the network was trained on these very images, divided alike.
+    `same` says that the network was trained on these very images, divided alike; `notes` what was left out, or is odd.
     """
 
     calibration: np.ndarray
     val: np.ndarray
     labels: np.ndarray
     same: bool
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,11 @@ def read_images(bundle: Bundle, scanned: Scan, most: int, folder: Path) -> Image
     Raises:
         OpsinError: their classes are not the bundle's.
     """
-    if most < 1:
-        raise OpsinError(f"--calibrate must be at least 1, not {most}")
     source = scanned.source
     if source.classes != bundle.classes:
         odd = sorted(set(source.classes) ^ set(bundle.classes))
         raise OpsinError(
-            f"the classes of {source.path or source.name} are not those of the network ({', '.join(odd[:5])}): "
+            f"the classes of {source.path or source.name} are not those of the network ({named(odd, 5)}): "
             "give its training images"
         )
     divided = divide(scanned)
@@ -92,6 +91,7 @@ def read_images(bundle: Bundle, scanned: Scan, most: int, folder: Path) -> Image
         materialise(source.take(val), bundle.preprocess, folder / "val.npy"),
         source.labels[val],
         same=bundle.data == scanned.fingerprint,
+        notes=divided.notes,
     )
 
 

@@ -12,6 +12,7 @@ from opsin.report.bench import plot
 from opsin.report.bench import stories as told
 from opsin.report.bench.record import Found, Point, with_accuracy
 from opsin.report.scales import HALF, NARROW, Layout
+from opsin.words import three_digits
 
 WIDE = Layout(900, 560, 54, 26, 74, 54, 12.5, 30.0)
 HOLLOW = "Hollow: another protocol than one crop, or an unstable time."
@@ -135,9 +136,10 @@ def context(found: Found) -> dict[str, Any]:
             for what, key in (("MACs", "macs"), ("activations", "activations"))
         ],
         "predicted_title": told.predicted_title(found.steady(batches[-1])),
-        "verdicts": [text for text in verdicts if text],
+        "verdicts": [text for text in verdicts if text] if any(verdicts[:2]) else [],
         "unstable": unstable,
         "skipped": bench.skipped,
-        "mib": lambda n: words.megabytes(n / 2**20 if n else None),
+        "mib": lambda n: words.mebibytes(n) if n else words.NONE,
+        "rate": lambda n: three_digits(n) if n else words.NONE,
         "ms": words.milliseconds,
     }

@@ -18,7 +18,7 @@ SETS = ("points", "lines", "leaders", "key", "texts")
 PLAIN = "format(datum.value, datum.value >= 1000 ? ',d' : '.3~g')"
 UNITS = (
     "datum.value >= 1e9 ? format(datum.value / 1e9, ',.3~g') + ' G' : "
-    "datum.value >= 1e6 ? format(datum.value / 1e6, ',.3~g') + ' M' : format(datum.value, ',.3~g')"
+    "datum.value >= 1e6 ? format(datum.value / 1e6, ',.3~g') + ' M' : format(datum.value, ',d')"
 )
 MANY = 16
 """Of more networks than these, a chart names those of `NAMED` alone."""

@@ -12,6 +12,10 @@ RELIABLE = 0.9
 """From this share of explained variation on, a figure is called a reliable estimate."""
 
 
+FEW = 5
+"""Of fewer networks whose time stands, nothing is said in general."""
+
+
 def headline(found: Found) -> str:
     points = found.steady(found.batches[-1])
     if len(points) < 3:
@@ -24,7 +28,7 @@ def headline(found: Found) -> str:
 def operations(points: Sequence[Point]) -> str:
     """Whether time follows operations."""
     line = fit([p.row.macs for p in points], [p.ms for p in points])
-    if line is None:
+    if line is None or sum(p.steady for p in points) < FEW:
         return "Operations against time"
     batch = points[0].batch
     what = "for a single image" if batch == 1 else f"in batches of {batch}"
