@@ -63,6 +63,8 @@ def test_what_is_called_an_image_and_is_none_is_told(folder, opsin):
     (folder / "photos" / "empty.png").touch()
     (folder / "photos" / "deep" / "text.jpg").write_text("not an image")
     (folder / "photos" / "._a.jpg").write_text("left behind by another system")
+    (folder / "photos" / ".thumbnails").mkdir()
+    (folder / "photos" / ".thumbnails" / "a.png").write_text("another program's")
     code, out, err = opsin("predict", folder / "bundle", folder / "photos")
     assert (code, len(out.splitlines())) == (1, 3)
     assert sorted(line.split()[1].rpartition("/")[2] for line in err.splitlines()) == ["empty.png", "text.jpg"]

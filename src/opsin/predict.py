@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from opsin.bundle import Bundle
-from opsin.data.images import BadImage, looks_like_image, read
-from opsin.data.source import SUFFIXES
+from opsin.data.images import BadImage, read
+from opsin.data.source import image_files
 from opsin.data.threads import Progress, in_threads
 from opsin.errors import OpsinError
 from opsin.runtime.forward import Forward, check
@@ -29,25 +29,18 @@ class Prediction:
 def find_images(paths: Iterable[Path]) -> Iterator[Path]:
     """Files as they are named; folders with all images below them, in order of name. Raises OpsinError for neither.
 
-    An image is what is called as one, or begins as one; hidden files are none.
+    What is an image in a folder, `opsin.data.source.image_files` says.
     """
     for path in paths:
         if path.is_dir():
-            found = sorted(file for file in path.rglob("[!.]*") if file.is_file() and _is_image(file))
+            found = image_files(path)
             if not found:
                 raise OpsinError(f"no images in {path}")
-            yield from found
+            yield from (path / name for name in found)
         elif path.exists():
             yield path
         else:
             raise OpsinError(f"no image or folder {path}")
-
-
-def _is_image(file: Path) -> bool:
-    if file.suffix.lower() in SUFFIXES:
-        return True
-    with file.open("rb") as stream:
-        return looks_like_image(stream.read(12))
 
 
 def predict(

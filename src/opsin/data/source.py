@@ -26,7 +26,7 @@ _PART_NAMES = {
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"}
+_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"}
 _CLUTTER = {"__macosx", "thumbs.db", "desktop.ini"}  # what other systems leave behind; hidden files beside them
 
 
@@ -102,9 +102,7 @@ def load_any(data: str | Path) -> Source:
     folder = Path(data)
     if not folder.is_dir() or sum(entry.is_dir() for entry in _entries(folder)) > 1:
         return load(data)
-    files = [
-        name for name in sorted(_files(folder)) if Path(name).suffix.lower() in SUFFIXES or _is_image(folder, name)
-    ]
+    files = image_files(folder)
     if not files:
         raise OpsinError(f"no images in {folder}: give a folder that holds some ({', '.join(FORMATS)})")
     return Source(
@@ -114,6 +112,11 @@ def load_any(data: str | Path) -> Source:
         labels=np.full(len(files), -1, dtype=np.int64),
         ids=tuple(files),
     )
+
+
+def image_files(folder: Path) -> list[str]:
+    """What is called an image below a folder, or begins as one: sorted paths inside it. Hidden files are left out."""
+    return [name for name in sorted(_files(folder)) if _named_image(name) or _is_image(folder, name)]
 
 
 def check_classes(source: Source) -> None:
@@ -222,7 +225,7 @@ def _folders(folder: Path) -> list[str]:
     entries = list(_entries(folder))
     folders = sorted(entry.name for entry in entries if entry.is_dir())
     files = sorted(entry.name for entry in entries if entry.is_file())
-    loose = [name for name in files if Path(name).suffix.lower() in SUFFIXES]
+    loose = [name for name in files if _named_image(name)]
     if folders and loose:
         raise OpsinError(
             f"images in {folder} lie in no class folder: {named(loose)}; put each into a folder of its class"
@@ -263,13 +266,17 @@ def _check_files(folder: Path, ids: list[str]) -> None:
             name.encode()
         except UnicodeEncodeError:
             raise OpsinError(f"{folder} has a file whose name is not valid UTF-8: {name!a}; rename it") from None
-    others = [name for name in ids if Path(name).suffix.lower() not in SUFFIXES and not _is_image(folder, name)]
+    others = [name for name in ids if not _named_image(name) and not _is_image(folder, name)]
     if others:
         files, it = many(len(others), "file"), "it" if len(others) == 1 else "them"
         raise OpsinError(
             f"{folder} has {files} beside its images, of no kind that is read ({', '.join(FORMATS)}): {named(others)}; "
             f"take {it} away"
         )
+
+
+def _named_image(name: str) -> bool:
+    return Path(name).suffix.lower() in _SUFFIXES
 
 
 def _is_image(folder: Path, name: str) -> bool:
