@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from torch import nn
 
 import opsin as package
-from opsin import zoo
+from opsin import cost, zoo
+from opsin.cli.sheet import totals
 
 QUICK = (
     "lenet5",
@@ -117,3 +119,10 @@ def test_a_page_is_one_file_and_is_written_over(opsin, tmp_path):
     target.write_text("before")
     assert opsin("show", "lenet5", "--html", target, "--input-size", "8")[0] == 1
     assert target.read_text() == "before"
+
+
+def test_why_the_memory_of_training_is_not_known():
+    """One value a channel is no batch for batch normalisation."""
+    net = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(12))
+    assert "training" not in dict(totals(cost(net, 2, batch=2)))
+    assert dict(totals(cost(net, 2)))["training"].startswith("memory not known: ")

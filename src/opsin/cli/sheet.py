@@ -92,8 +92,8 @@ def totals(sheet: "CostSheet") -> list[tuple[str, str]]:
     """What stands below the table."""
     weights = ", ".join(f"{mebibytes(n)} in {kind}" for kind, n in sheet.weight_bytes.items())
     memory = f"{mebibytes(sheet.memory)} to predict"
-    training = sheet.training_memory
-    memory += "; training needs a larger batch" if training is None else f", {mebibytes(training)} to train (AdamW)"
+    if sheet.training_memory is not None:
+        memory += f", {mebibytes(sheet.training_memory)} to train (AdamW)"
     rows = [
         ("weights", weights),
         ("activations", f"{compact(sheet.activations)} values put out by convolutions and linear layers"),
@@ -101,6 +101,8 @@ def totals(sheet: "CostSheet") -> list[tuple[str, str]]:
         ("intensity", f"{sheet.intensity:.3g} operations a byte moved"),
         ("peak memory", f"{memory}; batch {sheet.batch}, fp32, predicted"),
     ]
+    if sheet.untrainable:
+        rows.append(("training", f"memory not known: {sheet.untrainable}"))
     if sheet.unknown:
         rows.append(("unknown", f"{', '.join(sheet.unknown)}: not in these figures, which are the least"))
     return rows

@@ -114,6 +114,8 @@ def facts(sheet: CostSheet) -> list[tuple[str, str]]:
     ]
     if sheet.training_memory is not None:
         rows.append(("Memory to train", f"{words.mebibytes(sheet.training_memory)} ({batch}, fp32, AdamW; predicted)"))
+    else:
+        rows.append(("Memory to train", f"not known: {sheet.untrainable}"))
     rows += [
         ("Bytes moved", f"{words.mebibytes(sheet.bytes)} ({batch}), each operator for itself"),
         ("Arithmetic intensity", f"{sheet.intensity:.3g} operations a byte"),
