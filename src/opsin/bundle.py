@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 
 from opsin import zoo
 from opsin.data.preprocess import Preprocess
-from opsin.engine.checkpoint import MANIFEST, read_manifest, write_folder
 from opsin.engine.record import versions
 from opsin.errors import OpsinError
+from opsin.files import MANIFEST, read_manifest, write_folder
 from opsin.models.network import Network
 from opsin.weights.create import Origin
 

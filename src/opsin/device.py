@@ -34,8 +34,8 @@ def place_images(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def precision(device: torch.device) -> contextlib.AbstractContextManager:
-    """bfloat16 autocast on CUDA, float32 elsewhere."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16)
+def precision(device: torch.device, which: str = "auto") -> contextlib.AbstractContextManager:
+    """ "float32"; "bfloat16" by autocast; or "auto", which is bfloat16 on CUDA and float32 elsewhere."""
+    if which == "bfloat16" or (which == "auto" and device.type == "cuda"):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()

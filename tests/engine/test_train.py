@@ -10,9 +10,12 @@ from torch import nn
 
 from opsin.data.preprocess import Preprocess
 from opsin.engine import train as engine
+from opsin.engine.average import EMA
 from opsin.engine.checkpoint import Checkpoints
 from opsin.engine.optim import learning_rate, make_optimizer
+from opsin.engine.optimizers import SGD, AdamW
 from opsin.engine.recipe import Recipe
+from opsin.engine.schedules import Constant, Steps
 from opsin.errors import OpsinError
 from opsin.models.network import Network
 from opsin.tasks.classify import Classify
@@ -90,10 +93,9 @@ def test_another_seed_is_another_run(data):
     assert not same(fit(data)[0], fit(data, seed=4)[0])
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", [AdamW(), SGD()])
 @pytest.mark.parametrize("broken_after", [1, 3])
-def test_a_broken_run_goes_on_to_the_same_bits(data, tmp_path, monkeypatch, optimizer, broken_after):
-    monkeypatch.setattr(engine, "CHECKPOINT_SECONDS", -1.0)
+def test_a_broken_run_goes_on_to_the_same_bits(data, tmp_path, optimizer, broken_after):
     recipe = replace(RECIPE, optimizer=optimizer)
     whole, history = fit(data, recipe)
 
@@ -102,9 +104,11 @@ def test_a_broken_run_goes_on_to_the_same_bits(data, tmp_path, monkeypatch, opti
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(data, recipe, checkpoints=Checkpoints(tmp_path), on_epoch=stop)
+        fit(data, recipe, checkpoints=Checkpoints(tmp_path, seconds=0.0), on_epoch=stop)
     seen = []
-    resumed, rest = fit(data, recipe, net=network(9), checkpoints=Checkpoints(tmp_path), on_epoch=seen.append)
+    resumed, rest = fit(
+        data, recipe, net=network(9), checkpoints=Checkpoints(tmp_path, seconds=0.0), on_epoch=seen.append
+    )
     assert [epoch["epoch"] for epoch in seen] == list(range(broken_after + 1, 5))
     assert same(whole, resumed)
     assert without_time(rest) == without_time(history)
@@ -118,9 +122,8 @@ def moved(before, after):
 
 
 @pytest.mark.parametrize("broken_after", [1, 2, 3])
-def test_a_broken_fine_tuning_goes_on_to_the_same_bits(data, tmp_path, monkeypatch, broken_after):
+def test_a_broken_fine_tuning_goes_on_to_the_same_bits(data, tmp_path, broken_after):
     """Broken while the last layer learns alone, just after that, and later."""
-    monkeypatch.setattr(engine, "CHECKPOINT_SECONDS", -1.0)
     whole, history = fit(data, FIRST_THE_HEAD, Named())
 
     def stop(metrics):
@@ -128,8 +131,8 @@ def test_a_broken_fine_tuning_goes_on_to_the_same_bits(data, tmp_path, monkeypat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(data, FIRST_THE_HEAD, Named(), checkpoints=Checkpoints(tmp_path), on_epoch=stop)
-    resumed, rest = fit(data, FIRST_THE_HEAD, Named(9), checkpoints=Checkpoints(tmp_path))
+        fit(data, FIRST_THE_HEAD, Named(), checkpoints=Checkpoints(tmp_path, seconds=0.0), on_epoch=stop)
+    resumed, rest = fit(data, FIRST_THE_HEAD, Named(9), checkpoints=Checkpoints(tmp_path, seconds=0.0))
     assert same(whole, resumed)
     assert without_time(rest) == without_time(history)
 
@@ -143,25 +146,25 @@ def test_the_last_layer_learns_first_and_the_whole_network_in_the_last_epoch(dat
     assert moved(start, fit(data, replace(FIRST_THE_HEAD, epochs=1), Named())[0]) == set(start)
 
 
-def test_a_damaged_checkpoint_is_passed_over(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "CHECKPOINT_SECONDS", -1.0)
+def test_a_damaged_checkpoint_is_passed_over(data, tmp_path):
     whole, _ = fit(data)
-    fit(data, checkpoints=Checkpoints(tmp_path))
+    fit(data, checkpoints=Checkpoints(tmp_path, seconds=0.0))
     newest = sorted(tmp_path.glob("epoch-*"))[-1]
-    assert newest.name == "epoch-00003"
+    assert newest.name == "epoch-00003-step-000000016"
     path = newest / "model.safetensors"
     content = bytearray(path.read_bytes())
     content[-5] ^= 1  # one bit of a weight, which safetensors itself would load
     path.write_bytes(content)
     net = network(9)
-    keeper = Checkpoints(tmp_path)
-    assert len(keeper.resume(net, make_optimizer(net, RECIPE))) == 2
+    keeper, state = Checkpoints(tmp_path), engine.State(net, make_optimizer(net, RECIPE))
+    keeper.resume(state)
+    assert (state.step, len(state.history)) == (15, 3)
     assert "model.safetensors is missing or damaged" in keeper.skipped[0]
-    assert same(whole, fit(data, net=network(9), checkpoints=Checkpoints(tmp_path))[0])
+    assert same(whole, fit(data, net=network(9), checkpoints=Checkpoints(tmp_path, seconds=0.0))[0])
 
 
 def test_a_loss_that_is_no_number_stops_the_run(data):
-    with pytest.raises(engine.Diverged, match=r"the loss became (nan|inf) in epoch 1 \(learning rate"):
+    with pytest.raises(engine.Diverged, match=r"the (loss|gradient's norm) became (nan|inf) in step \d, epoch 1 \("):
         fit(data, replace(RECIPE, learning_rate=1e30, clip_norm=None, warmup=0.0))
 
 
@@ -196,7 +199,7 @@ def test_the_rate_warms_up_and_ends_near_zero():
     assert max(rates) == pytest.approx(RECIPE.learning_rate)
     assert all(a > b for a, b in pairwise(rates[10:]))
     assert rates[-1] < 0.01 * RECIPE.learning_rate
-    assert learning_rate(replace(RECIPE, schedule="constant", warmup=0), 99, 100) == RECIPE.learning_rate
+    assert learning_rate(replace(RECIPE, schedule=Constant(), warmup=0), 99, 100) == RECIPE.learning_rate
 
 
 @pytest.mark.parametrize(
@@ -210,7 +213,22 @@ def test_the_rate_warms_up_and_ends_near_zero():
         ({"name": "x", "rates": 3}, "rates: "),
         ({"name": "x", "rates": ["a"]}, r"rates\.0: "),
         ({"name": "x", "learning_rate": float("inf")}, "learning_rate must be above 0, and finite"),
-        ({"name": "x", "optimizer": "adam"}, "optimizer: Input should be 'adamw' or 'sgd'"),
+        ({"name": "x", "optimizer": "adamx"}, "unknown optimizer of a recipe 'adamx'; did you mean adam"),
+        ({"name": "x", "optimizer": 3}, "optimizer must be one of sgd, adam, .* or a table with its kind, not 3"),
+        ({"name": "x", "optimizer": None}, "optimizer must be one of"),
+        (
+            {"name": "x", "optimizer": {"kind": "sgd", "momntum": 1}},
+            "key of optimizer sgd 'momntum'; did you mean momentum",
+        ),
+        ({"name": "x", "optimizer": {"kind": "sgd", "momentum": 1.5}}, "sgd: momentum must be from 0 to below 1"),
+        (
+            {"name": "x", "optimizer": {"kind": "sgd", "momentum": "a"}},
+            "optimizer sgd: momentum: Input should be a valid",
+        ),
+        (
+            {"name": "x", "schedule": {"kind": "steps", "at": [0.7, 0.5]}},
+            "steps: at must be shares from 0 to 1, rising",
+        ),
         ({"epochs": 3}, "name: Field required"),
     ],
 )
@@ -220,9 +238,9 @@ def test_a_wrong_recipe_is_one_line(values, message):
 
 
 def test_recipes_survive_files(tmp_path):
-    recipe = replace(RECIPE, clip_norm=None, rates=(0.5, 1.0))
+    recipe = replace(RECIPE, clip_norm=None, rates=(0.5, 1.0), schedule=Steps((0.5, 0.75)), average=EMA(0.2))
     assert Recipe.from_dict(recipe.to_dict()) == recipe
-    (tmp_path / "mine.toml").write_text('epochs = 3\noptimizer = "sgd"\n')
-    assert Recipe.read(tmp_path / "mine.toml") == Recipe("mine", epochs=3, optimizer="sgd")
+    (tmp_path / "mine.toml").write_text('epochs = 3\noptimizer = "sgd"\nschedule = {kind = "steps", at = [0.5]}\n')
+    assert Recipe.read(tmp_path / "mine.toml") == Recipe("mine", epochs=3, optimizer=SGD(), schedule=Steps((0.5,)))
     with pytest.raises(OpsinError, match=r"cannot read the recipe .*none\.toml"):
         Recipe.read(tmp_path / "none.toml")

@@ -20,10 +20,10 @@ from opsin import zoo
 from opsin.bundle import Bundle
 from opsin.data import load, scan
 from opsin.data.preprocess import Preprocess
-from opsin.engine.checkpoint import sha256
 from opsin.errors import OpsinError
 from opsin.export import deploy, verify
 from opsin.export.deploy import Int8, export
+from opsin.files import sha256
 from opsin.predict import predict
 from opsin.weights.create import Origin
 

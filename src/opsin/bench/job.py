@@ -100,7 +100,7 @@ def training(net: nn.Module, images: Tensor, labels: Tensor) -> Run:
     """A training step as the engine takes it, with AdamW, at a rate that leaves the weights about where they are."""
     place(net.train(), images.device)
     optimizer = make_optimizer(net, MODERN)
-    return lambda: train_step(net, images, labels, Classify(), optimizer, 1e-9, MODERN.clip_norm)
+    return lambda: train_step(net, images, labels, Classify(), optimizer, 1e-9, MODERN)
 
 
 @lru_cache(maxsize=1)

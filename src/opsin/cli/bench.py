@@ -146,7 +146,7 @@ def check_files(page: Path | None, csv: Path | None) -> None:
 
 def write_csv(path: Path, found: "Bench") -> None:
     from opsin.bench.table import to_csv
-    from opsin.engine.checkpoint import whole
+    from opsin.files import whole
 
     with whole(path) as part:
         part.write_text(to_csv(found.rows), encoding="utf-8")

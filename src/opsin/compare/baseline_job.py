@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from opsin.compare.baselines import Part, run_baselines
-from opsin.engine.checkpoint import write_json
+from opsin.files import write_json
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,10 @@ from opsin.data.preprocess import Preprocess
 from opsin.data.scan import scan
 from opsin.data.source import load
 from opsin.data.split import divide
-from opsin.engine.checkpoint import write_json
 from opsin.engine.recipe import Recipe
 from opsin.engine.record import Record
 from opsin.errors import OpsinError
+from opsin.files import write_json
 from opsin.launch.local import Pool, Task
 from opsin.watch import Watch
 from opsin.words import many

@@ -15,12 +15,13 @@ from opsin.compare.entry import Entry
 from opsin.data.preprocess import Preprocess
 from opsin.device import choose_device, place
 from opsin.engine import probe
-from opsin.engine.checkpoint import MANIFEST, Checkpoints
+from opsin.engine.checkpoint import Checkpoints
 from opsin.engine.evaluate import embed, predict
 from opsin.engine.recipe import Recipe
 from opsin.engine.record import Record
 from opsin.engine.train import Data, Diverged, step_seed, train
 from opsin.errors import OpsinError
+from opsin.files import MANIFEST
 from opsin.models.network import Network
 from opsin.tasks.classify import Classify
 from opsin.weights.create import create_model

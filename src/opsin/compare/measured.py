@@ -11,7 +11,7 @@ from opsin import zoo
 from opsin.costs import machine, memory
 from opsin.costs.measure import Latency, latency
 from opsin.device import choose_device
-from opsin.engine.checkpoint import write_json
+from opsin.files import write_json
 from opsin.watch import Watch
 
 FILE = "latency.json"

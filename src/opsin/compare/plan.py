@@ -8,9 +8,9 @@ from typing import Any
 
 from opsin import zoo
 from opsin.compare.entry import STARTED, STARTS, Entry
-from opsin.engine.checkpoint import write_json
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
+from opsin.files import write_json
 from opsin.recipes import FINETUNE
 
 SCHEMA = 1

@@ -20,10 +20,18 @@ def at_once(height: int, width: int) -> int:
 
 
 def predict(
-    net: nn.Module, images: np.ndarray, samples: np.ndarray, preprocess: Preprocess, device: torch.device
+    net: nn.Module,
+    images: np.ndarray,
+    samples: np.ndarray,
+    preprocess: Preprocess,
+    device: torch.device,
+    progress: Callable[[int], None] | None = None,
 ) -> Tensor:
-    """Logits, float32 [len(samples), K] on the CPU, of `images` (uint8 [n, C, S, S]) at the indices `samples`."""
-    return _run(net, net, images, samples, preprocess, device)
+    """Logits, float32 [len(samples), K] on the CPU, of `images` (uint8 [n, C, S, S]) at the indices `samples`.
+
+    `progress` is told after each batch how many images are done.
+    """
+    return _run(net, net, images, samples, preprocess, device, progress)
 
 
 def embed(

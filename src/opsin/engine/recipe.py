@@ -4,34 +4,50 @@ import dataclasses
 import json
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from opsin.errors import OpsinError, unknown
+from opsin.engine.average import AVERAGES, EMA, Polyak
+from opsin.engine.optimizers import OPTIMIZERS, AdamW, Optimizer
+from opsin.engine.schedules import SCHEDULES, Cosine, Schedule
+from opsin.errors import OpsinError
+from opsin.parts import Part, read, read_part
+
+PARTS: dict[str, tuple[type[Part], ...]] = {
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "average": AVERAGES,
+}
+"""The keys whose values are parts, and the kinds of each."""
+OPTIONAL = ("average",)
+"""Those that may be left out (None)."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.
+    """How a network is trained. Lengths inside a run are shares of it, so that fewer epochs have the same shape.
 
     Attributes:
         name: how people call it.
         epochs: passes over the training part.
         batch_size: images a step, at most; an epoch's steps are of nearly equal size. None for what suits the number
             of training images (see `batch`).
-        optimizer: "adamw" or "sgd" (with `momentum`).
+        accumulate: into so many parts a step's images are divided, one after another, where memory is short.
+        optimizer: see opsin.engine.optimizers.
         learning_rate: the peak, after warm-up.
-        momentum: of SGD; AdamW has its usual (0.9, 0.999).
-        weight_decay: decoupled for AdamW; never on biases, normalisations or other vectors.
-        warmup: share of the steps in which the rate rises linearly from zero.
-        schedule: "cosine" to zero, or "constant", after the warm-up.
+        weight_decay: decoupled for AdamW, else added to the gradient.
+        decay_all: whether biases, normalisations and other vectors decay too.
+        warmup: share of the steps in which the rate rises linearly, from `warmup_start` of the peak.
+        schedule: how the rate goes after the warm-up; see opsin.engine.schedules.
+        average: of the weights, which is evaluated and kept in the place of the last ones; see opsin.engine.average.
         label_smoothing: share of the target spread evenly over all classes.
         aux_weight: what the loss of an auxiliary head (GoogLeNet, Inception-v3) counts beside the network's own.
         clip_norm: the gradient's greatest norm; None for no limit.
         head_epochs: epochs, the first ones, in which only the last layer learns; in the last epoch all layers do.
         stem_rate: the learning rate of the first layer as a share of the last one's; it grows geometrically between.
         augment: "auto" for shifts and flips suited to the data (grey images are never flipped), or "none".
+        precision: "auto" for bfloat16 on CUDA and float32 elsewhere; "float32"; "bfloat16".
         rates: factors on `learning_rate` that the comparison's short probe tries on validation.
         probe: share of the epochs that one such probe takes.
     """
@@ -39,36 +55,41 @@ class Recipe:
     name: str
     epochs: int = 30
     batch_size: int | None = None
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    accumulate: int = 1
+    optimizer: Optimizer = field(default_factory=AdamW)
     learning_rate: float = 3e-3
-    momentum: float = 0.9
     weight_decay: float = 0.05
+    decay_all: bool = False
     warmup: float = 0.05
-    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_start: float = 0.0
+    schedule: Schedule = field(default_factory=Cosine)
+    average: EMA | Polyak | None = None
     label_smoothing: float = 0.1
     aux_weight: float = 0.3
     clip_norm: float | None = 1.0
     head_epochs: int = 0
     stem_rate: float = 1.0
     augment: Literal["auto", "none"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     rates: tuple[float, ...] = (1 / 3, 1.0, 3.0)
     probe: float = 0.2
 
     def __post_init__(self):
         checks = {
             "epochs must be at least 1": self.epochs >= 1,
-            "batch_size must be at least 2": self.batch_size is None or self.batch_size >= 2,
-            "optimizer must be adamw or sgd": self.optimizer in ("adamw", "sgd"),
+            "batch_size must be at least 1": self.batch_size is None or self.batch_size >= 1,
+            "accumulate must be at least 1": self.accumulate >= 1,
             "learning_rate must be above 0, and finite": 0 < self.learning_rate < math.inf,
-            "weight_decay must not be negative": self.weight_decay >= 0,
+            "weight_decay must not be negative, and finite": 0 <= self.weight_decay < math.inf,
             "warmup must be a share from 0 to 1": 0 <= self.warmup <= 1,
-            "schedule must be cosine or constant": self.schedule in ("cosine", "constant"),
+            "warmup_start must be a share from 0 to 1": 0 <= self.warmup_start <= 1,
             "label_smoothing must be from 0 to below 1": 0 <= self.label_smoothing < 1,
             "aux_weight must not be negative, and finite": 0 <= self.aux_weight < math.inf,
             "clip_norm must be above 0": self.clip_norm is None or self.clip_norm > 0,
             "head_epochs must not be negative": self.head_epochs >= 0,
             "stem_rate must be a share above 0, at most 1": 0 < self.stem_rate <= 1,
             "augment must be auto or none": self.augment in ("auto", "none"),
+            "precision must be auto, float32 or bfloat16": self.precision in ("auto", "float32", "bfloat16"),
             "rates must be one or more factors above 0": bool(self.rates) and min(self.rates) > 0,
             "probe must be a share above 0, at most 1": 0 < self.probe <= 1,
         }
@@ -83,24 +104,20 @@ class Recipe:
         return next((size for size in (32, 64) if images <= 50 * size), 128)
 
     def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self) | {"rates": list(self.rates)}
+        """Plain values for JSON; `from_dict` gives an equal recipe back."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {key: value.to_dict() if isinstance(value, Part) else plain(value) for key, value in values.items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Recipe":
         """Raises OpsinError for a key that a recipe does not have, naming the nearest ones, or for a wrong value."""
-        from pydantic import TypeAdapter, ValidationError
-
-        known = [field.name for field in dataclasses.fields(cls)]
-        for key in values:
-            if key not in known:
-                raise unknown("key of a recipe", key, known)
-        try:
-            return TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            line = f"recipe: {where or 'name'}: {first['msg']}, not {first['input']!r}"
-            raise OpsinError(line[:200]) from None
+        parts = {
+            key: None if value is None and key in OPTIONAL else read_part(PARTS[key], value, key)
+            for key, value in values.items()
+            if key in PARTS
+        }
+        rest = {key: value for key, value in values.items() if key not in PARTS}
+        return dataclasses.replace(read(cls, rest, "a recipe"), **parts)
 
     @classmethod
     def read(cls, path: Path) -> "Recipe":
@@ -113,3 +130,7 @@ class Recipe:
         if not isinstance(values, dict):
             raise OpsinError(f"cannot read the recipe {path}: it must be a table of keys and values")
         return cls.from_dict({"name": path.stem} | values)
+
+
+def plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opsin import __version__
-from opsin.engine.checkpoint import write_json
+from opsin.files import write_json
 
 SCHEMA = 1
 

@@ -8,7 +8,7 @@ save: a run that goes on from a checkpoint ends with the same bits as one that w
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,19 +19,18 @@ from opsin.data.augment import Augment, suited_to
 from opsin.data.counted import epoch_order, key
 from opsin.data.preprocess import Preprocess
 from opsin.device import place, place_images, precision
+from opsin.engine.average import Averaged
 from opsin.engine.checkpoint import Checkpoints
 from opsin.engine.evaluate import predict
 from opsin.engine.optim import learning_rate, make_optimizer
 from opsin.engine.recipe import Recipe
+from opsin.engine.stop import Asked, Stopped
 from opsin.errors import OpsinError
 from opsin.models.network import Network
 
-CHECKPOINT_SECONDS = 30.0
-"""A checkpoint is written after the first epoch that ends this long after the last one."""
-
 
 class Diverged(OpsinError):
-    """The loss is no longer a finite number."""
+    """A loss, a gradient or a metric is no longer a finite number."""
 
 
 class Task(Protocol):
@@ -58,6 +57,27 @@ def step_seed(seed: int, step: int, rank: int = 0) -> int:
     return key(seed, step, rank)
 
 
+@dataclass
+class State:
+    """A run as it stands: all that a checkpoint holds.
+
+    Attributes:
+        average: follows the network, where the recipe has one.
+        step: steps that are done.
+        loss: of the images of this epoch so far, summed.
+        seconds: of this epoch so far.
+        history: the metrics of each epoch that has ended.
+    """
+
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: Averaged | None = None
+    step: int = 0
+    loss: float = 0.0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
 def train(
     net: nn.Module,
     data: Data,
@@ -68,40 +88,58 @@ def train(
     device: torch.device,
     checkpoints: Checkpoints | None = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    asked: Asked | None = None,
 ) -> list[dict[str, Any]]:
-    """Trains `net` in place, by the last epoch's weights; validation picks no epoch.
+    """Trains `net` in place, by the last epoch's weights or the recipe's average; validation picks no epoch.
 
     Args:
-        checkpoints: to be written, and to go on from if there are any.
+        checkpoints: to be written when they are due, and to go on from if there are any.
         on_epoch: called after each epoch with its metrics.
+        asked: whether a signal asks the run to stop; it is looked at after each step.
 
     Returns:
         The metrics of each epoch: epoch (from 1), train_loss, val_loss, val_top1, learning_rate and seconds.
 
     Raises:
-        Diverged: the loss became infinite or not a number.
+        Diverged: a loss, a gradient or a metric became infinite or not a number; nothing of it is saved.
+        Stopped: it was asked to; its state is saved, if there are checkpoints.
     """
     place(net, device)
-    optimizer = make_optimizer(net, recipe)
-    history = checkpoints.resume(net, optimizer) if checkpoints else []
+    average = Averaged(net, recipe.average) if recipe.average else None
+    state = State(net, make_optimizer(net, recipe), average)
+    if checkpoints:
+        checkpoints.resume(state)
     channels, size = data.images.shape[1:3]
     augment = suited_to(channels, size) if recipe.augment == "auto" else None
     pixels, labels = reachable(data.images, device), torch.from_numpy(data.labels)
-    saved = time.monotonic()
-    for epoch in range(len(history), recipe.epochs):
+
+    def keep() -> None:
+        if checkpoints and (checkpoints.due() or (asked and asked.signum)):
+            checkpoints.save(state)
+        stop()
+
+    def stop(*progress: int) -> None:
+        if asked and asked.signum:
+            raise Stopped(asked.signum)
+
+    for epoch in range(len(state.history), recipe.epochs):
+        metrics = train_epoch(state, data, pixels, labels, recipe, task, augment, seed, epoch, device, keep)
         began = time.monotonic()
-        metrics = train_epoch(net, data, pixels, labels, recipe, task, optimizer, augment, seed, epoch, device)
-        logits = predict(net, data.images, data.val, data.preprocess, device)
+        logits = predict(average.net if average else net, data.images, data.val, data.preprocess, device, stop)
         metrics |= {f"val_{name}": value for name, value in task.metrics(logits, labels[data.val]).items()}
-        if not math.isfinite(metrics["val_loss"]):
-            raise Diverged(f"the validation loss became {metrics['val_loss']} in epoch {epoch + 1}")
-        history.append({"epoch": epoch + 1} | metrics | {"seconds": time.monotonic() - began})
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise Diverged(f"{name} became {value} in epoch {epoch + 1}")
+        seconds = state.seconds + time.monotonic() - began
+        state.history.append({"epoch": epoch + 1} | metrics | {"seconds": seconds})
+        state.loss = state.seconds = 0.0
         if on_epoch:
-            on_epoch(history[-1])
-        if checkpoints and epoch + 1 < recipe.epochs and time.monotonic() - saved > CHECKPOINT_SECONDS:
-            checkpoints.save(epoch + 1, net, optimizer, history)
-            saved = time.monotonic()
-    return history
+            on_epoch(state.history[-1])
+        if epoch + 1 < recipe.epochs:
+            keep()
+    if average:
+        net.load_state_dict(average.net.state_dict())
+    return state.history
 
 
 def reachable(images: np.ndarray, device: torch.device) -> Tensor:
@@ -113,41 +151,52 @@ def reachable(images: np.ndarray, device: torch.device) -> Tensor:
 
 
 def train_epoch(
-    net: nn.Module,
+    state: State,
     data: Data,
     pixels: Tensor,
     labels: Tensor,
     recipe: Recipe,
     task: Task,
-    optimizer: torch.optim.Optimizer,
     augment: Augment | None,
     seed: int,
     epoch: int,
     device: torch.device,
+    keep: Callable[[], None],
 ) -> dict[str, float]:
-    """One pass over the training part; returns its mean loss and its last learning rate."""
-    net.train()
+    """What is left of one pass over the training part; returns its mean loss and its last learning rate.
+
+    `keep` is called after each step.
+    """
+    net = state.net.train()
     if isinstance(net, Network):
         learn_last_layer_alone(net, epoch < min(recipe.head_epochs, recipe.epochs - 1))
     order = data.train[epoch_order(seed, epoch, len(data.train))]
     steps = math.ceil(len(order) / recipe.batch(len(order)))
-    total = torch.zeros((), device=device)
-    rate = 0.0
-    for i, samples in enumerate(np.array_split(order, steps)):
-        step = epoch * steps + i
-        torch.manual_seed(step_seed(seed, step))
-        rate = learning_rate(recipe, step, recipe.epochs * steps)
+    total = recipe.epochs * steps
+    batches = np.array_split(order, steps)
+    losses = tuple(ended["val_loss"] for ended in state.history)
+    began = time.monotonic() - state.seconds
+    for samples in batches[state.step - epoch * steps :]:
+        torch.manual_seed(step_seed(seed, state.step))
+        rate = learning_rate(recipe, state.step, total, losses)
         rows = torch.from_numpy(samples)
         images = pixels.index_select(0, rows.to(pixels.device)).to(device)
         if augment:
             images = augment(images, seed, epoch, samples)
         images = place_images(data.preprocess.normalize(images))
         targets = labels[rows].to(device)
-        loss = train_step(net, images, targets, task, optimizer, rate, recipe.clip_norm)
-        total += loss * len(samples)
-        if (i % 50 == 0 or i == steps - 1) and not math.isfinite(total.item()):
-            raise Diverged(f"the loss became {total.item()} in epoch {epoch + 1} (learning rate {rate:.2g})")
-    return {"train_loss": total.item() / len(order), "learning_rate": rate}
+        try:
+            loss = train_step(net, images, targets, task, state.optimizer, rate, recipe)
+        except Diverged as error:
+            raise Diverged(f"{error} in step {state.step + 1}, epoch {epoch + 1} (learning rate {rate:.2g})") from None
+        if state.average:
+            state.average.follow(net, state.step, total)
+        state.step += 1
+        state.loss += loss * len(samples)
+        state.seconds = time.monotonic() - began
+        keep()
+    rate = learning_rate(recipe, state.step - 1, total, losses)
+    return {"train_loss": state.loss / len(order), "learning_rate": rate}
 
 
 def learn_last_layer_alone(net: Network, alone: bool) -> None:
@@ -163,16 +212,27 @@ def train_step(
     task: Task,
     optimizer: torch.optim.Optimizer,
     rate: float,
-    clip_norm: float | None,
-) -> Tensor:
-    """One step of the optimizer on images [N, C, S, S] and labels [N]; returns the loss, detached, on the device."""
+    recipe: Recipe,
+) -> float:
+    """One step of the optimizer on images [N, C, S, S] and labels [N]; returns the loss.
+
+    Raises Diverged, before any weight has changed, where the loss or the gradient is no finite number.
+    """
     for group in optimizer.param_groups:
         group["lr"] = rate * group["factor"]
-    with precision(images.device):
-        loss = task.loss(net(images), labels)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    if clip_norm is not None:
-        nn.utils.clip_grad_norm_(net.parameters(), clip_norm)
+    value = 0.0
+    for part, targets in zip(images.chunk(recipe.accumulate), labels.chunk(recipe.accumulate), strict=True):
+        with precision(images.device, recipe.precision):
+            loss = task.loss(net(part), targets) * (len(part) / len(images))
+        loss.backward()
+        value += loss.item()
+    norm = nn.utils.get_total_norm([p.grad for p in net.parameters() if p.grad is not None])
+    if not math.isfinite(value):
+        raise Diverged(f"the loss became {value}")
+    if not math.isfinite(length := norm.item()):
+        raise Diverged(f"the gradient's norm became {length}")
+    if recipe.clip_norm is not None:
+        nn.utils.clip_grads_with_norm_(net.parameters(), recipe.clip_norm, norm)
     optimizer.step()
-    return loss.detach()
+    return value

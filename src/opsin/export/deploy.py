@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from opsin.bundle import Bundle
 from opsin.data import load, scan
 from opsin.data.preprocess import Preprocess
-from opsin.engine.checkpoint import flush, sha256, whole, write_json
 from opsin.errors import OpsinError, unknown
 from opsin.export import onnx, openvino, program
 from opsin.export.about import ABOUT, FromPixels, about, inputs, reading
@@ -22,6 +21,7 @@ from opsin.export.int8 import quiet
 from opsin.export.libraries import check_free
 from opsin.export.loss import Loss, measure, read_images
 from opsin.export.verify import BATCHES, TOLERANCE, Runner, check_steady, tried, verify
+from opsin.files import flush, sha256, whole, write_json
 from opsin.runtime import backends
 
 TARGETS: dict[str, ModuleType] = {"onnx": onnx, "openvino": openvino, "torch": program}

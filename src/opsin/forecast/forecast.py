@@ -46,7 +46,7 @@ class Training:
         return self.recipe.batch(self.images[0])
 
     def network(self, name: str) -> Network:
-        return Network(name, self.networks[name], self.batch, 2 if self.recipe.optimizer == "adamw" else 1)
+        return Network(name, self.networks[name], self.batch, self.recipe.optimizer.moments)
 
     def probe(self, name: str, workload: Workload, fits: int) -> SpeedProbe:
         """What measures a network: the whole batch, or what `fits` of it, where that is quickly done, on a CPU."""

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from opsin.engine.checkpoint import write_json
+from opsin.files import write_json
 
 SCHEMA = 1
 Value = TypeVar("Value")

@@ -97,7 +97,7 @@ def _time_training(net: nn.Module, probe: SpeedProbe, device: torch.device) -> f
     times: list[float] = []
     while len(times) < 3 or (sum(times) < 0.8 and len(times) < 20):
         began = time.perf_counter()
-        train_step(net, place_images(images), labels, task, optimizer, 1e-9, probe.recipe.clip_norm).item()
+        train_step(net, place_images(images), labels, task, optimizer, 1e-9, probe.recipe)
         times.append(time.perf_counter() - began)
     step = float(np.median(times[1:]))
     once = min(step, _time_update(net, optimizer, probe.recipe)) if probe.timed < probe.batch_size else 0.0

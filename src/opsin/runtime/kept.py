@@ -18,7 +18,7 @@ from torch import nn
 
 from opsin import __version__
 from opsin.costs.machine import cpu_name
-from opsin.engine.checkpoint import flush, sha256, whole, write_json
+from opsin.files import flush, sha256, whole, write_json
 
 SCHEMA = 1
 PACKAGES = ("torch", "onnx", "onnxruntime", "openvino")

@@ -1,0 +1,71 @@
+"""A part of a recipe: an optimizer, a schedule, an augmentation. In TOML and JSON its `kind` says which one is meant."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, ClassVar, TypeVar
+
+from opsin.errors import OpsinError, unknown
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Its kind is the class's name in small letters: PadCrop is "pad_crop"."""
+
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        cls.kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+
+    def require(self, rules: dict[str, bool]) -> None:
+        """Raises OpsinError with the first rule that does not hold."""
+        for rule, holds in rules.items():
+            if not holds:
+                raise OpsinError(f"{self.kind}: {rule}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `read_part` gives an equal part back."""
+        return {"kind": self.kind} | json.loads(json.dumps(dataclasses.asdict(self)))
+
+    def __str__(self) -> str:
+        own = [f for f in dataclasses.fields(self) if getattr(self, f.name) != f.default]
+        values = ", ".join(f"{f.name} {getattr(self, f.name)}" for f in own)
+        return f"{self.kind} ({values})" if values else self.kind
+
+
+Kind = TypeVar("Kind", bound=Part)
+
+
+def read_part(kinds: Iterable[type[Kind]], value: Any, where: str) -> Kind:
+    """The part that a name ("cosine") or a table ({"kind": "steps", "factor": 0.1}) stands for; `where` is its key.
+
+    Raises OpsinError for an unknown kind or key, naming the nearest ones, and for a value that does not fit.
+    """
+    known = {kind.kind: kind for kind in kinds}
+    table = {"kind": value} if isinstance(value, str) else value
+    if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
+        raise OpsinError(f"recipe: {where} must be one of {', '.join(known)}, or a table with its kind, not {value!r}")
+    name = table["kind"]
+    if name not in known:
+        raise unknown(f"{where} of a recipe", name, known)
+    return read(known[name], {key: entry for key, entry in table.items() if key != "kind"}, f"{where} {name}")
+
+
+Read = TypeVar("Read")
+
+
+def read(cls: type[Read], values: dict[str, Any], where: str) -> Read:
+    """A dataclass of plain values, as JSON has them. Raises OpsinError, which names the key."""
+    from pydantic import TypeAdapter, ValidationError
+
+    known = [field.name for field in dataclasses.fields(cls)]  # pyright: ignore[reportArgumentType]
+    for key in values:
+        if key not in known:
+            raise unknown(f"key of {where}", key, known)
+    try:
+        return TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise OpsinError(f"{where}: {key or 'it'}: {first['msg']}, not {first['input']!r}"[:200]) from None
