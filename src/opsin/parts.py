@@ -1,4 +1,4 @@
-"""A part of a recipe: an optimizer, a schedule, an augmentation. In TOML and JSON its `kind` says which one is meant."""
+"""Parts of a recipe: an optimizer, a schedule, an augmentation. In TOML and JSON a `kind` says which is meant."""
 
 import dataclasses
 import json

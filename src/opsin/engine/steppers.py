@@ -70,7 +70,8 @@ class DiagonalLevenbergMarquardt(torch.optim.Optimizer):
         weights = [p for group in self.param_groups for p in group["params"]]
         totals = [torch.zeros_like(p) for p in weights]
         n = 0
-        for n, sample in enumerate(samples, 1):
+        for sample in samples:
+            n += 1
             gradients = torch.autograd.grad(sample(), weights)
             torch._foreach_addcmul_(totals, gradients, gradients)
         for p, total in zip(weights, totals, strict=True):
