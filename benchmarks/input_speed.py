@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from torchvision.datasets import CIFAR10
 
-from opsin.data.augment import Augment
+from opsin.data.augment import Draws, Shift
 from opsin.data.counted import epoch_order
 from opsin.data.preprocess import Preprocess
 
@@ -66,12 +66,12 @@ def load(folder: Path | None, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 def batched_epoch(images: torch.Tensor, labels: torch.Tensor, preprocess: Preprocess, epoch: int) -> int:
     """One pass of Opsin's training input: `images` uint8 [n, C, S, S]. Returns how many images came."""
-    augment, seen = Augment(4, flip=True, pad="zero"), 0
+    augment, seen = Shift(4, flip=True), 0
     order = epoch_order(0, epoch, len(images))
     for start in range(0, len(order), BATCH):
         rows = order[start : start + BATCH]
         index = torch.from_numpy(rows)
-        batch = preprocess.normalize(augment(images.index_select(0, index), 0, epoch, rows))
+        batch = preprocess.normalize(augment(images.index_select(0, index), Draws(0, epoch, rows)))
         seen += len(batch) if len(labels[index]) == len(batch) else 0
     return seen
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsin.data.augment import Augment, suited_to
+from opsin.data.augment import Draws, Shift, suited_to
 from opsin.data.counted import uniforms
 
 RNG = np.random.default_rng(5)
@@ -27,7 +27,7 @@ def by_hand(augment, batch, seed, epoch, samples):
 
 @settings(deadline=None)
 @given(
-    st.builds(Augment, shift=st.integers(0, 11), flip=st.booleans(), pad=st.sampled_from(["edge", "zero"])),
+    st.builds(Shift, shift=st.integers(0, 11), flip=st.booleans(), pad=st.sampled_from(["edge", "zero"])),
     st.integers(0, 40),
     st.sampled_from([1, 3]),
     st.integers(0, 2**40),
@@ -36,26 +36,26 @@ def by_hand(augment, batch, seed, epoch, samples):
 def test_is_what_one_would_do_by_hand(augment, n, channels, seed, epoch):
     batch, samples = images(n, channels), RNG.permutation(1000)[:n]
     before = batch.clone()
-    found = augment(batch, seed, epoch, samples)
+    found = augment(batch, Draws(seed, epoch, samples))
     assert found.dtype == torch.uint8 and torch.equal(batch, before)
     if n:
         assert torch.equal(found, by_hand(augment, batch, seed, epoch, samples))
 
 
 def test_does_not_depend_on_the_batch():
-    batch, samples, augment = images(32), np.arange(100, 132), Augment(2, True)
-    whole = augment(batch, 1, 2, samples)
+    batch, samples, augment = images(32), np.arange(100, 132), Shift(2, True, "edge")
+    whole = augment(batch, Draws(1, 2, samples))
     order = RNG.permutation(32)
-    assert torch.equal(augment(batch[order], 1, 2, samples[order]), whole[order])
-    assert torch.equal(augment(batch[7:8], 1, 2, samples[7:8])[0], whole[7])
-    assert not torch.equal(augment(batch, 1, 3, samples), whole)
-    assert not torch.equal(augment(batch, 2, 2, samples), whole)
+    assert torch.equal(augment(batch[order], Draws(1, 2, samples[order])), whole[order])
+    assert torch.equal(augment(batch[7:8], Draws(1, 2, samples[7:8]))[0], whole[7])
+    assert not torch.equal(augment(batch, Draws(1, 3, samples)), whole)
+    assert not torch.equal(augment(batch, Draws(2, 2, samples)), whole)
 
 
 def test_every_move_is_as_likely():
     point = torch.zeros(20_000, 1, 5, 5, dtype=torch.uint8)
     point[:, :, 2, 1] = 1
-    found = Augment(1, True, "zero")(point, 0, 0, np.arange(20_000)).sum(0)[0].numpy()
+    found = Shift(1, True, "zero")(point, Draws(0, 0, np.arange(20_000))).sum(0)[0].numpy()
     want = np.zeros((5, 5))
     want[1:4, 0:3] += 1 / 18  # as it is
     want[1:4, 2:5] += 1 / 18  # mirrored
@@ -64,28 +64,28 @@ def test_every_move_is_as_likely():
 
 def test_nothing_to_do():
     batch = images(4)
-    assert torch.equal(Augment(0, False)(batch, 0, 0, np.arange(4)), batch)
+    assert torch.equal(Shift(0, False)(batch, Draws(0, 0, np.arange(4))), batch)
 
 
 def test_types_other_than_bytes():
     batch = images(6).float()
-    found = Augment(2, True)(batch, 0, 0, np.arange(6))
-    assert torch.equal(found, Augment(2, True)(batch.byte(), 0, 0, np.arange(6)).float())
+    found = Shift(2, True, "edge")(batch, Draws(0, 0, np.arange(6)))
+    assert torch.equal(found, Shift(2, True, "edge")(batch.byte(), Draws(0, 0, np.arange(6))).float())
 
 
 def test_memory_layout_does_not_matter():
     batch = images(6)
     strided = batch.to(memory_format=torch.channels_last)
-    assert torch.equal(Augment(2, True)(strided, 0, 0, np.arange(6)), Augment(2, True)(batch, 0, 0, np.arange(6)))
+    assert torch.equal(Shift(2, True, "edge")(strided, Draws(0, 0, np.arange(6))), Shift(2, True, "edge")(batch, Draws(0, 0, np.arange(6))))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu():
-    batch, augment = images(50), Augment(3, True, "zero")
-    assert torch.equal(augment(batch.cuda(), 3, 1, np.arange(50)).cpu(), augment(batch, 3, 1, np.arange(50)))
+    batch, augment = images(50), Shift(3, True, "zero")
+    assert torch.equal(augment(batch.cuda(), Draws(3, 1, np.arange(50))).cpu(), augment(batch, Draws(3, 1, np.arange(50))))
 
 
 def test_suited_to():
-    assert suited_to(1, 8) == suited_to(1, 16) == Augment(1, False)
-    assert suited_to(1, 224) == Augment(14, False)
-    assert suited_to(3, 32) == Augment(4, True)
+    assert suited_to(1, 8) == suited_to(1, 16) == (Shift(1, False, "edge"),)
+    assert suited_to(1, 224) == (Shift(14, False, "edge"),)
+    assert suited_to(3, 32) == (Shift(4, True, "edge"),)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from opsin.data.augment import AUGMENTATIONS, Augmentation
 from opsin.engine.average import AVERAGES, EMA, Polyak
+from opsin.engine.mix import MIXES, Mix
 from opsin.engine.optimizers import OPTIMIZERS, AdamW, Optimizer
 from opsin.engine.schedules import SCHEDULES, Cosine, Schedule
 from opsin.errors import OpsinError
@@ -18,9 +20,10 @@ PARTS: dict[str, tuple[type[Part], ...]] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "average": AVERAGES,
+    "mix": MIXES,
 }
 """The keys whose values are parts, and the kinds of each."""
-OPTIONAL = ("average",)
+OPTIONAL = ("average", "mix")
 """Those that may be left out (None)."""
 
 
@@ -46,7 +49,9 @@ class Recipe:
         clip_norm: the gradient's greatest norm; None for no limit.
         head_epochs: epochs, the first ones, in which only the last layer learns; in the last epoch all layers do.
         stem_rate: the learning rate of the first layer as a share of the last one's; it grows geometrically between.
-        augment: "auto" for shifts and flips suited to the data (grey images are never flipped), or "none".
+        augment: "auto" for shifts and flips suited to the data (grey images are never flipped), "none", or parts, one
+            after another; see opsin.data.augment.
+        mix: of images, and of their labels; see opsin.engine.mix.
         precision: "auto" for bfloat16 on CUDA and float32 elsewhere; "float32"; "bfloat16".
         rates: factors on `learning_rate` that the comparison's short probe tries on validation.
         probe: share of the epochs that one such probe takes.
@@ -69,7 +74,8 @@ class Recipe:
     clip_norm: float | None = 1.0
     head_epochs: int = 0
     stem_rate: float = 1.0
-    augment: Literal["auto", "none"] = "auto"
+    augment: Literal["auto", "none"] | tuple[Augmentation, ...] = "auto"
+    mix: Mix | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     rates: tuple[float, ...] = (1 / 3, 1.0, 3.0)
     probe: float = 0.2
@@ -88,7 +94,8 @@ class Recipe:
             "clip_norm must be above 0": self.clip_norm is None or self.clip_norm > 0,
             "head_epochs must not be negative": self.head_epochs >= 0,
             "stem_rate must be a share above 0, at most 1": 0 < self.stem_rate <= 1,
-            "augment must be auto or none": self.augment in ("auto", "none"),
+            "augment must be auto, none or parts": not isinstance(self.augment, str)
+            or self.augment in ("auto", "none"),
             "precision must be auto, float32 or bfloat16": self.precision in ("auto", "float32", "bfloat16"),
             "rates must be one or more factors above 0": bool(self.rates) and min(self.rates) > 0,
             "probe must be a share above 0, at most 1": 0 < self.probe <= 1,
@@ -105,18 +112,19 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` gives an equal recipe back."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return {key: value.to_dict() if isinstance(value, Part) else plain(value) for key, value in values.items()}
+        return {each.name: plain(getattr(self, each.name)) for each in dataclasses.fields(self)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Recipe":
         """Raises OpsinError for a key that a recipe does not have, naming the nearest ones, or for a wrong value."""
-        parts = {
+        parts: dict[str, Any] = {
             key: None if value is None and key in OPTIONAL else read_part(PARTS[key], value, key)
             for key, value in values.items()
             if key in PARTS
         }
-        rest = {key: value for key, value in values.items() if key not in PARTS}
+        if isinstance(listed := values.get("augment"), list):
+            parts["augment"] = tuple(read_part(AUGMENTATIONS, value, "augment") for value in listed)
+        rest = {key: value for key, value in values.items() if key not in parts}
         return dataclasses.replace(read(cls, rest, "a recipe"), **parts)
 
     @classmethod
@@ -133,4 +141,7 @@ class Recipe:
 
 
 def plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    """A field as JSON has it."""
+    if isinstance(value, Part):
+        return value.to_dict()
+    return [plain(each) for each in value] if isinstance(value, tuple) else value

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from opsin.data.augment import Augment, suited_to
 from opsin.data.counted import epoch_order, key
-from opsin.data.preprocess import Preprocess
-from opsin.device import place, place_images, precision
+from opsin.device import place, precision
 from opsin.engine.average import Averaged
 from opsin.engine.checkpoint import Checkpoints
 from opsin.engine.evaluate import predict
+from opsin.engine.feed import Data as Data
+from opsin.engine.feed import Feed
 from opsin.engine.optim import learning_rate, make_optimizer
 from opsin.engine.recipe import Recipe
 from opsin.engine.stop import Asked, Stopped
@@ -39,17 +39,6 @@ class Task(Protocol):
     def loss(self, output: Any, labels: Tensor) -> Tensor: ...
 
     def metrics(self, logits: Tensor, labels: Tensor) -> dict[str, float]: ...
-
-
-@dataclass(frozen=True)
-class Data:
-    """Images as uint8 [n, C, S, S], perhaps a mapped file, labels [n], and the indices of the parts to train with."""
-
-    images: np.ndarray
-    labels: np.ndarray
-    train: np.ndarray
-    val: np.ndarray
-    preprocess: Preprocess
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
@@ -109,9 +98,7 @@ def train(
     state = State(net, make_optimizer(net, recipe), average)
     if checkpoints:
         checkpoints.resume(state)
-    channels, size = data.images.shape[1:3]
-    augment = suited_to(channels, size) if recipe.augment == "auto" else None
-    pixels, labels = reachable(data.images, device), torch.from_numpy(data.labels)
+    feed = Feed(data, recipe, seed, device)
 
     def keep() -> None:
         if checkpoints and (checkpoints.due() or (asked and asked.signum)):
@@ -123,10 +110,10 @@ def train(
             raise Stopped(asked.signum)
 
     for epoch in range(len(state.history), recipe.epochs):
-        metrics = train_epoch(state, data, pixels, labels, recipe, task, augment, seed, epoch, device, keep)
+        metrics = train_epoch(state, feed, recipe, task, seed, epoch, keep)
         began = time.monotonic()
         logits = predict(average.net if average else net, data.images, data.val, data.preprocess, device, stop)
-        metrics |= {f"val_{name}": value for name, value in task.metrics(logits, labels[data.val]).items()}
+        metrics |= {f"val_{name}": value for name, value in task.metrics(logits, feed.labels[data.val]).items()}
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise Diverged(f"{name} became {value} in epoch {epoch + 1}")
@@ -142,25 +129,13 @@ def train(
     return state.history
 
 
-def reachable(images: np.ndarray, device: torch.device) -> Tensor:
-    """The images as a tensor, on a GPU where they take less than a quarter of its free memory; else where they are."""
-    pixels = torch.from_numpy(images)
-    if device.type == "cuda" and pixels.nbytes < torch.cuda.mem_get_info(device)[0] / 4:
-        return pixels.to(device)
-    return pixels
-
-
 def train_epoch(
     state: State,
-    data: Data,
-    pixels: Tensor,
-    labels: Tensor,
+    feed: Feed,
     recipe: Recipe,
     task: Task,
-    augment: Augment | None,
     seed: int,
     epoch: int,
-    device: torch.device,
     keep: Callable[[], None],
 ) -> dict[str, float]:
     """What is left of one pass over the training part; returns its mean loss and its last learning rate.
@@ -170,7 +145,7 @@ def train_epoch(
     net = state.net.train()
     if isinstance(net, Network):
         learn_last_layer_alone(net, epoch < min(recipe.head_epochs, recipe.epochs - 1))
-    order = data.train[epoch_order(seed, epoch, len(data.train))]
+    order = feed.data.train[epoch_order(seed, epoch, len(feed.data.train))]
     steps = math.ceil(len(order) / recipe.batch(len(order)))
     total = recipe.epochs * steps
     batches = np.array_split(order, steps)
@@ -179,12 +154,7 @@ def train_epoch(
     for samples in batches[state.step - epoch * steps :]:
         torch.manual_seed(step_seed(seed, state.step))
         rate = learning_rate(recipe, state.step, total, losses)
-        rows = torch.from_numpy(samples)
-        images = pixels.index_select(0, rows.to(pixels.device)).to(device)
-        if augment:
-            images = augment(images, seed, epoch, samples)
-        images = place_images(data.preprocess.normalize(images))
-        targets = labels[rows].to(device)
+        images, targets = feed(samples, epoch)
         try:
             loss = train_step(net, images, targets, task, state.optimizer, rate, recipe)
         except Diverged as error:

@@ -1,4 +1,4 @@
-"""Light augmentation of whole batches: small shifts and mirror images, with counted randomness."""
+"""Moves by whole pixels and mirror images, of whole batches."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,32 +8,33 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from opsin.data.counted import uniforms
+from opsin.data.augment.draws import Draws
+from opsin.parts import Part
 
 
 @dataclass(frozen=True)
-class Augment:
-    """Moves each image by whole pixels, at most `shift` each way, and mirrors it (left to right) every second time.
+class Shift(Part):
+    """Moves each image by whole pixels, at most `shift` each way, and with `flip` mirrors every second one.
 
     This is the random crop of a padded image. What moves in from outside repeats the border (`pad` "edge") or is 0
     ("zero").
     """
 
     shift: int
-    flip: bool
-    pad: Literal["edge", "zero"] = "edge"
+    flip: bool = False
+    pad: Literal["edge", "zero"] = "zero"
 
-    def __call__(self, batch: Tensor, seed: int, epoch: int, samples: np.ndarray) -> Tensor:
-        """A new batch, like `batch` (any type [N, C, S, S], on any device).
+    def __post_init__(self) -> None:
+        self.require({"shift must not be negative": self.shift >= 0})
 
-        `samples` int64 [N] are the images' indices in the data: what is drawn for one depends on (seed, epoch, index).
-        """
+    def __call__(self, batch: Tensor, draws: Draws) -> Tensor:
+        """A new batch, like `batch` (any type [N, C, S, S], on any device)."""
         if self.shift == 0 and not self.flip:
             return batch
         n, channels, side, _ = batch.shape
-        draws = uniforms(seed, epoch, samples, 3)
-        moves = np.floor(draws[:, :2] * (2 * self.shift + 1)).astype(np.int64) - self.shift
-        mirrored = (draws[:, 2] < 0.5) & self.flip
+        drawn = draws.uniforms(3)
+        moves = np.floor(drawn[:, :2] * (2 * self.shift + 1)).astype(np.int64) - self.shift
+        mirrored = (drawn[:, 2] < 0.5) & self.flip
         places = np.arange(side)
         columns = np.where(mirrored[:, None], places[::-1], places) + moves[:, 1:]
         rows = places + moves[:, :1]
@@ -50,8 +51,11 @@ class Augment:
         return moved.view(n, channels, side, side)
 
 
-def suited_to(channels: int, size: int) -> Augment:
-    """What harms no label: grey images (digits, documents, x-rays) move a little; colour ones move more and mirror."""
-    if channels == 1:
-        return Augment(shift=max(1, size // 16), flip=False)
-    return Augment(shift=size // 8, flip=True)
+@dataclass(frozen=True)
+class Flip(Part):
+    """Mirrors each image, left to right, every second time."""
+
+    def __call__(self, batch: Tensor, draws: Draws) -> Tensor:
+        """A new batch, like `batch` (any type [N, C, S, S], on any device)."""
+        mirrored = torch.from_numpy(draws.uniforms(1)[:, 0] < 0.5).to(batch.device)
+        return torch.where(mirrored.view(-1, 1, 1, 1), batch.flip(-1), batch)
