@@ -1,28 +1,53 @@
-"""Classification as a task: its loss, and what is logged of it on validation."""
+"""Classification as a task: its losses, and what is logged of it on validation."""
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+RUBBISH = 0.1
+"""The penalty of LeNet-5's class of rubbish (j in equation 9 of the 1998 paper)."""
 
 
 @dataclass(frozen=True)
 class Classify:
-    """One label an image; logits [N, K] against labels [N] of int64.
+    """One label an image: logits [N, K] against labels [N] of int64, or targets [N, K] that add up to 1.
 
     In training a network with auxiliary heads gives a tuple: its logits, and those of each head.
+
+    Attributes:
+        loss_kind: "cross_entropy"; "squared", half the squared distance of squashed outputs, 1.7159 tanh(2x/3), to +1
+            for the class and -1 for the others (LeNet-1989); or "map", the cross-entropy with a class of rubbish whose
+            output is always -0.1 (LeNet-5).
+        label_smoothing: share of the target spread evenly over all classes.
+        aux_weight: what the loss of an auxiliary head counts.
+        class_weights: [K], what an image of each class counts.
     """
 
     label_smoothing: float = 0.0
     aux_weight: float = 0.3
+    loss_kind: Literal["cross_entropy", "squared", "map"] = "cross_entropy"
+    class_weights: tuple[float, ...] | None = None
 
-    def loss(self, output: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
-        """Cross-entropy in nats, mean over the batch, with the recipe's label smoothing and weight of each head."""
+    def loss(self, output: Any, labels: Tensor) -> Tensor:
+        """Mean over the batch, in nats; with that of each auxiliary head."""
         logits, *aux = output if isinstance(output, tuple) else (output,)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        loss = self.of_logits(logits, labels)
         for head in aux:
-            loss = loss + self.aux_weight * F.cross_entropy(head, labels, label_smoothing=self.label_smoothing)
+            loss = loss + self.aux_weight * self.of_logits(head, labels)
         return loss
+
+    def of_logits(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss of logits [N, K]."""
+        weights = None if self.class_weights is None else torch.tensor(self.class_weights, device=logits.device)
+        if self.loss_kind == "squared":
+            classes = F.one_hot(labels, logits.shape[1]).to(logits.dtype) if labels.ndim == 1 else labels
+            return 0.5 * (1.7159 * torch.tanh(2 / 3 * logits) - (2 * classes - 1)).square().sum(1).mean()
+        if self.loss_kind == "map":
+            logits = F.pad(logits, (0, 1), value=-RUBBISH)
+        return F.cross_entropy(logits, labels, weights, label_smoothing=self.label_smoothing)
 
     def metrics(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
         """Plain cross-entropy in nats and top-1 accuracy in 0..1."""
