@@ -20,7 +20,7 @@ from opsin.data.threads import Progress, in_threads
 from opsin.device import place, place_images
 from opsin.engine.record import versions
 from opsin.errors import OpsinError
-from opsin.files import check_place, flush, whole
+from opsin.files import check_writable, flush, whole
 from opsin.models.network import Network
 from opsin.predict import memory
 from opsin.runtime.forward import Forward, check
@@ -269,7 +269,7 @@ def check_out(out: Path, force: bool) -> None:
         _pyarrow()
     if out.is_dir() or (out.exists() and not force):
         raise OpsinError(f"{out} is there already: name another file with --out, or give --force to replace it")
-    check_place(out)
+    check_writable(out)
 
 
 def _write_npz(path: Path, found: Embeddings) -> None:

@@ -55,7 +55,7 @@ def whole(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def check_place(path: Path, option: str = "--out") -> None:
+def check_writable(path: Path, option: str = "--out") -> None:
     """Makes the folders above a path; raises OpsinError, before the work, where nothing can be written there."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -76,13 +76,18 @@ def test_types_other_than_bytes():
 def test_memory_layout_does_not_matter():
     batch = images(6)
     strided = batch.to(memory_format=torch.channels_last)
-    assert torch.equal(Shift(2, True, "edge")(strided, Draws(0, 0, np.arange(6))), Shift(2, True, "edge")(batch, Draws(0, 0, np.arange(6))))
+    assert torch.equal(
+        Shift(2, True, "edge")(strided, Draws(0, 0, np.arange(6))),
+        Shift(2, True, "edge")(batch, Draws(0, 0, np.arange(6))),
+    )
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu():
     batch, augment = images(50), Shift(3, True, "zero")
-    assert torch.equal(augment(batch.cuda(), Draws(3, 1, np.arange(50))).cpu(), augment(batch, Draws(3, 1, np.arange(50))))
+    assert torch.equal(
+        augment(batch.cuda(), Draws(3, 1, np.arange(50))).cpu(), augment(batch, Draws(3, 1, np.arange(50)))
+    )
 
 
 def test_suited_to():

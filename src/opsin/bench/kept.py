@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from opsin.bench.cell import Cell, Options, Row
-from opsin.files import check_place
+from opsin.files import check_writable
 
 
 class Kept:
@@ -23,7 +23,7 @@ class Kept:
         text = json.dumps(facts, sort_keys=True)
         self.file = folder / f"rows-{hashlib.sha256(text.encode()).hexdigest()[:12]}.jsonl"
         self.head = text + "\n"
-        check_place(self.file, "--keep")
+        check_writable(self.file, "--keep")
 
     def rows(self, cells: Sequence[Cell]) -> dict[Cell, Row]:
         """What stands of `cells`: not what was unstable or failed, which is measured again; nor lines that are cut."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from opsin import zoo
 from opsin.bundle import Bundle
 from opsin.errors import OpsinError, unknown
-from opsin.files import check_place, flush, whole, write_json
+from opsin.files import check_writable, flush, whole, write_json
 from opsin.models.network import Network
 from opsin.weights import catalogue, files
 from opsin.weights.load import first_convolution
@@ -181,4 +181,4 @@ def check_free(path: Path) -> None:
     """Raises OpsinError where something stands already, or nothing can be written."""
     if path.exists():
         raise OpsinError(f"{path} is there already: remove it, or name another with --out")
-    check_place(path)
+    check_writable(path)
