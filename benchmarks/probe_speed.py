@@ -15,11 +15,12 @@ import numpy as np
 import torch
 
 from opsin import zoo
-from opsin.compare.job import put_in_place
 from opsin.data.preprocess import Preprocess
 from opsin.data.source import load
+from opsin.data.store import Stored
 from opsin.engine import probe
 from opsin.engine.evaluate import at_once, embed
+from opsin.training.probed import put_in_place
 from opsin.weights.public import IMAGENET_MEAN, IMAGENET_STD
 
 
@@ -35,7 +36,7 @@ def bare_pass(net: torch.nn.Module, images: torch.Tensor, preprocess: Preprocess
 def whole_probe(net, images: np.ndarray, labels: np.ndarray, preprocess: Preprocess) -> float:
     """Seconds of features, folds, fit; three quarters of the images train, the rest validates."""
     began = time.perf_counter()
-    seen = embed(net, images, np.arange(len(images)), preprocess, torch.device("cpu")).numpy()
+    seen = embed(net, Stored(images), np.arange(len(images)), preprocess, torch.device("cpu")).numpy()
     train = np.arange(len(images)) % 4 > 0
     fitted = probe.fit(seen[train], labels[train], int(labels.max()) + 1, (seen[~train], labels[~train]))
     put_in_place(net, fitted)

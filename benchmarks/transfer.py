@@ -24,6 +24,7 @@ from opsin.bundle import Bundle
 from opsin.compare.comparison import run_comparison
 from opsin.compare.request import Request
 from opsin.data.preprocess import Preprocess
+from opsin.data.store import Stored
 from opsin.device import choose_device
 from opsin.engine.train import Data, train
 from opsin.export.libraries import export
@@ -45,7 +46,7 @@ def source_network(cifar: Path, out: Path, epochs: int) -> Path:
     rows = np.arange(len(images))
     plain = Preprocess(size=32, channels=3)
     preprocess = plain.with_statistics(images, rows[:50_000])
-    data = Data(images, labels, rows[:50_000], rows[50_000:], preprocess)
+    data = Data(Stored(images), labels, rows[:50_000], rows[50_000:], preprocess)
     recipe = replace(MODERN, epochs=epochs, learning_rate=1e-3)
     torch.manual_seed(0)
     net = zoo.build_model(MODEL, num_classes=10)

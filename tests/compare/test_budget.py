@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsin.compare.budget import Estimate, Floor, fit
-from opsin.compare.entry import scratch
 from opsin.compare.plan import Plan
 from opsin.errors import OpsinError
 from opsin.forecast.speed import MARGIN, Speed
 from opsin.recipes import MODERN
+from opsin.training.entry import scratch
 
 MODELS = ("resnet20_cifar", "resnet32_cifar", "resnet56_cifar")
 PLAN = Plan(scratch(MODELS), 64, (0, 1, 2), replace(MODERN, epochs=20), tune=True)

@@ -16,8 +16,6 @@ from opsin.bundle import Bundle
 from opsin.compare import comparison, planning, starts
 from opsin.compare.budget import Estimate
 from opsin.compare.comparison import run_comparison
-from opsin.compare.entry import Entry, parse_starts
-from opsin.compare.job import Job, run_probe
 from opsin.compare.plan import Plan, read_plan, write_plan
 from opsin.compare.request import Request
 from opsin.compare.schedule import Trained
@@ -26,12 +24,16 @@ from opsin.data.preprocess import Preprocess
 from opsin.data.scan import scan
 from opsin.data.source import load
 from opsin.data.split import divide
+from opsin.data.store import Stored
 from opsin.engine.optim import make_optimizer
 from opsin.engine.record import Record
 from opsin.engine.train import Data, learn_last_layer_alone
 from opsin.errors import OpsinError
 from opsin.forecast.speed import Speed
 from opsin.recipes import FINETUNE, MODERN
+from opsin.training.entry import Entry, parse_starts
+from opsin.training.job import Job
+from opsin.training.probed import run_probe
 from opsin.watch import Watch
 from opsin.weights import catalogue, create
 
@@ -193,7 +195,15 @@ def test_what_a_probe_cannot_stand_for(tmp_path, model, says):
     job = Job(tmp_path / "run", entry, arguments, FINETUNE, 0, **files, device="cpu", final=True)
     record = Record(job.folder)
     record.folder.mkdir()
-    asked = job, record, Data(images, labels, *parts[:2], preprocess), parts[2], None, torch.device("cpu"), print
+    asked = (
+        job,
+        record,
+        Data(Stored(images), labels, *parts[:2], preprocess),
+        parts[2],
+        None,
+        torch.device("cpu"),
+        print,
+    )
     if says is None:
         assert run_probe(*asked)["status"] == "ok"
     else:

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from opsin.compare.entry import scratch
 from opsin.compare.plan import Plan, read_plan, write_plan
 from opsin.compare.schedule import Schedule, best_rate
 from opsin.errors import OpsinError
 from opsin.launch.local import Event
 from opsin.recipes import MODERN
+from opsin.training.entry import scratch
 from opsin.watch import Watch
 
 PLAN = Plan(scratch(("lenet1989", "lenet5")), 16, (0, 1), replace(MODERN, epochs=10, batch_size=32), tune=True)

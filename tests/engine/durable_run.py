@@ -14,6 +14,7 @@ from torch import nn
 
 from opsin import files
 from opsin.data.preprocess import Preprocess
+from opsin.data.store import Stored
 from opsin.engine import checkpoint
 from opsin.engine import train as engine
 from opsin.engine.recipe import Recipe
@@ -40,7 +41,9 @@ def data() -> engine.Data:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (16 * STEPS + 20, 3, 16, 16), dtype=np.uint8)
     labels = rng.integers(0, 4, len(images))
-    return engine.Data(images, labels, np.arange(16 * STEPS), np.arange(16 * STEPS, len(images)), Preprocess(16, 3))
+    return engine.Data(
+        Stored(images), labels, np.arange(16 * STEPS), np.arange(16 * STEPS, len(images)), Preprocess(16, 3)
+    )
 
 
 def digest(net: nn.Module) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from opsin.data.preprocess import Preprocess
+from opsin.data.store import Stored
 from opsin.engine import train as engine
 from opsin.engine.average import EMA
 from opsin.engine.checkpoint import Checkpoints
@@ -32,7 +33,7 @@ def data():
     images = rng.integers(0, 60, (40, 1, 12, 12), dtype=np.uint8)
     for i, label in enumerate(labels):
         images[i, :, label * 3 : label * 3 + 3] += 150
-    return engine.Data(images, labels, np.arange(30), np.arange(30, 40), Preprocess(size=12, channels=1))
+    return engine.Data(Stored(images), labels, np.arange(30), np.arange(30, 40), Preprocess(size=12, channels=1))
 
 
 def network(seed=0):

@@ -10,6 +10,7 @@ from torch import nn
 
 from opsin import zoo
 from opsin.data.preprocess import Preprocess
+from opsin.data.store import Stored
 from opsin.engine.train import Data, train
 from opsin.models.googlenet import TABLE_1, GoogLeNet
 from opsin.recipes import MODERN
@@ -192,7 +193,7 @@ def test_engine_trains_the_auxiliary_classifiers_too():
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
     history = train(
         net,
-        Data(images, labels, rows, rows, pre),
+        Data(Stored(images), labels, rows, rows, pre),
         replace(MODERN, epochs=2, batch_size=16),
         Classify(),
         seed=0,

@@ -8,11 +8,11 @@ epochs.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from opsin.compare.entry import Entry
 from opsin.compare.plan import Plan
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
 from opsin.forecast.speed import MARGIN, Speed, makespan
+from opsin.training.entry import Entry
 
 SIZES = (224, 192, 160, 128, 96, 64, 48, 32, 24, 16)
 """Image sizes that a plan can fall back to, in pixels."""

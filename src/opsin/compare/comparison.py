@@ -12,8 +12,6 @@ from filelock import FileLock, Timeout
 
 from opsin.compare.baseline_job import BaselineJob
 from opsin.compare.baselines import MAX_SIDE
-from opsin.compare.entry import Entry
-from opsin.compare.job import Job
 from opsin.compare.measured import measure
 from opsin.compare.outcome import Outcome, default_metric
 from opsin.compare.plan import LOCK, Plan, digest, read_plan, write_plan
@@ -33,6 +31,8 @@ from opsin.engine.record import Record
 from opsin.errors import OpsinError
 from opsin.files import write_json
 from opsin.launch.local import Pool, Task
+from opsin.training.entry import Entry
+from opsin.training.job import Job
 from opsin.watch import Watch
 from opsin.words import many
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from opsin.compare.entry import Entry
 from opsin.compare.plan import Plan
 from opsin.compare.request import Request
 from opsin.compare.schedule import Trained, run_folder
@@ -15,6 +14,7 @@ from opsin.costs.measure import Latency
 from opsin.data.preprocess import Preprocess
 from opsin.data.scan import Scan
 from opsin.data.split import Split
+from opsin.training.entry import Entry
 
 
 def default_metric(request: Request, scanned: Scan) -> str:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from opsin import zoo
-from opsin.compare.entry import STARTED, STARTS, Entry
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
 from opsin.files import write_json
 from opsin.recipes import FINETUNE
+from opsin.training.entry import STARTED, STARTS, Entry
 
 SCHEMA = 1
 FILE = "plan.json"

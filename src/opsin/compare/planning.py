@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from opsin.compare import budget
-from opsin.compare.entry import Entry
 from opsin.compare.plan import Plan
 from opsin.compare.schedule import Trained
 from opsin.compare.setting import Setting
@@ -16,6 +15,7 @@ from opsin.errors import OpsinError
 from opsin.forecast.pool import gather
 from opsin.forecast.remembered import Remembered
 from opsin.forecast.speed import MEASURE, Speed, SpeedProbe
+from opsin.training.entry import Entry
 
 SMALLEST, SMALL, LARGE = 16, 64, 224
 """Default input sizes in pixels: the least, the largest on a CPU, and the largest on an accelerator."""

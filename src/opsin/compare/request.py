@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from opsin import recipes
-from opsin.compare.entry import Start, parse_starts
 from opsin.device import choose_device
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError, unknown
 from opsin.lineups import choose
 from opsin.tasks import metrics
+from opsin.training.entry import Start, parse_starts
 from opsin.weights import create
 from opsin.zoo import list_models
 

@@ -8,13 +8,13 @@ import numpy as np
 from opsin import __version__, zoo
 from opsin.compare import pareto, statistics
 from opsin.compare.details import details
-from opsin.compare.entry import STARTS, Entry
 from opsin.compare.measured import memory_mb
 from opsin.compare.outcome import Outcome
 from opsin.compare.pick import pick
 from opsin.compare.schedule import Trained
 from opsin.engine.record import Record
 from opsin.tasks import metrics
+from opsin.training.entry import STARTS, Entry
 
 SCHEMA = 1
 

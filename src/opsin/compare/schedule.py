@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from opsin.compare.entry import Entry
-from opsin.compare.job import Job
 from opsin.compare.plan import Plan
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
 from opsin.launch.local import Event, Pool, Task
+from opsin.training.entry import Entry
+from opsin.training.job import Job
 from opsin.watch import Watch
 
-RUN = "opsin.compare.job:run"
+RUN = "opsin.training.job:run"
 
 MakeJob = Callable[[Entry, Recipe, int, bool, Path], Job]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from opsin import zoo
-from opsin.compare.entry import Entry
 from opsin.compare.plan import Plan
 from opsin.compare.request import Request
 from opsin.data.preprocess import Preprocess
 from opsin.data.scan import Scan
 from opsin.data.split import Split
 from opsin.launch.local import Pool
+from opsin.training.entry import Entry
 from opsin.watch import Watch
 from opsin.weights.public import IMAGENET_MEAN, IMAGENET_STD
 

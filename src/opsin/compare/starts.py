@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from opsin import zoo
-from opsin.compare.entry import Entry, Start, scratch
 from opsin.compare.request import Request
 from opsin.errors import OpsinError
 from opsin.lineups import choose
+from opsin.training.entry import Entry, Start, scratch
 from opsin.watch import Watch
 from opsin.weights import catalogue, create, download, hub
 from opsin.weights.public import Weights

@@ -55,12 +55,17 @@ class Preprocess:
             if name not in get_args(known):
                 raise unknown(kind, name, get_args(known))
 
-    def pixels(self, image: Image.Image) -> np.ndarray:
-        """The input before normalisation: uint8 [channels, size, size]. Takes a PIL image of any mode."""
+    def pixels(self, image: Image.Image, box: tuple[float, float, float, float] | None = None) -> np.ndarray:
+        """The input before normalisation: uint8 [channels, size, size]. Takes a PIL image of any mode.
+
+        With a `box` (left, top, right, bottom; in pixels of the upright image) that part of it, whatever `fit` says.
+        """
         image, mode = plain(image), "L" if self.channels == 1 else "RGB"
         if image.mode != mode:
             image = image.convert(mode)
-        if image.size != (self.size, self.size) or self.resize:
+        if box is not None:
+            image = image.resize((self.size, self.size), self._resample, box=box)
+        elif image.size != (self.size, self.size) or self.resize:
             image = self._square(image)
         values = np.asarray(image).reshape(self.size, self.size, self.channels)
         return np.ascontiguousarray(values.transpose(2, 0, 1))
@@ -137,8 +142,12 @@ class Preprocess:
     def _side(self, height: int, width: int) -> int:
         return min(height, width) if self.fit == "crop" else max(height, width)
 
+    @property
+    def _resample(self) -> Image.Resampling:
+        return Image.Resampling[self.interpolation.upper()]
+
     def _square(self, image: Image.Image) -> Image.Image:
-        resample = Image.Resampling[self.interpolation.upper()]
+        resample = self._resample
         width, height = image.size
         if self.resize:
             short = min(width, height)

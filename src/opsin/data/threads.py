@@ -17,7 +17,7 @@ def in_threads(function: Callable[[int], Result], n: int, progress: Progress | N
 
     Few results are ever waiting to be taken. When the caller stops (an error, Ctrl-C), what has not begun is dropped.
     """
-    workers = _cores()
+    workers = cores()
 
     def run(start: int) -> list[Result]:
         return [function(i) for i in range(start, min(start + _CHUNK, n))]
@@ -40,6 +40,6 @@ def in_threads(function: Callable[[int], Result], n: int, progress: Progress | N
                 future.cancel()
 
 
-def _cores() -> int:
+def cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)  # what this process may use; Linux only
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

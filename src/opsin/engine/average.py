@@ -1,4 +1,5 @@
 """Averages of a network's weights over its steps, which the papers evaluate in the place of the last ones."""
+# pyright: reportPrivateImportUsage=false
 
 from copy import deepcopy
 from dataclasses import dataclass

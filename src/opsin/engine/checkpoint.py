@@ -13,7 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from opsin.engine.average import Averaged
+from opsin.engine.world import World
 from opsin.files import read_manifest, write_folder
+
+FACTS = ("step", "loss", "seconds", "history")
 
 
 class Resumable(Protocol):
@@ -56,7 +59,7 @@ class Checkpoints:
             if value is not None
         }
         folder = self.folder / f"epoch-{len(state.history):05d}-step-{state.step:09d}"
-        facts = {key: getattr(state, key) for key in ("step", "loss", "seconds", "history")}
+        facts = {key: getattr(state, key) for key in FACTS}
         tensors = {"model": state.net.state_dict(), "optimizer": moments}
         if state.average:
             tensors["average"] = state.average.net.state_dict()
@@ -66,21 +69,33 @@ class Checkpoints:
             shutil.rmtree(old, ignore_errors=True)
         self.saved, self.waited = time.monotonic(), 0
 
-    def resume(self, state: Resumable) -> None:
-        """Loads the newest checkpoint that verifies into `state`, if there is one."""
+    def resume(self, state: Resumable, world: World | None = None) -> None:
+        """Loads the newest checkpoint that verifies into `state`, if there is one.
+
+        Of several processes the first one reads it and tells the others, who need not see its disk.
+        """
+        world = world or World()
+        found = world.told(self.newest() if world.rank == 0 else None)
+        if found is None:
+            return
+        facts, tensors = found
+        state.net.load_state_dict(tensors["model"])
+        load_moments(state.optimizer, tensors["optimizer"])
+        if state.average:
+            state.average.net.load_state_dict(tensors["average"])
+        for key in FACTS:
+            setattr(state, key, facts[key])
+
+    def newest(self) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]] | None:
+        """The facts and the tensors of the newest checkpoint that verifies; None where there is none."""
         for folder in sorted(self.folder.glob("epoch-*"), reverse=True):
             try:
                 manifest = read_manifest(folder)
             except ValueError as error:
                 self.skipped.append(str(error))
                 continue
-            state.net.load_state_dict(load_file(folder / "model.safetensors"))
-            load_moments(state.optimizer, load_file(folder / "optimizer.safetensors"))
-            if state.average:
-                state.average.net.load_state_dict(load_file(folder / "average.safetensors"))
-            for key in ("step", "loss", "seconds", "history"):
-                setattr(state, key, manifest[key])
-            return
+            return manifest, {Path(name).stem: load_file(folder / name) for name in manifest["files"]}
+        return None
 
 
 def load_moments(optimizer: torch.optim.Optimizer, saved: dict[str, Tensor]) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from opsin.data.preprocess import Preprocess
+from opsin.data.store import Images
 from opsin.device import place_images, precision
 from opsin.models.network import Network
 
@@ -21,7 +22,7 @@ def at_once(height: int, width: int) -> int:
 
 def predict(
     net: nn.Module,
-    images: np.ndarray,
+    images: Images,
     samples: np.ndarray,
     preprocess: Preprocess,
     device: torch.device,
@@ -36,7 +37,7 @@ def predict(
 
 def embed(
     net: Network,
-    images: np.ndarray,
+    images: Images,
     samples: np.ndarray,
     preprocess: Preprocess,
     device: torch.device,
@@ -50,7 +51,7 @@ def embed(
 def _run(
     net: nn.Module,
     call: Callable[[Tensor], Tensor],
-    images: np.ndarray,
+    images: Images,
     samples: np.ndarray,
     preprocess: Preprocess,
     device: torch.device,
@@ -58,13 +59,12 @@ def _run(
 ) -> Tensor:
     was_training = net.training
     net.eval()
-    pixels, rows, outputs = torch.from_numpy(images), torch.from_numpy(samples), []
-    size = at_once(*images.shape[2:])
-    for at in range(0, len(samples), size):
-        batch = pixels.index_select(0, rows[at : at + size]).to(device)
+    size, outputs, done = at_once(*images.shape[2:]), [], 0
+    for batch in images.batches(samples[at : at + size] for at in range(0, len(samples), size)):
         with precision(device):
-            outputs.append(call(place_images(preprocess.normalize(batch))).float().cpu())
+            outputs.append(call(place_images(preprocess.normalize(batch.to(device)))).float().cpu())
+        done += len(batch)
         if progress:
-            progress(min(at + size, len(samples)))
+            progress(done)
     net.train(was_training)
     return torch.cat(outputs)

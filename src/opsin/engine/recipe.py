@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from opsin.data.augment import AUGMENTATIONS, Augmentation
+from opsin.data.sampler import Balance
 from opsin.engine.average import AVERAGES, EMA, Polyak
 from opsin.engine.mix import MIXES, Mix
 from opsin.engine.optimizers import OPTIMIZERS, AdamW, Optimizer
 from opsin.engine.schedules import SCHEDULES, Cosine, Schedule
 from opsin.errors import OpsinError
 from opsin.parts import Part, read, read_part
+from opsin.tasks.classify import Loss
 
 PARTS: dict[str, tuple[type[Part], ...]] = {
     "optimizer": OPTIMIZERS,
@@ -44,6 +46,7 @@ class Recipe:
         warmup: share of the steps in which the rate rises linearly, from `warmup_start` of the peak.
         schedule: how the rate goes after the warm-up; see opsin.engine.schedules.
         average: of the weights, which is evaluated and kept in the place of the last ones; see opsin.engine.average.
+        loss: see opsin.tasks.classify.
         label_smoothing: share of the target spread evenly over all classes.
         aux_weight: what the loss of an auxiliary head (GoogLeNet, Inception-v3) counts beside the network's own.
         clip_norm: the gradient's greatest norm; None for no limit.
@@ -51,6 +54,8 @@ class Recipe:
         stem_rate: the learning rate of the first layer as a share of the last one's; it grows geometrically between.
         augment: "auto" for shifts and flips suited to the data (grey images are never flipped), "none", or parts, one
             after another; see opsin.data.augment.
+        balance: "none"; "weights", so that in the loss all classes count the same; or "sampling", so that in each epoch
+            all classes come equally often.
         mix: of images, and of their labels; see opsin.engine.mix.
         precision: "auto" for bfloat16 on CUDA and float32 elsewhere; "float32"; "bfloat16".
         rates: factors on `learning_rate` that the comparison's short probe tries on validation.
@@ -69,12 +74,14 @@ class Recipe:
     warmup_start: float = 0.0
     schedule: Schedule = field(default_factory=Cosine)
     average: EMA | Polyak | None = None
+    loss: Loss = "cross_entropy"
     label_smoothing: float = 0.1
     aux_weight: float = 0.3
     clip_norm: float | None = 1.0
     head_epochs: int = 0
     stem_rate: float = 1.0
     augment: Literal["auto", "none"] | tuple[Augmentation, ...] = "auto"
+    balance: Balance = "none"
     mix: Mix | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     rates: tuple[float, ...] = (1 / 3, 1.0, 3.0)

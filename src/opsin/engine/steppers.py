@@ -1,4 +1,5 @@
 """Optimizers of the papers that PyTorch does not have."""
+# pyright: reportPrivateImportUsage=false
 
 from collections.abc import Callable, Iterable
 from typing import Any

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -18,21 +19,25 @@ class Stopped(BaseException):
 
 
 class Asked:
-    """Whether a signal has come: `signum` is the first one, 0 before it."""
+    """Whether a signal has come: `signum` is the first one, 0 before it.
 
-    def __init__(self) -> None:
-        self.signum = 0
+    A second one within `grace` seconds counts as the same: torchrun hands on what the terminal has sent already.
+    """
+
+    def __init__(self, grace: float = 0.0) -> None:
+        self.signum, self.grace, self.at = 0, grace, 0.0
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
-        if self.signum:
+        if self.signum and time.monotonic() - self.at >= self.grace:
             os._exit(128 + signum)
-        self.signum = signum
+        if not self.signum:
+            self.signum, self.at = signum, time.monotonic()
 
 
 @contextmanager
-def asked() -> Iterator[Asked]:
+def asked(grace: float = 0.0) -> Iterator[Asked]:
     """Catches SIGTERM and SIGINT until it is left. For the main thread."""
-    flag = Asked()
+    flag = Asked(grace)
     before = {which: signal.signal(which, flag) for which in ASK}
     try:
         yield flag

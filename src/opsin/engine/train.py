@@ -1,4 +1,4 @@
-"""Training: one straight loop for every network, task and recipe.
+"""Training: one straight loop for every network, task and recipe, on one process or many.
 
 Randomness is counted, not stateful: the order of an epoch and every draw on the images are functions of the seed, the
 epoch and the sample, and PyTorch's generator is seeded anew before each step, so that there is no random state to
@@ -15,16 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from opsin.data.counted import epoch_order, key
+from opsin.data.counted import key
+from opsin.data.sampler import visits
 from opsin.device import place, precision
 from opsin.engine.average import Averaged
 from opsin.engine.checkpoint import Checkpoints
+from opsin.engine.curvature import estimate
 from opsin.engine.evaluate import predict
 from opsin.engine.feed import Data as Data
 from opsin.engine.feed import Feed
 from opsin.engine.optim import learning_rate, make_optimizer
 from opsin.engine.recipe import Recipe
 from opsin.engine.stop import Asked, Stopped
+from opsin.engine.world import World, averaging
 from opsin.errors import OpsinError
 from opsin.models.network import Network
 
@@ -37,6 +40,8 @@ class Task(Protocol):
     """What the engine asks of a task."""
 
     def loss(self, output: Any, labels: Tensor) -> Tensor: ...
+
+    def sample(self, output: Any, u: Tensor) -> Tensor: ...
 
     def metrics(self, logits: Tensor, labels: Tensor) -> dict[str, float]: ...
 
@@ -66,6 +71,35 @@ class State:
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def nets(self) -> tuple[nn.Module, ...]:
+        return (self.net, self.average.net) if self.average else (self.net,)
+
+
+class Keeper:
+    """Saves a run when that is due, and stops it when it is asked to; all processes of a world at the same step."""
+
+    def __init__(self, state: State, world: World, checkpoints: Checkpoints | None, asked: Asked | None):
+        self.state, self.world, self.checkpoints, self.asked = state, world, checkpoints, asked
+
+    def __call__(self) -> None:
+        """To be called after each step, and each epoch but the last."""
+        due, signum = bool(self.checkpoints and self.checkpoints.due()), self.signum()
+        if self.world.size > 1:
+            due, signum = map(int, self.world.most(due, signum))
+        if self.checkpoints and (due or signum) and self.world.rank == 0:
+            self.checkpoints.save(self.state)
+        if signum:
+            raise Stopped(signum)
+
+    def signum(self) -> int:
+        return self.asked.signum if self.asked else 0
+
+    def look(self, done: int = 0) -> None:
+        """Inside a validation: a process alone stops at once, several at the next step, since they wait for another."""
+        if self.world.size == 1 and self.signum():
+            raise Stopped(self.signum())
+
 
 def train(
     net: nn.Module,
@@ -74,7 +108,8 @@ def train(
     task: Task,
     *,
     seed: int,
-    device: torch.device,
+    device: torch.device | None = None,
+    world: World | None = None,
     checkpoints: Checkpoints | None = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
     asked: Asked | None = None,
@@ -82,7 +117,8 @@ def train(
     """Trains `net` in place, by the last epoch's weights or the recipe's average; validation picks no epoch.
 
     Args:
-        checkpoints: to be written when they are due, and to go on from if there are any.
+        device: where to compute; or `world`, the processes that train together, this one's device among it.
+        checkpoints: to be written when they are due, and to go on from if there are any. The first process does both.
         on_epoch: called after each epoch with its metrics.
         asked: whether a signal asks the run to stop; it is looked at after each step.
 
@@ -93,27 +129,18 @@ def train(
         Diverged: a loss, a gradient or a metric became infinite or not a number; nothing of it is saved.
         Stopped: it was asked to; its state is saved, if there are checkpoints.
     """
-    place(net, device)
-    average = Averaged(net, recipe.average) if recipe.average else None
-    state = State(net, make_optimizer(net, recipe), average)
+    world = world or World(device=device or torch.device("cpu"))
+    place(net, world.device)
+    state = State(net, make_optimizer(net, recipe), Averaged(net, recipe.average) if recipe.average else None)
     if checkpoints:
-        checkpoints.resume(state)
-    feed = Feed(data, recipe, seed, device)
-
-    def keep() -> None:
-        if checkpoints and (checkpoints.due() or (asked and asked.signum)):
-            checkpoints.save(state)
-        stop()
-
-    def stop(*progress: int) -> None:
-        if asked and asked.signum:
-            raise Stopped(asked.signum)
-
+        checkpoints.resume(state, world)
+    feed = Feed(data, recipe, seed, world)
+    world.check_batch(feed.smallest)
+    keep = Keeper(state, world, checkpoints, asked)
     for epoch in range(len(state.history), recipe.epochs):
         metrics = train_epoch(state, feed, recipe, task, seed, epoch, keep)
         began = time.monotonic()
-        logits = predict(average.net if average else net, data.images, data.val, data.preprocess, device, stop)
-        metrics |= {f"val_{name}": value for name, value in task.metrics(logits, feed.labels[data.val]).items()}
+        metrics |= validate(state, feed, task, world, keep)
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise Diverged(f"{name} became {value} in epoch {epoch + 1}")
@@ -124,45 +151,49 @@ def train(
             on_epoch(state.history[-1])
         if epoch + 1 < recipe.epochs:
             keep()
-    if average:
-        net.load_state_dict(average.net.state_dict())
+    if state.average:
+        net.load_state_dict(state.average.net.state_dict())
     return state.history
 
 
-def train_epoch(
-    state: State,
-    feed: Feed,
-    recipe: Recipe,
-    task: Task,
-    seed: int,
-    epoch: int,
-    keep: Callable[[], None],
-) -> dict[str, float]:
-    """What is left of one pass over the training part; returns its mean loss and its last learning rate.
+def validate(state: State, feed: Feed, task: Task, world: World, keep: Keeper) -> dict[str, float]:
+    """The metrics on the validation part, of which each process takes its share."""
+    world.same_buffers(state.nets)
+    data = feed.data
+    share = data.val[world.share(len(data.val))]
+    logits = predict(state.nets[-1], data.images, share, data.preprocess, world.device, keep.look)
+    logits = world.gathered(logits, len(data.val))
+    return {f"val_{name}": value for name, value in task.metrics(logits, feed.labels[data.val]).items()}
 
-    `keep` is called after each step.
-    """
-    net = state.net.train()
+
+def train_epoch(
+    state: State, feed: Feed, recipe: Recipe, task: Task, seed: int, epoch: int, keep: Keeper
+) -> dict[str, float]:
+    """What is left of one pass over the training part; returns its mean loss and its last learning rate."""
+    world, net = keep.world, state.net.train()
     if isinstance(net, Network):
         learn_last_layer_alone(net, epoch < min(recipe.head_epochs, recipe.epochs - 1))
-    order = feed.data.train[epoch_order(seed, epoch, len(feed.data.train))]
-    steps = math.ceil(len(order) / recipe.batch(len(order)))
+    joined = world.join(net)
+    order = visits(seed, epoch, feed.data.train, feed.balanced)
+    steps = feed.steps
     total = recipe.epochs * steps
-    batches = np.array_split(order, steps)
+    batches = np.array_split(order, steps)[state.step - epoch * steps :]
     losses = tuple(ended["val_loss"] for ended in state.history)
     began = time.monotonic() - state.seconds
-    for samples in batches[state.step - epoch * steps :]:
-        torch.manual_seed(step_seed(seed, state.step))
+    if state.step == epoch * steps:
+        estimate(state.optimizer, net, feed, recipe, task, seed, epoch)
+    for whole, (images, targets) in zip(batches, feed.batches(batches, epoch), strict=True):
+        torch.manual_seed(step_seed(seed, state.step, world.rank))
         rate = learning_rate(recipe, state.step, total, losses)
-        images, targets = feed(samples, epoch)
+        weight = world.size * len(images) / len(whole)
         try:
-            loss = train_step(net, images, targets, task, state.optimizer, rate, recipe)
+            loss = train_step(joined, images, targets, task, state.optimizer, rate, recipe, weight)
         except Diverged as error:
             raise Diverged(f"{error} in step {state.step + 1}, epoch {epoch + 1} (learning rate {rate:.2g})") from None
         if state.average:
             state.average.follow(net, state.step, total)
         state.step += 1
-        state.loss += loss * len(samples)
+        state.loss += world.sum(loss / world.size)[0] * len(whole)
         state.seconds = time.monotonic() - began
         keep()
     rate = learning_rate(recipe, state.step - 1, total, losses)
@@ -183,8 +214,9 @@ def train_step(
     optimizer: torch.optim.Optimizer,
     rate: float,
     recipe: Recipe,
+    weight: float = 1.0,
 ) -> float:
-    """One step of the optimizer on images [N, C, S, S] and labels [N]; returns the loss.
+    """One step of the optimizer on images [N, C, S, S] and labels [N]; returns the loss times `weight`.
 
     Raises Diverged, before any weight has changed, where the loss or the gradient is no finite number.
     """
@@ -192,10 +224,12 @@ def train_step(
         group["lr"] = rate * group["factor"]
     optimizer.zero_grad(set_to_none=True)
     value = 0.0
-    for part, targets in zip(images.chunk(recipe.accumulate), labels.chunk(recipe.accumulate), strict=True):
-        with precision(images.device, recipe.precision):
-            loss = task.loss(net(part), targets) * (len(part) / len(images))
-        loss.backward()
+    parts = list(zip(images.chunk(recipe.accumulate), labels.chunk(recipe.accumulate), strict=True))
+    for part, targets in parts:
+        with averaging(net, last=part is parts[-1][0]):
+            with precision(images.device, recipe.precision):
+                loss = task.loss(net(part), targets) * (weight * len(part) / len(images))
+            loss.backward()
         value += loss.item()
     norm = nn.utils.get_total_norm([p.grad for p in net.parameters() if p.grad is not None])
     if not math.isfinite(value):

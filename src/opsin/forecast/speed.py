@@ -13,6 +13,7 @@ from torch import nn
 from opsin import zoo
 from opsin.costs.measure import synchronise
 from opsin.data.preprocess import Preprocess
+from opsin.data.store import Stored
 from opsin.device import choose_device, place, place_images
 from opsin.engine.evaluate import predict
 from opsin.engine.optim import make_optimizer
@@ -79,7 +80,7 @@ def measure_speed(probe: SpeedProbe, report: Callable[[Any], None]) -> Speed:
     rows, evaluations = np.arange(n), []
     for _ in range(4):  # the first ones prepare kernels and memory
         at = time.perf_counter()
-        predict(net, pixels, rows, preprocess, device)
+        predict(net, Stored(pixels), rows, preprocess, device)
         evaluations.append((time.perf_counter() - at) / n)
     took, cpu = time.perf_counter() - began, time.process_time() - cpu_began
     return Speed(train, min(evaluations), took, device.type == "cpu" and cpu < 0.9 * took)

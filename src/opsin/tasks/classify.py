@@ -11,6 +11,9 @@ RUBBISH = 0.1
 """The penalty of LeNet-5's class of rubbish (j in equation 9 of the 1998 paper)."""
 
 
+Loss = Literal["cross_entropy", "squared", "map"]
+
+
 @dataclass(frozen=True)
 class Classify:
     """One label an image: logits [N, K] against labels [N] of int64, or targets [N, K] that add up to 1.
@@ -28,7 +31,7 @@ class Classify:
 
     label_smoothing: float = 0.0
     aux_weight: float = 0.3
-    loss_kind: Literal["cross_entropy", "squared", "map"] = "cross_entropy"
+    loss_kind: Loss = "cross_entropy"
     class_weights: tuple[float, ...] | None = None
 
     def loss(self, output: Any, labels: Tensor) -> Tensor:
@@ -48,6 +51,25 @@ class Classify:
         if self.loss_kind == "map":
             logits = F.pad(logits, (0, 1), value=-RUBBISH)
         return F.cross_entropy(logits, labels, weights, label_smoothing=self.label_smoothing)
+
+    def sample(self, output: Any, u: Tensor) -> Tensor:
+        """A number whose squared gradient is, in expectation over `u`, the curvature of an image's loss (Gauss-Newton).
+
+        Of squared distances the outputs, each with a random sign; else the loss for a class drawn as they have it.
+
+        Args:
+            output: for one image, logits [1, K].
+            u: at least K + 1 uniform numbers.
+        """
+        logits = output[0] if isinstance(output, tuple) else output
+        if self.loss_kind == "squared":
+            signs = torch.where(u[: logits.shape[1]] < 0.5, -1.0, 1.0).to(logits.dtype)
+            return (1.7159 * torch.tanh(2 / 3 * logits) * signs).sum()
+        if self.loss_kind == "map":
+            logits = F.pad(logits, (0, 1), value=-RUBBISH)
+        chances = logits.softmax(1).detach()[0].cumsum(0)
+        drawn = int((chances < u[-1]).sum().clamp(max=len(chances) - 1))
+        return F.cross_entropy(logits, torch.tensor([drawn], device=logits.device))
 
     def metrics(self, logits: Tensor, labels: Tensor) -> dict[str, float]:
         """Plain cross-entropy in nats and top-1 accuracy in 0..1."""

@@ -10,6 +10,8 @@ from opsin.data.augment.erase import Erase
 from opsin.data.augment.shift import Flip, Shift
 
 AUGMENTATIONS = (Shift, Flip, Jitter, Lighting, Elastic, Erase)
+CROPS = ()
+EACH = ()
 AFTER = (Erase,)
 Augmentation = Shift | Flip | Jitter | Lighting | Elastic | Erase
 

@@ -68,9 +68,9 @@ class Lighting(Part):
     def __post_init__(self) -> None:
         self.require({"sigma must not be negative": self.sigma >= 0})
 
-    def fit(self, images: np.ndarray, rows: np.ndarray) -> "FittedLighting":
-        """For the images uint8 [n, 3, S, S] at `rows`, of which a few hundred say enough."""
-        some = images[rows[:: max(1, len(rows) // 500)]].astype(np.float64)
+    def fit(self, images: np.ndarray) -> "FittedLighting":
+        """For training images uint8 [n, 3, S, S]; a few hundred say enough."""
+        some = images.astype(np.float64)
         covariance = np.cov(some.transpose(1, 0, 2, 3).reshape(some.shape[1], -1))
         variances, components = np.linalg.eigh(np.atleast_2d(covariance))
         return FittedLighting(self.sigma * components * np.sqrt(variances.clip(0)))

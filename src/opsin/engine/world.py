@@ -1,0 +1,141 @@
+"""The processes that train one network together: who this one is, and how it agrees with the others.
+
+Each takes its share of every step's images and of an evaluation. Gradients are averaged by DistributedDataParallel.
+Batch normalisation takes its statistics from the share of one process on a CPU, and from the whole step on CUDA.
+"""
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from opsin.device import choose_device
+from opsin.errors import OpsinError
+
+Shared = TypeVar("Shared")
+
+
+@dataclass(frozen=True)
+class World:
+    """One process of `size`, the `rank`-th, and its device. A single process is a world of its own."""
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def batch_norm(self) -> str | None:
+        """Over which images batch normalisation takes its statistics, in words; None for a single process."""
+        if self.size == 1:
+            return None
+        return "synchronised over all processes" if self.device.type == "cuda" else "each process has its own"
+
+    def share(self, n: int) -> slice:
+        """Which of `n` images of a step or an evaluation this process takes: a run of them, from an even place on.
+
+        Neighbours stay together in pairs, since images are mixed in pairs (see opsin.engine.mix).
+        """
+        low, high = (2 * round(n * part / (2 * self.size)) for part in (self.rank, self.rank + 1))
+        return slice(low, n if self.rank + 1 == self.size else min(high, n))
+
+    def check_batch(self, n: int) -> None:
+        """Raises OpsinError where a step of `n` images leaves a process with less than two."""
+        if self.size > 1 and n < 2 * self.size:
+            raise OpsinError(
+                f"{n} images a step are too few for {self.size} processes: at least two for each; give a larger "
+                "batch_size, or start fewer"
+            )
+
+    def join(self, net: nn.Module) -> nn.Module:
+        """The network whose gradients are averaged over all processes; the same network where there is but one."""
+        if self.size == 1:
+            return net
+        from torch.nn.parallel import DistributedDataParallel
+
+        if self.device.type == "cuda":
+            return DistributedDataParallel(nn.SyncBatchNorm.convert_sync_batchnorm(net), device_ids=[self.device])
+        return DistributedDataParallel(net)
+
+    def sum(self, *values: float) -> list[float]:
+        """Each value added up over all processes."""
+        if self.size == 1:
+            return list(values)
+        total = torch.tensor(values, dtype=torch.float64, device=self.device)
+        dist.all_reduce(total)
+        return total.tolist()
+
+    def most(self, *values: float) -> list[float]:
+        """The largest of each value over all processes."""
+        largest = torch.tensor(values, dtype=torch.float64, device=self.device)
+        dist.all_reduce(largest, dist.ReduceOp.MAX)
+        return largest.tolist()
+
+    def same_buffers(self, nets: Sequence[nn.Module]) -> None:
+        """Gives all processes the buffers (running statistics) of the first one."""
+        if self.size > 1:
+            for buffer in (buffer for net in nets for buffer in net.buffers()):
+                dist.broadcast(buffer, 0)
+
+    def told(self, value: Shared) -> Shared:
+        """What the first process says."""
+        if self.size == 1:
+            return value
+        told: list[Any] = [value]
+        dist.broadcast_object_list(told, 0, device=self.device)
+        return told[0]
+
+    def gathered(self, part: Tensor, n: int) -> Tensor:
+        """The parts of all processes, [n, ...], in the order of `share`."""
+        if self.size == 1:
+            return part
+        whole = part.new_zeros((n, *part.shape[1:]))
+        whole[self.share(n)] = part
+        moved = whole.to(self.device)
+        dist.all_reduce(moved)  # the others' rows are zeros
+        return moved.to(part.device)
+
+
+def averaging(net: nn.Module, last: bool) -> AbstractContextManager:
+    """Around one part of a step that is accumulated: gradients are averaged with the last part alone."""
+    no_sync = None if last else getattr(net, "no_sync", None)
+    return no_sync() if no_sync else nullcontext()
+
+
+def world(device: str = "auto") -> World:
+    """The world that this process belongs to: a process group that lives, that which torchrun names, or itself alone.
+
+    Raises OpsinError where a device is missing, or the other processes do not answer.
+    """
+    kind = choose_device(device)
+    if "RANK" not in os.environ and not dist.is_initialized():
+        return World(device=kind)
+    here = int(os.environ.get("LOCAL_RANK", 0))
+    if kind.type == "cuda":
+        if here >= torch.cuda.device_count():
+            raise OpsinError(
+                f"{here + 1} processes on a machine with {torch.cuda.device_count()} GPUs: start one for each "
+                "(torchrun --nproc-per-node), or give --device cpu"
+            )
+        kind = torch.device("cuda", here)
+        torch.cuda.set_device(kind)
+    elif kind.type != "cpu":
+        raise OpsinError(f"several processes cannot share {kind.type}: start one, or give --device cpu")
+    if not dist.is_initialized():
+        try:
+            dist.init_process_group("nccl" if kind.type == "cuda" else "gloo", timeout=timedelta(minutes=10))
+        except (RuntimeError, ValueError) as error:
+            why = " ".join(str(error).split())[:160]
+            raise OpsinError(f"the processes of this training do not find each other ({why}): see torchrun") from None
+    return World(dist.get_rank(), dist.get_world_size(), kind)
+
+
+def leave() -> None:
+    """Ends this process's part in a world, if it is in one."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
