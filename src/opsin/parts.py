@@ -11,12 +11,12 @@ from opsin.errors import OpsinError, unknown
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Its kind is the class's name in small letters: PadCrop is "pad_crop"."""
+    """Its kind is the class's name in small letters: RandomCrop is "random_crop", AdamW "adamw"."""
 
     kind: ClassVar[str]
 
     def __init_subclass__(cls) -> None:
-        cls.kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+        cls.kind = re.sub(r"(?<=[a-z])(?=[A-Z][A-Za-z])", "_", cls.__name__).lower()
 
     def require(self, rules: dict[str, bool]) -> None:
         """Raises OpsinError with the first rule that does not hold."""
@@ -64,7 +64,7 @@ def read(cls: type[Read], values: dict[str, Any], where: str) -> Read:
         if key not in known:
             raise unknown(f"key of {where}", key, known)
     try:
-        return TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
+        return TypeAdapter(cls).validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))

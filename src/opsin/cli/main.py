@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from opsin import __version__, heap, waiting
-from opsin.cli import bench, compare, embed, export, history, list_, plan, predict, show
+from opsin.cli import bench, compare, embed, export, history, list_, plan, predict, recipes, show
 from opsin.errors import OpsinError
 from opsin.words import printable
 
@@ -25,6 +25,7 @@ app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
 app.command("list")(list_.list_models)
 app.command("show")(show.show)
+app.command("recipes")(recipes.recipes)
 app.command("history")(history.history)
 app.command("bench")(bench.bench)
 app.command("plan")(plan.plan)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from opsin.data.augment import AUGMENTATIONS, Augmentation
+from opsin.data.augment import AUGMENTATIONS, CROPS, Augmentation
 from opsin.data.sampler import Balance
 from opsin.engine.average import AVERAGES, EMA, Polyak
 from opsin.engine.mix import MIXES, Mix
@@ -25,8 +25,10 @@ PARTS: dict[str, tuple[type[Part], ...]] = {
     "mix": MIXES,
 }
 """The keys whose values are parts, and the kinds of each."""
-OPTIONAL = ("average", "mix")
-"""Those that may be left out (None)."""
+OPTIONAL = ("batch_size", "average", "mix", "clip_norm", "start_from")
+"""Keys that may be None: "none" in a file, since TOML has no such value."""
+Argument = bool | int | float | str | tuple[bool | int | float | str, ...]
+"""What an argument of a network's constructor may be in a recipe."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,15 @@ class Recipe:
         clip_norm: the gradient's greatest norm; None for no limit.
         head_epochs: epochs, the first ones, in which only the last layer learns; in the last epoch all layers do.
         stem_rate: the learning rate of the first layer as a share of the last one's; it grows geometrically between.
+            This is the "layer-wise decay" of BEiT and ConvNeXt: 0.8 a layer over 12 layers is 0.8^12 = 0.069.
         augment: "auto" for shifts and flips suited to the data (grey images are never flipped), "none", or parts, one
             after another; see opsin.data.augment.
         balance: "none"; "weights", so that in the loss all classes count the same; or "sampling", so that in each epoch
             all classes come equally often.
         mix: of images, and of their labels; see opsin.engine.mix.
+        arguments: of the network's constructor, such as {"drop_path": 0.1}.
+        start_from: a network that is trained first, under the same recipe; the layers whose names and shapes agree then
+            begin with its weights.
         precision: "auto" for bfloat16 on CUDA and float32 elsewhere; "float32"; "bfloat16".
         rates: factors on `learning_rate` that the comparison's short probe tries on validation.
         probe: share of the epochs that one such probe takes.
@@ -83,6 +89,8 @@ class Recipe:
     augment: Literal["auto", "none"] | tuple[Augmentation, ...] = "auto"
     balance: Balance = "none"
     mix: Mix | None = None
+    arguments: dict[str, Argument] = field(default_factory=dict, hash=False)
+    start_from: str | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     rates: tuple[float, ...] = (1 / 3, 1.0, 3.0)
     probe: float = 0.2
@@ -101,8 +109,12 @@ class Recipe:
             "clip_norm must be above 0": self.clip_norm is None or self.clip_norm > 0,
             "head_epochs must not be negative": self.head_epochs >= 0,
             "stem_rate must be a share above 0, at most 1": 0 < self.stem_rate <= 1,
-            "augment must be auto, none or parts": not isinstance(self.augment, str)
+            "augment must be auto, none or a list of parts": not isinstance(self.augment, str)
             or self.augment in ("auto", "none"),
+            "augment has more than one crop": isinstance(self.augment, str)
+            or sum(isinstance(part, CROPS) for part in self.augment) <= 1,
+            "label_smoothing, mix and balance weights need the loss cross_entropy": self.loss == "cross_entropy"
+            or (self.label_smoothing == 0 and self.mix is None and self.balance != "weights"),
             "precision must be auto, float32 or bfloat16": self.precision in ("auto", "float32", "bfloat16"),
             "rates must be one or more factors above 0": bool(self.rates) and min(self.rates) > 0,
             "probe must be a share above 0, at most 1": 0 < self.probe <= 1,
@@ -124,6 +136,7 @@ class Recipe:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Recipe":
         """Raises OpsinError for a key that a recipe does not have, naming the nearest ones, or for a wrong value."""
+        values = {key: None if value == "none" and key in OPTIONAL else value for key, value in values.items()}
         parts: dict[str, Any] = {
             key: None if value is None and key in OPTIONAL else read_part(PARTS[key], value, key)
             for key, value in values.items()
