@@ -5,7 +5,9 @@ from collections.abc import Iterable
 
 
 class OpsinError(Exception):
-    """A mistake that the caller can mend. Its text is one line; the command line prints it and exits with 1."""
+    """A mistake that the caller can mend. Its text is one line; the command line prints it and exits with `code`."""
+
+    code = 1
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> OpsinError:

@@ -6,13 +6,12 @@ fine-tuned, as many as the time allows. Small images start from scratch, and so 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from opsin import zoo
 from opsin.compare.request import Request
 from opsin.errors import OpsinError
 from opsin.lineups import choose
-from opsin.training.entry import Entry, Start, scratch
+from opsin.training.entry import Entry, scratch, started
 from opsin.watch import Watch
 from opsin.weights import catalogue, create, download, hub
 from opsin.weights.public import Weights
@@ -53,8 +52,8 @@ def choose_entries(request: Request, own_size: int, size: int, watch: Watch) -> 
     _say_downloads(asked.values(), watch)
     entries = []
     for model, wanted in asked.items():
-        started = _fetch(model, wanted, watch, request.input_size)
-        entries += [Entry(model) if start == "scratch" else replace(started, start=start) for start in starts]
+        first = started(model, wanted, watch, request.input_size)
+        entries += [Entry(model) if start == "scratch" else replace(first, start=start) for start in starts]
     return Chosen(tuple(entries))
 
 
@@ -71,7 +70,7 @@ def _auto(request: Request, models: tuple[str, ...], size: int, watch: Watch) ->
     notes = []
     for model, asked in there.items():
         try:
-            found[model] = _fetch(model, asked, watch, request.input_size)
+            found[model] = started(model, asked, watch, request.input_size)
         except OpsinError as error:
             if model in request.weights:
                 raise
@@ -101,32 +100,3 @@ def _say_downloads(wanted: Iterable[str | Weights], watch: Watch) -> None:
 def _asked(request: Request, model: str, answers: dict[str, bool]) -> str | Weights:
     """The weights that a network is to start from. Raises OpsinError where it has none, naming the variant that has."""
     return request.weights.get(model) or create.available(model, answers) or catalogue.find(model, True)
-
-
-def _fetch(model: str, asked: str | Weights, watch: Watch, input_size: int | None) -> Entry:
-    """The entry of a probe with these weights on this disk, at the size asked for, else at that of the weights."""
-    name = asked.name if isinstance(asked, Weights) else asked
-    if input_size is not None:
-        zoo.card(model).inputs.check(model, input_size)
-    told = 0
-
-    def progress(done: int, total: int | None) -> None:
-        nonlocal told
-        if told == 0:
-            watch.stage(f"weights of {model}", total)
-        watch.advance(done - told)
-        told = done
-
-    found = create.find(model, name, progress)
-    built: dict[str, Any] = (
-        {"input_size": input_size} if input_size is not None and zoo.card(model).inputs.fixed else {}
-    )
-    if built or create.is_path(name):
-        create.create_model(model, found.path, drop_head=True, **built)  # raises where they do not fit
-    watch.say(f"{model} starts from {found.origin}")
-    preprocess = found.origin.preprocess
-    if preprocess is None:
-        watch.say(f"{name} does not say what images it expects: ImageNet's mean and deviation are taken")
-    size = input_size or (preprocess.size if preprocess else zoo.card(model).inputs.size)
-    start: Start = "probe"
-    return Entry(model, start, str(found.path.resolve()), found.origin, size)

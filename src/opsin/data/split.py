@@ -40,8 +40,11 @@ class Split:
         return np.flatnonzero(self.parts == part)
 
 
-def divide(scan: Scan, seed: int = 0) -> Split:
+def divide(scan: Scan, seed: int = 0, val: float | None = None) -> Split:
     """The division of a scanned source: as its folders give it where they do, else by `split`.
+
+    `val` is the share of images that validate instead of the usual one (of train, where there is a test part); with 0
+    all that is not the test part trains, a val part that is given too.
 
     Raises OpsinError where identical images or images of one group stand in different parts that are given, and where
     a class is too small for every part.
@@ -49,15 +52,25 @@ def divide(scan: Scan, seed: int = 0) -> Split:
     source = scan.source
     if source.parts is not None:
         _check_given(source, scan.duplicates)
-    parts = split(source.labels, source.classes, source.parts, source.groups, scan.duplicates, seed)
+    if val is not None and not 0 <= val <= 0.5:
+        raise OpsinError(f"the share that validates must be from 0 to 0.5, not {val}")
+    if val and source.parts is not None and "val" in source.parts:
+        raise OpsinError(
+            f"{source.path or source.name} has a part that validates: give no share, or 0"
+        )
+    parts = split(source.labels, source.classes, source.parts, source.groups, scan.duplicates, seed, *_shares(val))
+    if val == 0:
+        parts[parts == "val"] = "train"
     kept = "stratified" if source.groups is None else "stratified, groups kept together"
     if source.parts is None:
-        how = "/".join(f"{100 * f:.0f}" for f in FRACTIONS) + f", {kept}, seed {seed}"
+        how = "/".join(f"{100 * f:.0f}" for f in _shares(val)[0]) + f", {kept}, seed {seed}"
     elif "val" in source.parts:
         how = "parts as given"
     else:
         folder = source.ids[source.parts.index("test")].split("/")[0]
-        how = f"test is the folder {folder}; {100 * SPLIT_OFF[1]:.0f} % of train validate, {kept}, seed {seed}"
+        how = f"test is the folder {folder}; {100 * _shares(val)[1][1]:.0f} % of train validate, {kept}, seed {seed}"
+    if val == 0:
+        how += "; what would validate trains"
     return Split(parts, how, tuple(_pick(source.ids, same) for same in scan.duplicates), _notes(scan))
 
 
@@ -68,12 +81,13 @@ def split(
     groups: Sequence[str] | None = None,
     duplicates: Iterable[Sequence[int]] = (),
     seed: int = 0,
-    fractions: tuple[float, float, float] = FRACTIONS,
+    fractions: tuple[float, ...] = FRACTIONS,
+    split_off: tuple[float, ...] = SPLIT_OFF,
 ) -> np.ndarray:
     """The part of each image: array of str [n], "train", "val" or "test".
 
     Each class is divided by `fractions`, to within one image where neither groups nor duplicates bind. Where `parts`
-    are given and hold no "val", it is split off train by SPLIT_OFF; where they hold all three, they are the answer.
+    are given and hold no "val", it is split off train by `split_off`; where they hold all three, they are the answer.
     Raises OpsinError which lists the classes that cannot stand in every part.
     """
     unit = units(len(labels), groups, duplicates)
@@ -82,8 +96,15 @@ def split(
     result = np.array(parts)
     if "val" not in parts:
         train = np.flatnonzero(result == "train")
-        result[train] = np.array(PARTS[:2])[assign(labels[train], classes, unit[train], SPLIT_OFF, PARTS[:2], seed)]
+        result[train] = np.array(PARTS[:2])[assign(labels[train], classes, unit[train], split_off, PARTS[:2], seed)]
     return result
+
+
+def _shares(val: float | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Of train, val and test, and of train and val where test is given; with 0 the usual ones, to be joined."""
+    if not val:
+        return FRACTIONS, SPLIT_OFF
+    return (1 - FRACTIONS[2] - val, val, FRACTIONS[2]), (1 - val, val)
 
 
 def _check_given(source: Source, duplicates: Sequence[Sequence[int]]) -> None:

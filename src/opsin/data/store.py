@@ -58,7 +58,7 @@ class Decoded:
 
     def batches(self, rows: Iterable[np.ndarray]) -> Iterator[Tensor]:
         """Batches uint8 [N, C, S, S], of the images at each of `rows`, int64 [N]. Raises BadImage."""
-        return decode(rows, lambda i: self.preprocess.pixels(self.source.image(int(i))), self.workers)
+        return decode(map(np.ndarray.tolist, rows), lambda i: self.preprocess.pixels(self.source.image(i)), self.workers)
 
 
 Images = Stored | Decoded
@@ -66,7 +66,7 @@ Item = TypeVar("Item")
 
 
 def decode(
-    batches: Iterable[Sequence[Item] | np.ndarray], one: Callable[[Item], np.ndarray], workers: int
+    batches: Iterable[Sequence[Item]], one: Callable[[Item], np.ndarray], workers: int
 ) -> Iterator[Tensor]:
     """A batch uint8 [N, C, S, S] of what `one` makes, uint8 [C, S, S], of each item of each of `batches`.
 

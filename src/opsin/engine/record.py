@@ -57,8 +57,11 @@ class Record:
         part.replace(self.metrics)
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        lines = self.metrics.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        """The epochs that have ended; none where there is no file, or one that is damaged."""
+        try:
+            return [json.loads(line) for line in self.metrics.read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError):
+            return []
 
     def end(self, run: dict[str, Any]) -> dict[str, Any]:
         """Writes run.json: the run has ended, and its checkpoints are not needed any more."""

@@ -35,6 +35,8 @@ from opsin.models.network import Network
 class Diverged(OpsinError):
     """A loss, a gradient or a metric is no longer a finite number."""
 
+    code = 3
+
 
 class Task(Protocol):
     """What the engine asks of a task."""
@@ -157,7 +159,9 @@ def train(
 
 
 def validate(state: State, feed: Feed, task: Task, world: World, keep: Keeper) -> dict[str, float]:
-    """The metrics on the validation part, of which each process takes its share."""
+    """The metrics on the validation part, of which each process takes its share; none where it has no images."""
+    if not len(feed.data.val):
+        return {}
     world.same_buffers(state.nets)
     data = feed.data
     share = data.val[world.share(len(data.val))]
@@ -178,7 +182,7 @@ def train_epoch(
     steps = feed.steps
     total = recipe.epochs * steps
     batches = np.array_split(order, steps)[state.step - epoch * steps :]
-    losses = tuple(ended["val_loss"] for ended in state.history)
+    losses = tuple(ended["val_loss"] for ended in state.history if "val_loss" in ended)
     began = time.monotonic() - state.seconds
     if state.step == epoch * steps:
         estimate(state.optimizer, net, feed, recipe, task, seed, epoch)

@@ -121,10 +121,10 @@ def run(job: Job, report: Report, asked: Asked | None = None) -> dict[str, Any]:
     if job.entry.start == "probe":
         groups = table["groups"][train_part] if "groups" in table else None
         return run_probe(job, record, data, test, groups, here.device, report)
-    return run_training(job, record, data, test, here, report, asked)
+    return train_network(job, record, data, test, here, report, asked)
 
 
-def run_training(
+def train_network(
     job: Job, record: Record, data: Data, test: np.ndarray, here: World, report: Report, asked: Asked | None = None
 ) -> dict[str, Any]:
     """Trains the network from where it starts, with checkpoints, and evaluates it."""
@@ -137,23 +137,33 @@ def run_training(
     checkpoints = Checkpoints(record.checkpoints) if job.final else None
     if here.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
+    told = list(record.read_metrics()) if here.rank == 0 else []
+
+    def on_epoch(metrics: dict[str, Any]) -> None:
+        told[metrics["epoch"] - 1 :] = [metrics]
+        if here.rank == 0:
+            record.write_metrics(told)
+            report(metrics)
+
     try:
         history = train(
-            net, data, recipe, task, seed=job.seed, world=here, checkpoints=checkpoints, on_epoch=report, asked=asked
+            net, data, recipe, task, seed=job.seed, world=here, checkpoints=checkpoints, on_epoch=on_epoch, asked=asked
         )
     except Diverged as error:
         return ended(record, here, facts | {"status": f"failed: {error}"})
     if checkpoints and checkpoints.skipped:
         facts["checkpoints_skipped"] = checkpoints.skipped
-    figures = {key: history[-1][key] for key in ("val_loss", "val_top1")}
+    figures = {key: history[-1][key] for key in ("train_loss", "val_loss", "val_top1") if key in history[-1]}
     if job.final:
         logits = {}
         for name, part in (("val", data.val), ("test", test)):
+            if not len(part):
+                continue
             own = predict(net, data.images, part[here.share(len(part))], job.preprocess, here.device)
             logits[name] = here.gathered(own, len(part)).numpy()
         figures["test_top1"] = float((logits["test"].argmax(1) == data.labels[test]).mean())
         if here.rank == 0:
-            np.savez(record.predictions, val=logits["val"], test=logits["test"])
+            np.savez(record.predictions, **logits)
             job.bundle(net, recipe.to_dict(), figures).write(record.bundle)
     if here.rank == 0:
         record.write_metrics(history)

@@ -1,0 +1,261 @@
+"""One training, from a set of images to the folder of a run."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from opsin import recipes, zoo
+from opsin.compare.plan import digest
+from opsin.data.cache import materialise
+from opsin.data.preprocess import Preprocess
+from opsin.data.scan import Scan, scan
+from opsin.data.source import load
+from opsin.data.split import Split, divide
+from opsin.data.store import Decoded
+from opsin.engine.recipe import Recipe
+from opsin.engine.record import Record
+from opsin.engine.stop import Asked
+from opsin.engine.world import World, world
+from opsin.errors import OpsinError
+from opsin.files import write_json
+from opsin.training.entry import Entry, started
+from opsin.training.job import Job, run
+from opsin.training.training import Training
+from opsin.watch import Watch
+
+SCHEMA = 1
+PLAN, LOCK = "plan.json", ".lock"
+PHOTO = 64
+"""Images above this side, in pixels, are trained at the size of the network's paper."""
+MEASURED = 10_000
+"""On how many training images, at most, the mean and the deviation of the pixels are measured."""
+ROOM = 0.5
+"""Of the memory and of the disk that are free, the share that decoded images may take."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training that has ended: its folder, and what stands in its run.json."""
+
+    folder: Path
+    facts: dict[str, Any]
+
+    @property
+    def bundle(self) -> Path:
+        return Record(self.folder).bundle
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The metrics of each epoch."""
+        return Record(self.folder).read_metrics()
+
+
+def resume(folder: Path, **changed: Any) -> Training:
+    """What was asked of the run in a folder, to go on with it. Raises OpsinError where there is none."""
+    if not (folder / PLAN).is_file():
+        raise OpsinError(f"{folder} holds no run: give the folder that --out named, or the line that training printed")
+    return replace(Training.from_dict(read_plan(folder)["asked"]), out=folder, **changed)
+
+
+def run_training(training: Training, watch: Watch | None = None, asked: Asked | None = None) -> Run:
+    """Trains a network on a set of images, and evaluates it; the same again goes on where it was stopped.
+
+    Several processes that torchrun started train it together: all must see the same disk. Raises OpsinError for what
+    cannot work, opsin.engine.train.Diverged and opsin.engine.stop.Stopped.
+    """
+    watch = watch or Watch()
+    here = world(training.device)
+    if here.rank:
+        job = said(here, None)
+        return Run(job.folder, run(job, lambda metrics: None, asked))
+    lock: list[FileLock] = []
+    try:
+        job = said(here, lambda: prepare(training, watch, lock))
+        title = f"{training.model} seed-{training.seed}"
+        watch.stage("training")
+        watch.started(title, job.recipe.epochs)
+        facts = run(job, lambda metrics: watch.epoch(title, metrics), asked)
+        watch.ended(title, facts["status"])
+        if facts["status"] == "ok":
+            shutil.rmtree(job.folder / "cache", ignore_errors=True)
+        return Run(job.folder, facts)
+    finally:
+        for held in lock:
+            held.release()
+
+
+def said(here: World, make: Callable[[], Value] | None) -> Value:
+    """What the first process makes, or the error that it makes; the others hear it and end without a word."""
+    value = error = None
+    if make is not None:
+        try:
+            value = make()
+        except OpsinError as raised:
+            error = raised
+    value, code = here.told((value, error and error.code))
+    if error:
+        raise error
+    if code:
+        raise SystemExit(code)
+    return value  # pyright: ignore[reportReturnType]
+
+
+def prepare(training: Training, watch: Watch, lock: list[FileLock]) -> Job:
+    """Looks at every image, decides, and writes it down: what `run` takes. `lock` gets the folder's, held."""
+    source = load(training.data, training.groups)
+    watch.stage("reading images", len(source))
+    scanned = scan(source, watch.counter(), skip_bad=training.skip_bad)
+    divided = divide(scanned, val=training.val)
+    for note in divided.notes:
+        watch.say(note)
+    identity = training.identity(scanned.fingerprint)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", source.name).strip("-.") or "images"
+    folder = training.out or Path("opsin-runs") / f"{name}-{training.model}-{digest(identity)}"
+    if source.path is not None and folder.resolve().is_relative_to(source.path.resolve()):
+        raise OpsinError(f"the run would lie among the images, in {folder}: give an --out elsewhere")
+    planned = check_folder(folder, identity)
+    lock.append(locked(folder))
+    if planned is None:
+        planned = plan(training, scanned, divided, watch)
+        write_json(folder / PLAN, {"schema": SCHEMA, "asked": training.to_dict(), "identity": identity} | planned)
+    else:
+        watch.say(f"going on with {folder}")
+    entry, preprocess = Entry.from_dict(planned["entry"]), Preprocess.from_dict(planned["preprocess"])
+    recipe = Recipe.from_dict(planned["recipe"])
+    for note in planned["notes"]:
+        watch.say(note)
+    counts = ", ".join(f"{len(divided.rows(part)):,} {word}" for part, word in WORDS.items() if len(divided.rows(part)))
+    watch.say(f"{training.model} ({recipe.name}, {recipe.epochs} epochs at {preprocess.size} px): {counts} -> {folder}")
+    cache = folder / "cache"
+    cache.mkdir(exist_ok=True)
+    np.savez(cache / "table.npz", labels=scanned.source.labels, parts=divided.parts, allow_pickle=False)
+    images = None
+    if not recipe.crops and fits(len(scanned.source), preprocess, cache):
+        images = cache / "images.npy"
+        watch.stage(f"decoding images at {preprocess.size} px", len(scanned.source))
+        materialise(scanned.source, preprocess, images, watch.counter())
+    return Job(
+        folder=folder,
+        entry=entry,
+        arguments=planned["arguments"],
+        recipe=recipe,
+        seed=training.seed,
+        images=images,
+        table=cache / "table.npz",
+        classes=scanned.source.classes,
+        preprocess=preprocess,
+        device=training.device,
+        final=True,
+        data=scanned.fingerprint,
+        source=scanned.source if images is None else None,
+        workers=training.workers,
+    )
+
+
+WORDS = {"train": "to train", "val": "to validate", "test": "to test"}
+
+
+def plan(training: Training, scanned: Scan, divided: Split, watch: Watch) -> dict[str, Any]:
+    """What follows from the images: the recipe fitted to their number, the input, and the network's arguments."""
+    own = int(np.median(scanned.sizes.min(axis=1)))
+    inputs = zoo.card(training.model).inputs
+    if training.pretrained is None:
+        size = training.input_size or (inputs.size if own > PHOTO else inputs.fit(own))
+        entry = Entry(training.model)
+    else:
+        asked = training.pretrained
+        found = started(training.model, asked, watch, training.input_size)
+        entry = replace(found, start="finetune")
+        size = entry.size or inputs.size
+    train = divided.rows("train")
+    recipe, notes = recipes.fitted(training.own_recipe(), len(train), training.epochs)
+    preprocess = entry.preprocess(size, scanned.channels)
+    if entry.origin is None:
+        preprocess = measured(scanned, preprocess, train, watch)
+    if said := preprocess.enlargement(scanned.native_sizes):
+        notes = (*notes, said)
+    arguments = entry.arguments(len(scanned.source.classes), scanned.channels, size)
+    return {
+        "entry": entry.to_dict(),
+        "arguments": arguments | recipes.arguments_for(recipe, training.model),
+        "recipe": recipe.to_dict(),
+        "preprocess": preprocess.to_dict(),
+        "split": divided.how,
+        "notes": list(notes),
+    }
+
+
+def measured(scanned: Scan, preprocess: Preprocess, train: np.ndarray, watch: Watch) -> Preprocess:
+    """With the mean and the deviation of the training images' pixels, of at most MEASURED of them, evenly picked."""
+    some = train[np.linspace(0, len(train) - 1, min(len(train), MEASURED)).astype(np.int64)]
+    watch.stage("measuring colours", len(some))
+    seen = []
+    for batch in Decoded(scanned.source, preprocess).batches(np.array_split(some, -(-len(some) // 256))):
+        seen.append(batch.numpy())
+        watch.advance(len(batch))
+    return preprocess.with_statistics(np.concatenate(seen))
+
+
+def fits(n: int, preprocess: Preprocess, folder: Path) -> bool:
+    """Whether so many decoded images find room on the disk, and in memory with it."""
+    needed = n * preprocess.channels * preprocess.size**2
+    return needed < ROOM * min(shutil.disk_usage(folder).free, free_memory())
+
+
+def free_memory() -> float:
+    """Bytes of memory that are free, as far as the system says."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+        return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        return 8e9
+
+
+def check_folder(folder: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """The plan of this very run, if the folder holds it. Raises OpsinError where it holds something else."""
+    if not folder.exists():
+        return None
+    if not folder.is_dir():
+        raise OpsinError(f"{folder} is a file: choose another --out")
+    if not (folder / PLAN).exists():
+        if any(not entry.name.startswith(".") for entry in folder.iterdir()):
+            raise OpsinError(f"{folder} is not empty and holds no run: choose another --out")
+        return None
+    found = read_plan(folder)
+    differs = [key for key in identity if found["identity"].get(key) != identity[key]]
+    if differs:
+        names = ", ".join(key.replace("_", " ") for key in differs)
+        raise OpsinError(f"{folder} holds another run (other {names}): choose another --out, or give --resume {folder}")
+    return found
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        if found["schema"] != SCHEMA:
+            raise ValueError(f"of schema {found['schema']}, here {SCHEMA}")
+        return found
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OpsinError(f"cannot read {folder / PLAN} ({error}): choose another --out") from None
+
+
+def locked(folder: Path) -> FileLock:
+    """Held for as long as a process trains in the folder; the system frees it when that ends, however."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OpsinError(f"another training is at work in {folder}: wait for it, or choose another --out") from None
+    except OSError as error:
+        raise OpsinError(f"cannot write {folder} ({error.strerror}): choose another --out") from None
+    return lock

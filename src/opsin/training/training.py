@@ -1,0 +1,103 @@
+"""What is asked of one training."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from opsin import recipes, zoo
+from opsin.device import choose_device
+from opsin.engine.recipe import Recipe
+from opsin.errors import OpsinError, unknown
+from opsin.weights import create
+
+
+@dataclass(frozen=True)
+class Training:
+    """Data, network and options of a training, checked on creation (OpsinError) as far as that goes without images.
+
+    Attributes:
+        data: as of `opsin.data.source.load`.
+        model: the network's name.
+        recipe: a name, "era" for that of the network's own paper, or a .toml or .json file; by default "modern" from
+            scratch and "finetune" from public weights.
+        settings: changes to the recipe, "learning_rate=0.1" or "optimizer.momentum=0.8".
+        epochs: passes over the training part, instead of the recipe's.
+        seed: of the initial weights, the order of the images and all that is drawn.
+        pretrained: weights to start from, as of `opsin.create_model`: "default" for the network's first public ones, a
+            library's, or a file; None for the initial weights of the paper.
+        input_size: the images' side in pixels; by default that of the weights; else of the network's paper for
+            photos, and the images' own for small ones.
+        val: the share of images that validate (of train, where there is a test part); 0 trains on them, too.
+        groups: as of `load`: images of one group stay in one part.
+        root: where copies of named sets lie.
+        skip_bad: whether images that cannot be read are left out, and listed, instead of stopping the training.
+        out: the folder of the run; by default opsin-runs/<data>-<network>-<hash of what was asked>.
+        device: "auto", "cpu", "cuda" or "mps".
+        workers: threads that decode images during the run; by default one for each core.
+        command: the command line, for the record.
+    """
+
+    data: str
+    model: str
+    recipe: str | None = None
+    settings: tuple[str, ...] = ()
+    epochs: int | None = None
+    seed: int = 0
+    pretrained: str | None = None
+    input_size: int | None = None
+    val: float | None = None
+    groups: str | None = None
+    root: str | None = None
+    skip_bad: bool = False
+    out: Path | None = None
+    device: str = "auto"
+    workers: int | None = None
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        card = zoo.card(self.model)
+        checks = {
+            f"--epochs must be at least 1, not {self.epochs}": self.epochs is None or self.epochs >= 1,
+            f"--seed must not be negative, not {self.seed}": self.seed >= 0,
+            f"--workers must not be negative, not {self.workers}": self.workers is None or self.workers >= 0,
+        }
+        for line, holds in checks.items():
+            if not holds:
+                raise OpsinError(line)
+        if self.input_size is not None:
+            card.inputs.check(self.model, self.input_size)
+        choose_device(self.device)
+        self.own_recipe()
+
+    def own_recipe(self) -> Recipe:
+        """The recipe that was named, with the epochs and settings that were asked for."""
+        default = "finetune" if self.pretrained else "modern"
+        recipe = recipes.for_network(self.recipe or default, self.model)
+        if self.epochs is not None:
+            recipe = replace(recipe, epochs=self.epochs)
+        return recipes.with_settings(recipe, self.settings)
+
+    def identity(self, fingerprint: str) -> dict[str, Any]:
+        """What makes it another run: the images and all that changes its numbers."""
+        return {
+            "data": fingerprint,
+            "model": self.model,
+            "recipe": self.own_recipe().to_dict(),
+            "seed": self.seed,
+            "pretrained": self.pretrained and create.fingerprint(self.pretrained),
+            "input_size": self.input_size,
+            "val": self.val,
+            "device": choose_device(self.device).type,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` gives an equal object back, but for `out`."""
+        return asdict(self) | {"settings": list(self.settings), "out": None}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Training":
+        known = [field.name for field in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise unknown("key of a training", key, known)
+        return cls(**values | {"settings": tuple(values["settings"])})
