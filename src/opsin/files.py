@@ -84,6 +84,11 @@ def as_text(values: Any) -> str:
     return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def digest(asked: dict[str, Any]) -> str:
+    """Eight hexadecimal digits that stand for what was asked: the data and every option that changes a run."""
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+
+
 def seal(values: dict[str, Any]) -> dict[str, Any]:
     """The values with the SHA-256 over them all, so that a manifest vouches for itself, too."""
     text = json.dumps(values, sort_keys=True, allow_nan=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from opsin import __version__, heap, waiting
-from opsin.cli import bench, compare, embed, export, history, list_, plan, predict, recipes, show
+from opsin.cli import bench, compare, embed, export, history, list_, plan, predict, recipes, show, train
 from opsin.errors import OpsinError
 from opsin.words import printable
 
@@ -31,6 +31,7 @@ app.command("bench")(bench.bench)
 app.command("plan")(plan.plan)
 app.command("export")(export.export)
 app.command("embed")(embed.embed)
+app.command("train")(train.train)
 
 
 def print_version(wanted: bool) -> None:
@@ -69,7 +70,7 @@ def main() -> None:
     try:
         app()
     except OpsinError as error:
-        fail(str(error))
+        fail(str(error), error.code)
     except Stopped:
         fail("stopped" + ("; the same command again goes on from here" if goes_on() else ""), code=130)
     except BrokenPipeError:

@@ -14,7 +14,7 @@ from opsin.compare.baseline_job import BaselineJob
 from opsin.compare.baselines import MAX_SIDE
 from opsin.compare.measured import measure
 from opsin.compare.outcome import Outcome, default_metric
-from opsin.compare.plan import LOCK, Plan, digest, read_plan, write_plan
+from opsin.compare.plan import LOCK, Plan, read_plan, write_plan
 from opsin.compare.planning import decide, make_plan, own_size
 from opsin.compare.request import Request
 from opsin.compare.results import assemble
@@ -29,7 +29,7 @@ from opsin.data.split import divide
 from opsin.engine.recipe import Recipe
 from opsin.engine.record import Record
 from opsin.errors import OpsinError
-from opsin.files import write_json
+from opsin.files import digest, write_json
 from opsin.launch.local import Pool, Task
 from opsin.training.entry import Entry
 from opsin.training.job import Job

@@ -1,6 +1,5 @@
 """The plan of a comparison: what was asked, and what follows from it. Written first, and reused on resume."""
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,11 +135,6 @@ class Plan:
 
 def _counted(n: int, word: str) -> str:
     return f"{n} {word}" if n == 1 else f"{n} {word}s"
-
-
-def digest(request: dict[str, Any]) -> str:
-    """Eight hexadecimal digits that stand for what was asked: the data and every option that changes a run."""
-    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def read_plan(folder: Path, request: dict[str, Any]) -> Plan | None:

@@ -55,9 +55,7 @@ def divide(scan: Scan, seed: int = 0, val: float | None = None) -> Split:
     if val is not None and not 0 <= val <= 0.5:
         raise OpsinError(f"the share that validates must be from 0 to 0.5, not {val}")
     if val and source.parts is not None and "val" in source.parts:
-        raise OpsinError(
-            f"{source.path or source.name} has a part that validates: give no share, or 0"
-        )
+        raise OpsinError(f"{source.path or source.name} has a part that validates: give no share, or 0")
     parts = split(source.labels, source.classes, source.parts, source.groups, scan.duplicates, seed, *_shares(val))
     if val == 0:
         parts[parts == "val"] = "train"

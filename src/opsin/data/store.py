@@ -58,16 +58,16 @@ class Decoded:
 
     def batches(self, rows: Iterable[np.ndarray]) -> Iterator[Tensor]:
         """Batches uint8 [N, C, S, S], of the images at each of `rows`, int64 [N]. Raises BadImage."""
-        return decode(map(np.ndarray.tolist, rows), lambda i: self.preprocess.pixels(self.source.image(i)), self.workers)
+        return decode(
+            map(np.ndarray.tolist, rows), lambda i: self.preprocess.pixels(self.source.image(i)), self.workers
+        )
 
 
 Images = Stored | Decoded
 Item = TypeVar("Item")
 
 
-def decode(
-    batches: Iterable[Sequence[Item]], one: Callable[[Item], np.ndarray], workers: int
-) -> Iterator[Tensor]:
+def decode(batches: Iterable[Sequence[Item]], one: Callable[[Item], np.ndarray], workers: int) -> Iterator[Tensor]:
     """A batch uint8 [N, C, S, S] of what `one` makes, uint8 [C, S, S], of each item of each of `batches`.
 
     By `workers` threads, which are up to AHEAD batches before the caller; with 0 by the caller's own thread. Threads

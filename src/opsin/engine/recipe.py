@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from opsin.data.augment import AUGMENTATIONS, CROPS, Augmentation
+from opsin.data.augment import AUGMENTATIONS, CROPS, EACH, Augmentation
 from opsin.data.sampler import Balance
 from opsin.engine.average import AVERAGES, EMA, Polyak
 from opsin.engine.mix import MIXES, Mix
@@ -122,6 +122,11 @@ class Recipe:
         for mend, holds in checks.items():
             if not holds:
                 raise OpsinError(f"recipe {self.name!r}: {mend}")
+
+    @property
+    def looks_at_originals(self) -> bool:
+        """Whether it cuts crops out of the images as they came, so that they are decoded anew in each epoch."""
+        return not isinstance(self.augment, str) and any(isinstance(part, CROPS + EACH) for part in self.augment)
 
     def batch(self, images: int) -> int:
         """Images a step, for so many training images: 32, 64 or 128, about 50 steps an epoch, unless it is set."""

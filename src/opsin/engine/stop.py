@@ -5,13 +5,19 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 ASK = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stopped(BaseException):
-    """A run has stopped because it was asked to, and can go on: `code` is the exit code, 143 or 130."""
+    """A run has stopped because it was asked to, and can go on: `code` is the exit code, 143 or 130.
+
+    `folder` is the run's, where it is known.
+    """
+
+    folder: Path | None = None
 
     def __init__(self, signum: int):
         super().__init__(signum)

@@ -31,6 +31,9 @@ from opsin.engine.world import World, averaging
 from opsin.errors import OpsinError
 from opsin.models.network import Network
 
+TELL = 1.0
+"""Seconds between two calls of `on_step`, at least."""
+
 
 class Diverged(OpsinError):
     """A loss, a gradient or a metric is no longer a finite number."""
@@ -81,11 +84,22 @@ class State:
 class Keeper:
     """Saves a run when that is due, and stops it when it is asked to; all processes of a world at the same step."""
 
-    def __init__(self, state: State, world: World, checkpoints: Checkpoints | None, asked: Asked | None):
-        self.state, self.world, self.checkpoints, self.asked = state, world, checkpoints, asked
+    def __init__(
+        self,
+        state: State,
+        world: World,
+        checkpoints: Checkpoints | None,
+        asked: Asked | None,
+        on_step: Callable[[int], None] | None = None,
+    ):
+        self.state, self.world, self.checkpoints, self.asked, self.on_step = state, world, checkpoints, asked, on_step
+        self.told = time.monotonic()
 
     def __call__(self) -> None:
         """To be called after each step, and each epoch but the last."""
+        if self.on_step and time.monotonic() - self.told > TELL:
+            self.on_step(self.state.step)
+            self.told = time.monotonic()
         due, signum = bool(self.checkpoints and self.checkpoints.due()), self.signum()
         if self.world.size > 1:
             due, signum = map(int, self.world.most(due, signum))
@@ -114,6 +128,7 @@ def train(
     world: World | None = None,
     checkpoints: Checkpoints | None = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    on_step: Callable[[int], None] | None = None,
     asked: Asked | None = None,
 ) -> list[dict[str, Any]]:
     """Trains `net` in place, by the last epoch's weights or the recipe's average; validation picks no epoch.
@@ -122,6 +137,7 @@ def train(
         device: where to compute; or `world`, the processes that train together, this one's device among it.
         checkpoints: to be written when they are due, and to go on from if there are any. The first process does both.
         on_epoch: called after each epoch with its metrics.
+        on_step: called about every second with the steps that are done.
         asked: whether a signal asks the run to stop; it is looked at after each step.
 
     Returns:
@@ -138,7 +154,7 @@ def train(
         checkpoints.resume(state, world)
     feed = Feed(data, recipe, seed, world)
     world.check_batch(feed.smallest)
-    keep = Keeper(state, world, checkpoints, asked)
+    keep = Keeper(state, world, checkpoints, asked, on_step)
     for epoch in range(len(state.history), recipe.epochs):
         metrics = train_epoch(state, feed, recipe, task, seed, epoch, keep)
         began = time.monotonic()

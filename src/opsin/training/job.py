@@ -1,5 +1,6 @@
 """Training one network: from where it starts to its bundle, in a folder of its own."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -145,10 +146,10 @@ def train_network(
             record.write_metrics(told)
             report(metrics)
 
+    steps = math.ceil(len(data.train) / recipe.batch(len(data.train)))
+    calls = {"on_epoch": on_epoch, "on_step": lambda step: report({"epoch": step / steps}), "asked": asked}
     try:
-        history = train(
-            net, data, recipe, task, seed=job.seed, world=here, checkpoints=checkpoints, on_epoch=on_epoch, asked=asked
-        )
+        history = train(net, data, recipe, task, seed=job.seed, world=here, checkpoints=checkpoints, **calls)
     except Diverged as error:
         return ended(record, here, facts | {"status": f"failed: {error}"})
     if checkpoints and checkpoints.skipped:
@@ -162,6 +163,7 @@ def train_network(
             own = predict(net, data.images, part[here.share(len(part))], job.preprocess, here.device)
             logits[name] = here.gathered(own, len(part)).numpy()
         figures["test_top1"] = float((logits["test"].argmax(1) == data.labels[test]).mean())
+        figures["test_images"] = len(test)
         if here.rank == 0:
             np.savez(record.predictions, **logits)
             job.bundle(net, recipe.to_dict(), figures).write(record.bundle)

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,8 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from filelock import FileLock, Timeout
 
-from opsin import recipes, zoo
-from opsin.compare.plan import digest
+from opsin import zoo
 from opsin.data.cache import materialise
 from opsin.data.preprocess import Preprocess
 from opsin.data.scan import Scan, scan
@@ -21,14 +21,15 @@ from opsin.data.split import Split, divide
 from opsin.data.store import Decoded
 from opsin.engine.recipe import Recipe
 from opsin.engine.record import Record
-from opsin.engine.stop import Asked
+from opsin.engine.stop import Stopped, asked
 from opsin.engine.world import World, world
 from opsin.errors import OpsinError
-from opsin.files import write_json
+from opsin.files import digest, write_json
 from opsin.training.entry import Entry, started
 from opsin.training.job import Job, run
 from opsin.training.training import Training
 from opsin.watch import Watch
+from opsin.weights.catalogue import find
 
 SCHEMA = 1
 PLAN, LOCK = "plan.json", ".lock"
@@ -36,6 +37,8 @@ PHOTO = 64
 """Images above this side, in pixels, are trained at the size of the network's paper."""
 MEASURED = 10_000
 """On how many training images, at most, the mean and the deviation of the pixels are measured."""
+SAME_SIGNAL = 2.0
+"""Seconds within which a second signal is the first one again, which torchrun hands on."""
 ROOM = 0.5
 """Of the memory and of the disk that are free, the share that decoded images may take."""
 
@@ -66,31 +69,30 @@ def resume(folder: Path, **changed: Any) -> Training:
     return replace(Training.from_dict(read_plan(folder)["asked"]), out=folder, **changed)
 
 
-def run_training(training: Training, watch: Watch | None = None, asked: Asked | None = None) -> Run:
+def run_training(training: Training, watch: Watch | None = None, signals: bool = False) -> Run:
     """Trains a network on a set of images, and evaluates it; the same again goes on where it was stopped.
 
-    Several processes that torchrun started train it together: all must see the same disk. Raises OpsinError for what
-    cannot work, opsin.engine.train.Diverged and opsin.engine.stop.Stopped.
+    Several processes that torchrun started train it together: all must see the same disk. With `signals`, SIGTERM and
+    SIGINT end it after the step and a save, with opsin.engine.stop.Stopped. Raises OpsinError for what cannot work.
     """
     watch = watch or Watch()
     here = world(training.device)
-    if here.rank:
-        job = said(here, None)
-        return Run(job.folder, run(job, lambda metrics: None, asked))
-    lock: list[FileLock] = []
-    try:
-        job = said(here, lambda: prepare(training, watch, lock))
-        title = f"{training.model} seed-{training.seed}"
+    grace = SAME_SIGNAL if here.size > 1 else 0.0
+    title = f"{training.model} seed-{training.seed}"
+    with ExitStack() as held:
+        job = said(here, None if here.rank else lambda: prepare(training, watch, held))
         watch.stage("training")
         watch.started(title, job.recipe.epochs)
-        facts = run(job, lambda metrics: watch.epoch(title, metrics), asked)
+        flag = held.enter_context(asked(grace)) if signals else None
+        try:
+            facts = run(job, lambda metrics: watch.epoch(title, metrics), flag)
+        except Stopped as stopped:
+            stopped.folder = job.folder
+            raise
         watch.ended(title, facts["status"])
-        if facts["status"] == "ok":
+        if here.rank == 0 and facts["status"] == "ok":
             shutil.rmtree(job.folder / "cache", ignore_errors=True)
         return Run(job.folder, facts)
-    finally:
-        for held in lock:
-            held.release()
 
 
 def said(here: World, make: Callable[[], Value] | None) -> Value:
@@ -109,8 +111,8 @@ def said(here: World, make: Callable[[], Value] | None) -> Value:
     return value  # pyright: ignore[reportReturnType]
 
 
-def prepare(training: Training, watch: Watch, lock: list[FileLock]) -> Job:
-    """Looks at every image, decides, and writes it down: what `run` takes. `lock` gets the folder's, held."""
+def prepare(training: Training, watch: Watch, held: ExitStack) -> Job:
+    """Looks at every image, decides, and writes it down: what `run` takes. The folder's lock is `held`."""
     source = load(training.data, training.groups)
     watch.stage("reading images", len(source))
     scanned = scan(source, watch.counter(), skip_bad=training.skip_bad)
@@ -123,7 +125,7 @@ def prepare(training: Training, watch: Watch, lock: list[FileLock]) -> Job:
     if source.path is not None and folder.resolve().is_relative_to(source.path.resolve()):
         raise OpsinError(f"the run would lie among the images, in {folder}: give an --out elsewhere")
     planned = check_folder(folder, identity)
-    lock.append(locked(folder))
+    held.enter_context(locked(folder))
     if planned is None:
         planned = plan(training, scanned, divided, watch)
         write_json(folder / PLAN, {"schema": SCHEMA, "asked": training.to_dict(), "identity": identity} | planned)
@@ -139,7 +141,7 @@ def prepare(training: Training, watch: Watch, lock: list[FileLock]) -> Job:
     cache.mkdir(exist_ok=True)
     np.savez(cache / "table.npz", labels=scanned.source.labels, parts=divided.parts, allow_pickle=False)
     images = None
-    if not recipe.crops and fits(len(scanned.source), preprocess, cache):
+    if not recipe.looks_at_originals and fits(len(scanned.source), preprocess, cache):
         images = cache / "images.npy"
         watch.stage(f"decoding images at {preprocess.size} px", len(scanned.source))
         materialise(scanned.source, preprocess, images, watch.counter())
@@ -172,12 +174,11 @@ def plan(training: Training, scanned: Scan, divided: Split, watch: Watch) -> dic
         size = training.input_size or (inputs.size if own > PHOTO else inputs.fit(own))
         entry = Entry(training.model)
     else:
-        asked = training.pretrained
-        found = started(training.model, asked, watch, training.input_size)
-        entry = replace(found, start="finetune")
+        wanted = find(training.model, True) if training.pretrained == "default" else training.pretrained
+        entry = replace(started(training.model, wanted, watch, training.input_size), start="finetune")
         size = entry.size or inputs.size
     train = divided.rows("train")
-    recipe, notes = recipes.fitted(training.own_recipe(), len(train), training.epochs)
+    recipe, notes = training.fitted_recipe(len(train), scanned.channels)
     preprocess = entry.preprocess(size, scanned.channels)
     if entry.origin is None:
         preprocess = measured(scanned, preprocess, train, watch)
@@ -186,7 +187,7 @@ def plan(training: Training, scanned: Scan, divided: Split, watch: Watch) -> dic
     arguments = entry.arguments(len(scanned.source.classes), scanned.channels, size)
     return {
         "entry": entry.to_dict(),
-        "arguments": arguments | recipes.arguments_for(recipe, training.model),
+        "arguments": arguments | recipe.arguments,
         "recipe": recipe.to_dict(),
         "preprocess": preprocess.to_dict(),
         "split": divided.how,

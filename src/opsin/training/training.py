@@ -7,6 +7,7 @@ from typing import Any
 from opsin import recipes, zoo
 from opsin.device import choose_device
 from opsin.engine.recipe import Recipe
+from opsin.engine.settings import with_settings
 from opsin.errors import OpsinError, unknown
 from opsin.weights import create
 
@@ -67,22 +68,35 @@ class Training:
         if self.input_size is not None:
             card.inputs.check(self.model, self.input_size)
         choose_device(self.device)
-        self.own_recipe()
+        self.fitted_recipe(100, 3)
 
-    def own_recipe(self) -> Recipe:
-        """The recipe that was named, with the epochs and settings that were asked for."""
-        default = "finetune" if self.pretrained else "modern"
-        recipe = recipes.for_network(self.recipe or default, self.model)
-        if self.epochs is not None:
+    @property
+    def named_recipe(self) -> Recipe:
+        """The recipe that was named, as it is."""
+        if self.recipe == "era":
+            return recipes.era(self.model)
+        return recipes.recipe(self.recipe or ("finetune" if self.pretrained else "modern"))
+
+    def fitted_recipe(self, images: int, channels: int) -> tuple[Recipe, tuple[str, ...]]:
+        """The recipe for so many training images, with the epochs and settings asked for, and its changes in words.
+
+        A recipe from a file is taken as it is.
+        """
+        recipe, notes = self.named_recipe, ()
+        if recipe.name in recipes.RECIPES:
+            recipe, notes = recipes.fitted(recipe, images, self.epochs, channels=channels)
+        elif self.epochs is not None:
             recipe = replace(recipe, epochs=self.epochs)
-        return recipes.with_settings(recipe, self.settings)
+        return with_settings(recipe, self.settings), notes
 
     def identity(self, fingerprint: str) -> dict[str, Any]:
         """What makes it another run: the images and all that changes its numbers."""
         return {
             "data": fingerprint,
             "model": self.model,
-            "recipe": self.own_recipe().to_dict(),
+            "recipe": self.named_recipe.to_dict(),
+            "settings": list(self.settings),
+            "epochs": self.epochs,
             "seed": self.seed,
             "pretrained": self.pretrained and create.fingerprint(self.pretrained),
             "input_size": self.input_size,
@@ -100,4 +114,5 @@ class Training:
         for key in values:
             if key not in known:
                 raise unknown("key of a training", key, known)
-        return cls(**values | {"settings": tuple(values["settings"])})
+        given: dict[str, Any] = values | {"settings": tuple(values["settings"])}
+        return cls(**given)
