@@ -15,6 +15,8 @@ from opsin.engine.steppers import DiagonalLevenbergMarquardt
 
 PLACE = 2_000
 """Behind all that draws on an image."""
+WIDEST = 128
+"""Signs that are drawn for an image, at least: LeNet-5's last layer sees 84 numbers."""
 
 
 def estimate(
@@ -30,10 +32,10 @@ def estimate(
     samples = visits(seed, epoch, feed.data.train)[: recipe.optimizer.samples]
 
     def sampled() -> Iterator[Callable[[], Tensor]]:
-        numbers = Draws(seed, epoch, samples, PLACE).uniforms(feed.data.n_classes + 1)
+        numbers = Draws(seed, epoch, samples, PLACE).uniforms(max(WIDEST, feed.data.n_classes + 1))
         for at, pixels in enumerate(feed.data.images.batches(np.split(samples, len(samples)))):
             images, _ = feed.prepared(pixels.to(feed.world.device), samples[at : at + 1], epoch)
             u = torch.from_numpy(numbers[at]).to(images.device)
-            yield lambda images=images, u=u: task.sample(net(images), u)
+            yield lambda images=images, u=u: task.sample(net, images, u)
 
     optimizer.estimate(sampled())

@@ -65,15 +65,15 @@ class DiagonalLevenbergMarquardt(torch.optim.Optimizer):
     def estimate(self, samples: Iterable[Callable[[], Tensor]]) -> None:
         """Sets the curvatures: the mean over `samples` of the squared gradients of what each of them gives.
 
-        Each gives the sum of a network's outputs for one image, every output times the root of the loss's curvature
-        there and a random sign: the expectation of its squared gradients is the diagonal of the Gauss-Newton matrix.
+        Each gives a number for one image, the expectation of whose squared gradients is the diagonal of the
+        Gauss-Newton matrix there.
         """
         weights = [p for group in self.param_groups for p in group["params"]]
         totals = [torch.zeros_like(p) for p in weights]
         n = 0
         for sample in samples:
             n += 1
-            gradients = torch.autograd.grad(sample(), weights)
+            gradients = torch.autograd.grad(sample(), weights, materialize_grads=True)
             torch._foreach_addcmul_(totals, gradients, gradients)
         for p, total in zip(weights, totals, strict=True):
             self.state[p]["curvature"] = total / n

@@ -1,5 +1,6 @@
 """Classification as a task: its losses, and what is logged of it on validation."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -52,21 +53,23 @@ class Classify:
             logits = F.pad(logits, (0, 1), value=-RUBBISH)
         return F.cross_entropy(logits, labels, weights, label_smoothing=self.label_smoothing)
 
-    def sample(self, output: Any, u: Tensor) -> Tensor:
-        """A number whose squared gradient is, in expectation over `u`, the curvature of an image's loss (Gauss-Newton).
+    def sample(self, net: Any, images: Tensor, u: Tensor) -> Tensor:
+        """A number whose squared gradient is, in expectation over `u`, the curvature of the loss of an image [1, C, S, S].
 
-        Of squared distances the outputs, each with a random sign; else the loss for a class drawn as they have it.
+        The diagonal of Gauss-Newton: of squared distances the outputs, each with a random sign; else the loss for a
+        class drawn as the network has it. With "map" the distances of the last layer are part of the loss, whose second
+        derivative is 2 for each number that this layer sees.
 
         Args:
-            output: for one image, logits [1, K].
-            u: at least K + 1 uniform numbers.
+            u: uniform numbers, at least one for each output, and one more; as many as that layer sees with "map".
         """
+        if self.loss_kind == "map":
+            seen = net.embed(images)
+            return math.sqrt(2) * (seen * signs(u, seen)).sum()
+        output = net(images)
         logits = output[0] if isinstance(output, tuple) else output
         if self.loss_kind == "squared":
-            signs = torch.where(u[: logits.shape[1]] < 0.5, -1.0, 1.0).to(logits.dtype)
-            return (1.7159 * torch.tanh(2 / 3 * logits) * signs).sum()
-        if self.loss_kind == "map":
-            logits = F.pad(logits, (0, 1), value=-RUBBISH)
+            return (1.7159 * torch.tanh(2 / 3 * logits) * signs(u, logits)).sum()
         chances = logits.softmax(1).detach()[0].cumsum(0)
         drawn = int((chances < u[-1]).sum().clamp(max=len(chances) - 1))
         return F.cross_entropy(logits, torch.tensor([drawn], device=logits.device))
@@ -77,3 +80,8 @@ class Classify:
             "loss": F.cross_entropy(logits, labels).item(),
             "top1": (logits.argmax(1) == labels).double().mean().item(),
         }
+
+
+def signs(u: Tensor, like: Tensor) -> Tensor:
+    """-1 or 1 for each number of `like`, [1, K], by the uniform numbers `u`."""
+    return torch.where(u[: like.shape[1]] < 0.5, -1.0, 1.0).to(like)
