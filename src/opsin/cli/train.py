@@ -88,6 +88,8 @@ def train(
         except Stopped as stopped:
             print(f"opsin: stopped; to go on: opsin train --resume {shlex.quote(str(stopped.folder))}", file=sys.stderr)
             raise SystemExit(stopped.code) from None
+    if run.rank:
+        return
     if run.facts["status"] != "ok":
         raise Failed(run)
     if as_json:

@@ -61,8 +61,8 @@ class Recipe:
             all classes come equally often.
         mix: of images, and of their labels; see opsin.engine.mix.
         arguments: of the network's constructor, such as {"drop_path": 0.1}.
-        start_from: a network that is trained first, under the same recipe; the layers whose names and shapes agree then
-            begin with its weights.
+        start_from: a network that is trained first, under the same recipe, and some of whose layers this one starts
+            with (see opsin.training.staged).
         precision: "auto" for bfloat16 on CUDA and float32 elsewhere; "float32"; "bfloat16".
         rates: factors on `learning_rate` that the comparison's short probe tries on validation.
         probe: share of the epochs that one such probe takes.

@@ -29,6 +29,16 @@ def versions() -> dict[str, str]:
     }
 
 
+def commit() -> str | None:
+    """The commit of the checkout that this package runs from; None where it is installed."""
+    git = Path(__file__).parents[3] / ".git"
+    try:
+        head = (git / "HEAD").read_text(encoding="utf-8").strip()
+        return (git / head[5:]).read_text(encoding="utf-8").strip() if head.startswith("ref: ") else head
+    except OSError:
+        return None
+
+
 class Record:
     """The folder of one run."""
 
@@ -65,7 +75,7 @@ class Record:
 
     def end(self, run: dict[str, Any]) -> dict[str, Any]:
         """Writes run.json: the run has ended, and its checkpoints are not needed any more."""
-        run = {"schema": SCHEMA} | run | {"versions": versions()}
+        run = {"schema": SCHEMA} | run | {"versions": versions(), "commit": commit()}
         write_json(self.folder / "run.json", run)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
         return run

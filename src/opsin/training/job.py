@@ -28,6 +28,7 @@ from opsin.models.network import Network
 from opsin.tasks.classify import Classify
 from opsin.training.entry import Entry
 from opsin.training.probed import run_probe
+from opsin.training.staged import take_layers
 from opsin.weights.create import create_model
 
 INIT = 2**32 - 1
@@ -79,6 +80,7 @@ class Job:
             "arguments": self.arguments,
             "preprocess": self.preprocess.to_dict(),
             "seed": self.seed,
+            "data": self.data,
         } | how
 
     def network(self) -> Network:
@@ -125,11 +127,29 @@ def run(job: Job, report: Report, asked: Asked | None = None) -> dict[str, Any]:
     return train_network(job, record, data, test, here, report, asked)
 
 
+def begin(job: Job, report: Report, asked: Asked | None) -> Network:
+    """The network as it starts: where the recipe says so, with layers of another one that is trained first.
+
+    Raises Diverged where that one could not be trained.
+    """
+    net = job.network()
+    first = job.recipe.start_from
+    if first is None or job.entry.start != "scratch":
+        return net
+    folder = job.folder / "start"
+    before = replace(job, folder=folder, entry=Entry(first), recipe=replace(job.recipe, start_from=None))
+    facts = run(before, lambda metrics: report({"epoch": 0}), asked)
+    if facts["status"] != "ok":
+        raise Diverged(f"{first}, with which it starts, {facts['status']}")
+    take_layers(net, Bundle.read(folder / "bundle").net)
+    return net
+
+
 def train_network(
     job: Job, record: Record, data: Data, test: np.ndarray, here: World, report: Report, asked: Asked | None = None
 ) -> dict[str, Any]:
     """Trains the network from where it starts, with checkpoints, and evaluates it."""
-    net, recipe = job.network(), job.recipe
+    recipe = job.recipe
     facts = job.facts() | {"device": str(here.device), "threads": torch.get_num_threads()}
     if here.size > 1:
         facts |= {"processes": here.size, "batch_norm": here.batch_norm}
@@ -149,6 +169,7 @@ def train_network(
     steps = math.ceil(len(data.train) / recipe.batch(len(data.train)))
     calls = {"on_epoch": on_epoch, "on_step": lambda step: report({"epoch": step / steps}), "asked": asked}
     try:
+        net = begin(job, report, asked)
         history = train(net, data, recipe, task, seed=job.seed, world=here, checkpoints=checkpoints, **calls)
     except Diverged as error:
         return ended(record, here, facts | {"status": f"failed: {error}"})

@@ -47,10 +47,11 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Run:
-    """A training that has ended: its folder, and what stands in its run.json."""
+    """A training that has ended: its folder, and what stands in its run.json; `rank` is this process's in its world."""
 
     folder: Path
     facts: dict[str, Any]
+    rank: int = 0
 
     @property
     def bundle(self) -> Path:
@@ -92,7 +93,7 @@ def run_training(training: Training, watch: Watch | None = None, signals: bool =
         watch.ended(title, facts["status"])
         if here.rank == 0 and facts["status"] == "ok":
             shutil.rmtree(job.folder / "cache", ignore_errors=True)
-        return Run(job.folder, facts)
+        return Run(job.folder, facts, here.rank)
 
 
 def said(here: World, make: Callable[[], Value] | None) -> Value:
