@@ -1,0 +1,72 @@
+"""Several processes that train one network: each takes its share, and together they are as one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from world_run import KILLS, losses
+
+from opsin.engine.world import World
+from opsin.errors import OpsinError
+
+SCRIPT = Path(__file__).with_name("world_run.py")
+
+
+def together(folder: Path, what: str, restarts: int = 0) -> tuple[object, str]:
+    """What two processes find, and what they say."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--monitor-interval", "0.1"]
+    command = [sys.executable, *torchrun, "--max-restarts", str(restarts), str(SCRIPT), str(folder), what]
+    ran = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    line = next(line for line in ran.stdout.splitlines() if line.startswith("found "))
+    return json.loads(line.removeprefix("found ")), ran.stderr
+
+
+@given(st.integers(1, 9), st.integers(0, 300))
+def test_shares_are_all_images_once_in_order_and_in_pairs(size, n):
+    shares = [World(rank, size).share(n) for rank in range(size)]
+    assert [i for share in shares for i in range(n)[share]] == list(range(n))
+    assert all(share.start % 2 == 0 for share in shares if share.start < n)
+    lengths = [len(range(n)[share]) for share in shares]
+    assert max(lengths) - min(lengths) <= 3
+    assert n < 2 * size or min(lengths) > 0
+
+
+def test_a_process_alone_agrees_with_itself():
+    alone, logits = World(), torch.arange(6.0).view(3, 2)
+    assert alone.sum(1.5, 2) == [1.5, 2]
+    assert alone.told("a") == "a"
+    assert torch.equal(alone.gathered(logits, 3), logits)
+    assert alone.batch_norm is None and World(0, 2).batch_norm == "each process has its own"
+
+
+def test_a_step_too_small_to_share():
+    World(0, 1).check_batch(1)
+    with pytest.raises(OpsinError, match="3 images a step are too few for 2 processes"):
+        World(0, 2).check_batch(3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_two_processes_take_the_steps_of_one(tmp_path, dtype):
+    """With uneven shares, mixed images, an average and accumulation: in float64 all losses, in float32 the first."""
+    found, _ = together(tmp_path, dtype)
+    n = None if dtype == "float64" else 1
+    np.testing.assert_allclose(found[:n], losses(getattr(torch, dtype))[:n], rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_process_killed_five_times_changes_nothing(tmp_path):
+    expected, _ = together(tmp_path / "unbroken", "killed")
+    found, said = together(tmp_path / "run", "killed", restarts=KILLS)
+    assert found == expected
+    assert said.count("exitcode: -9") >= KILLS

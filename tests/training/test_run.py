@@ -1,0 +1,182 @@
+"""One training from images to a folder: what it leaves, how it goes on, what it refuses."""
+
+import json
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from opsin.bundle import Bundle
+from opsin.data.augment import AreaCrop, Flip, RandAugment
+from opsin.engine import train as engine
+from opsin.engine.settings import to_toml
+from opsin.engine.stop import Stopped
+from opsin.errors import OpsinError
+from opsin.recipes import MODERN
+from opsin.training import run as runs
+from opsin.training.run import resume, run_training
+from opsin.training.training import Training
+from opsin.watch import Watch
+
+NET = {"model": "lenet5", "input_size": 28, "epochs": 2}
+
+
+class Heard(Watch):
+    def __init__(self):
+        self.lines, self.epochs = [], []
+
+    def say(self, line):
+        self.lines.append(line)
+
+    def epoch(self, run, metrics):
+        self.epochs.append(metrics)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Sixty photos of 40 x 30 px in two classes, told apart by their colour."""
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for i in range(60):
+        pixels = rng.integers(0, 120, (30, 40, 3), dtype=np.uint8)
+        pixels[..., i % 2] += 120
+        path = folder / ("red", "green")[i % 2] / f"{i:02d}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(photos, tmp_path_factory):
+    heard = Heard()
+    return run_training(Training(str(photos), **NET, out=tmp_path_factory.mktemp("runs") / "whole"), heard), heard
+
+
+def weights(run):
+    return Bundle.read(run.bundle).net.state_dict()
+
+
+def same(a, b):
+    return all(torch.equal(value, b[name]) for name, value in a.items())
+
+
+def test_what_a_run_leaves(whole, photos):
+    run, heard = whole
+    assert sorted(path.name for path in run.folder.iterdir() if not path.name.startswith(".")) == [
+        "bundle", "metrics.jsonl", "plan.json", "predictions.npz", "run.json",
+    ]  # fmt: skip
+    facts = json.loads((run.folder / "run.json").read_text())
+    assert (facts["status"], facts["model"], facts["seed"]) == ("ok", "lenet5", 0)
+    assert facts["recipe"]["epochs"] == 2 and facts["threads"] == 1
+    assert [epoch["epoch"] for epoch in run.history] == [1, 2]
+    logits = np.load(run.folder / "predictions.npz")
+    assert logits["test"].shape == (facts["figures"]["test_images"], 2)
+    plan = json.loads((run.folder / "plan.json").read_text())
+    assert plan["asked"]["data"] == str(photos) and "60/20/20" in plan["split"]
+    assert any("epochs 30 -> 2" in line for line in heard.lines)
+
+
+def test_the_same_again_trains_nothing(whole, photos, monkeypatch):
+    monkeypatch.setattr(engine, "train_epoch", None)
+    again = run_training(Training(str(photos), **NET, out=whole[0].folder))
+    assert again.facts == whole[0].facts
+
+
+def test_another_run_is_not_written_over(whole, photos):
+    with pytest.raises(OpsinError, match="holds another run \\(other seed\\)"):
+        run_training(Training(str(photos), **NET, seed=1, out=whole[0].folder))
+
+
+def test_stopped_and_resumed_it_ends_with_the_same_bits(whole, photos, tmp_path, monkeypatch):
+    taken, step = [], engine.train_step
+
+    def signalled(*arguments):
+        taken.append(0)
+        if len(taken) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return step(*arguments)
+
+    monkeypatch.setattr(engine, "train_step", signalled)
+    with pytest.raises(Stopped) as stopped:
+        run_training(Training(str(photos), **NET, out=tmp_path / "run"), signals=True)
+    assert (stopped.value.code, stopped.value.folder, len(taken)) == (143, tmp_path / "run", 2)
+    run = run_training(resume(tmp_path / "run"))
+    assert same(weights(run), weights(whole[0]))
+    assert run.facts["figures"] == whole[0].facts["figures"]
+
+
+def test_images_decoded_during_the_run_give_the_same_bits(whole, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "fits", lambda *arguments: False)
+    for workers in (0, 2):
+        run = run_training(Training(str(photos), **NET, out=tmp_path / str(workers), workers=workers))
+        assert same(weights(run), weights(whole[0]))
+
+
+def test_crops_do_not_depend_on_how_many_threads_cut_them(photos, tmp_path):
+    recipe = replace(MODERN, name="crops", augment=(AreaCrop(), RandAugment(), Flip()))
+    (tmp_path / "crops.toml").write_text(to_toml(recipe))
+    found = [
+        weights(
+            run_training(
+                Training(str(photos), **NET, recipe=str(tmp_path / "crops.toml"), workers=n, out=tmp_path / str(n))
+            )
+        )
+        for n in (0, 2)
+    ]
+    assert same(*found)
+
+
+def test_nothing_validates_where_that_is_asked_for(photos, tmp_path):
+    run = run_training(Training(str(photos), **NET, val=0.0, out=tmp_path / "run"))
+    assert "val_loss" not in run.history[-1] and "val_top1" not in run.facts["figures"]
+    assert 0 <= run.facts["figures"]["test_top1"] <= 1
+    assert np.load(run.folder / "predictions.npz").files == ["test"]
+
+
+@pytest.mark.parametrize("balance", ["weights", "sampling"])
+def test_balanced(photos, tmp_path, balance):
+    run = run_training(
+        Training(str(photos), **NET, settings=(f"balance={balance}", "label_smoothing=0"), out=tmp_path / "run")
+    )
+    assert run.facts["recipe"]["balance"] == balance and run.facts["status"] == "ok"
+
+
+def test_no_number_ends_it_and_nothing_is_kept(photos, tmp_path):
+    run = run_training(
+        Training(str(photos), **NET, settings=("learning_rate=1e30", "clip_norm=none"), out=tmp_path / "run")
+    )
+    assert run.facts["status"].startswith("failed: ")
+    assert not run.bundle.exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"model": "lenet6"}, "unknown model"),
+        ({"recipe": "modrn"}, "did you mean modern"),
+        ({"settings": ("lerning_rate=1",)}, "did you mean"),
+        ({"epochs": 0}, "--epochs must be at least 1"),
+        ({"input_size": 3}, "cannot take 3 px"),
+        ({"val": 0.7}, "from 0 to 0.5"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(photos, tmp_path, asked, says):
+    with pytest.raises(OpsinError, match=says) as error:
+        run_training(Training(**{"data": str(photos), "model": "lenet5", "out": tmp_path / "run"} | asked))
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_run_to_resume(tmp_path):
+    with pytest.raises(OpsinError, match="holds no run"):
+        resume(tmp_path)
