@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import timm.optim
 import torch
@@ -12,6 +13,7 @@ from opsin.engine.optim import make_optimizer
 from opsin.engine.optimizers import SGD, Adam, AdamW, DiagonalLM, RMSProp
 from opsin.engine.recipe import Recipe
 from opsin.engine.steppers import DiagonalLevenbergMarquardt
+from opsin.tasks.classify import Classify
 
 
 def layer():
@@ -101,3 +103,33 @@ def test_an_ema_by_hand():
         value += (new - value) * weight
     assert follow(EMA(0.02), range(50), 1000) == pytest.approx(value)
     assert EMA(0.107).weight(90_000, 93_600) == pytest.approx(1 - 0.9999, rel=0.01)
+
+
+@pytest.mark.parametrize("kind", ["cross_entropy", "squared", "map"])
+def test_sampled_curvature_is_that_of_the_loss(kind):
+    """Against the diagonal of Gauss-Newton by hand: J^T H J, with H the loss's Hessian in what it is taken of."""
+    torch.manual_seed(0)
+    layer = nn.Linear(3, 4).double()
+    image = torch.randn(1, 3, dtype=torch.float64)
+
+    class Net(nn.Module):
+        def forward(self, x):
+            return layer(x)
+
+        def embed(self, x):  # what stands before distances
+            return layer(x)
+
+    task, label = Classify(loss_kind=kind), torch.tensor([1])
+    logits = layer(image).detach()
+    if kind == "map":
+        hessian = 2 * torch.eye(4, dtype=torch.float64)
+    elif kind == "squared":
+        slope = 1.7159 * 2 / 3 * (1 - torch.tanh(2 / 3 * logits[0]).square())
+        hessian = torch.diag(slope.square())
+    else:
+        hessian = torch.autograd.functional.hessian(lambda z: task.of_logits(z[None], label), logits[0])
+    expected = hessian.diag()[:, None] * image.square()
+    rng, total, n = np.random.default_rng(0), torch.zeros(4, 3, dtype=torch.float64), 4000
+    for u in torch.from_numpy(rng.random((n, 5))):
+        total += torch.autograd.grad(task.sample(Net(), image, u), layer.weight)[0].square()
+    assert torch.allclose(total / n, expected, rtol=0.1, atol=1e-3)
