@@ -49,6 +49,7 @@ def train(
     from rich.console import Console
 
     from opsin.engine.stop import Stopped
+    from opsin.engine.world import leave
     from opsin.training.run import resume as resumed
     from opsin.training.run import run_training
     from opsin.training.training import Training
@@ -88,6 +89,8 @@ def train(
         except Stopped as stopped:
             print(f"opsin: stopped; to go on: opsin train --resume {shlex.quote(str(stopped.folder))}", file=sys.stderr)
             raise SystemExit(stopped.code) from None
+        finally:
+            leave()
     if run.rank:
         return
     if run.facts["status"] != "ok":
