@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from opsin import __version__, heap, waiting
-from opsin.cli import bench, compare, embed, export, history, list_, plan, predict, recipes, show, train
+from opsin.cli import bench, compare, embed, evaluate, export, history, list_, plan, predict, recipes, show, train
 from opsin.errors import OpsinError
 from opsin.words import printable
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
+app.command("evaluate")(evaluate.evaluate)
 app.command("list")(list_.list_models)
 app.command("show")(show.show)
 app.command("recipes")(recipes.recipes)

@@ -60,15 +60,41 @@ class Preprocess:
 
         With a `box` (left, top, right, bottom; in pixels of the upright image) that part of it, whatever `fit` says.
         """
-        image, mode = plain(image), "L" if self.channels == 1 else "RGB"
-        if image.mode != mode:
-            image = image.convert(mode)
+        image = self._coloured(image)
         if box is not None:
             image = image.resize((self.size, self.size), self._resample, box=box)
         elif image.size != (self.size, self.size) or self.resize:
             image = self._square(image)
-        values = np.asarray(image).reshape(self.size, self.size, self.channels)
-        return np.ascontiguousarray(values.transpose(2, 0, 1))
+        return self._array(image)
+
+    def crops(self, image: Image.Image) -> np.ndarray:
+        """Four corners and the centre, uint8 [5, channels, size, size]: top left and right, bottom left and right.
+
+        They are cut from the image with a short side of `margin` px, whatever `fit` is. Where `resize` is set, the
+        last is `pixels`.
+        """
+        image = self._coloured(image)
+        across, down = _scaled(image, self.margin)
+        right, bottom = across - self.size, down - self.size
+        corners = [(0, 0), (right, 0), (0, bottom), (right, bottom), (round(right / 2), round(bottom / 2))]
+        side = (self.size, self.size)
+        return np.stack([self._array(self._window(image, (across, down), corner, side)) for corner in corners])
+
+    @property
+    def margin(self) -> int:
+        """The short side that crops are taken from: `resize`, or 256 px for crops of 224, as in AlexNet's paper."""
+        return self.resize or round(self.size * 256 / 224)
+
+    def whole(self, image: Image.Image, short: int, multiple: int = 1) -> np.ndarray:
+        """The image with a short side of `short` px, uncropped: uint8 [channels, H, W].
+
+        H and W are multiples of `multiple`; what is over is cut off on both sides.
+        """
+        image = self._coloured(image)
+        across, down = _scaled(image, short)
+        left, top = across % multiple // 2, down % multiple // 2
+        size = (across - across % multiple, down - down % multiple)
+        return self._array(self._window(image, (across, down), (left, top), size))
 
     def normalize(self, batch: "Tensor") -> "Tensor":
         """uint8 [N, C, S, S] -> float32 [N, C, S, S], (value / 255 - mean) / std, on the device of the batch."""
@@ -146,16 +172,31 @@ class Preprocess:
     def _resample(self) -> Image.Resampling:
         return Image.Resampling[self.interpolation.upper()]
 
+    def _coloured(self, image: Image.Image) -> Image.Image:
+        image, mode = plain(image), "L" if self.channels == 1 else "RGB"
+        return image if image.mode == mode else image.convert(mode)
+
+    def _array(self, image: Image.Image) -> np.ndarray:
+        values = np.asarray(image).reshape(image.height, image.width, self.channels)
+        return np.ascontiguousarray(values.transpose(2, 0, 1))
+
+    def _window(
+        self, image: Image.Image, scaled: tuple[int, int], corner: tuple[int, int], size: tuple[int, int]
+    ) -> Image.Image:
+        """The window at `corner` (left, top) of `size` of the image that would be `scaled`; all in px, width first."""
+        x, y = image.width / scaled[0], image.height / scaled[1]  # px of the image for one after resizing
+        left, top = corner
+        right, bottom = min((left + size[0]) * x, image.width), min((top + size[1]) * y, image.height)
+        box = (left * x, top * y, right, bottom)
+        return image.resize(size, self._resample, box=box)
+
     def _square(self, image: Image.Image) -> Image.Image:
         resample = self._resample
         width, height = image.size
         if self.resize:
-            short = min(width, height)
-            across, down = int(self.resize * width / short), int(self.resize * height / short)
-            left, top = round((across - self.size) / 2), round((down - self.size) / 2)
-            x, y = width / across, height / down  # px of the image for one after resizing
-            box = (left * x, top * y, (left + self.size) * x, (top + self.size) * y)
-            return image.resize((self.size, self.size), resample, box=box)
+            across, down = _scaled(image, self.resize)
+            corner = round((across - self.size) / 2), round((down - self.size) / 2)
+            return self._window(image, (across, down), corner, (self.size, self.size))
         if self.fit == "crop":
             side = min(width, height)
             left, top = (width - side) / 2, (height - side) / 2
@@ -165,3 +206,9 @@ class Preprocess:
         square = Image.new(image.mode, (self.size, self.size))
         square.paste(image.resize(size, resample), ((self.size - size[0]) // 2, (self.size - size[1]) // 2))
         return square
+
+
+def _scaled(image: Image.Image, short: int) -> tuple[int, int]:
+    """Width and height of an image whose short side becomes `short`."""
+    least = min(image.size)
+    return int(short * image.width / least), int(short * image.height / least)

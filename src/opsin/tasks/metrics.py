@@ -1,4 +1,4 @@
-"""Metrics of classification: accuracy, balanced accuracy and macro F1, each a function of counts by class.
+"""Metrics of classification: accuracy, balanced accuracy and macro F1, each a function of counts by class; top-k.
 
 Three counts by class are all that these metrics need: how many images of a class were recognised (`hits`), how many
 there are (`actual`), and how many answers named it (`predicted`). Counts may be weighted and stacked, [..., K], so that
@@ -8,7 +8,9 @@ A class without an image has no recall, so it is left out of both means: the ave
 the truth. An answer that names an absent class still counts against the class that the image is of.
 """
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,3 +86,53 @@ def scores(truth: NDArray, predicted: NDArray, n_classes: int) -> dict[str, floa
     """Every metric by name, in 0..1, of truth [n] and predicted [n]; errors as `confusion`."""
     counts = confusion(truth, predicted, n_classes)
     return {metric: float(of_confusion(metric, counts)) for metric in METRICS}
+
+
+def ranks(logits: NDArray[np.floating], truth: NDArray[np.integer]) -> NDArray[np.int64]:
+    """How many classes stand before the right one: logits [n, K], truth [n] -> [n]; 0 where it is the answer.
+
+    Of equal logits the lower class stands first, as with argmax.
+    """
+    truth = np.asarray(truth)
+    own = logits[np.arange(len(truth)), truth][:, None]
+    before = np.arange(logits.shape[1]) < truth[:, None]
+    return ((logits > own) | ((logits == own) & before)).sum(1)
+
+
+@dataclass(frozen=True)
+class ByClass:
+    """What a class fares like: of its `support` images the share recognised is its recall, of the `predicted` answers
+    that name it the share that is right its precision. None for what is not defined: a class without an image has no
+    figure, and one that is never named no precision.
+    """
+
+    support: int
+    predicted: int
+    hits: int
+
+    @property
+    def recall(self) -> float | None:
+        return self.hits / self.support if self.support else None
+
+    @property
+    def precision(self) -> float | None:
+        return self.hits / self.predicted if self.support and self.predicted else None
+
+    @property
+    def f1(self) -> float | None:
+        return 2 * self.hits / (self.support + self.predicted) if self.support else None
+
+
+def by_class(counts: NDArray[np.int64]) -> tuple[ByClass, ...]:
+    """Each class of confusion counts [K, K]."""
+    rows = zip(counts.sum(1).tolist(), counts.sum(0).tolist(), np.diagonal(counts).tolist(), strict=True)
+    return tuple(ByClass(*row) for row in rows)
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """The 95 % score interval of a share, hits of n (Wilson 1927): over other images, drawn one by one."""
+    z, share = 1.959963984540054, hits / n
+    middle = share + z**2 / (2 * n)
+    half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    low, high = ((middle + side * half) / (1 + z**2 / n) for side in (-1, 1))
+    return max(0.0, low) if hits else 0.0, min(1.0, high) if hits < n else 1.0
