@@ -22,14 +22,10 @@ WORST, PAIRS = 10, 8
 def evaluate(
     network: str = typer.Argument(help="A bundle or a run's folder; or a network's name: `opsin list --weights`."),
     data: str = typer.Argument(help="Labelled images: class folders, alone or in part folders; or digits."),
-    part: str = typer.Option(
-        None, help="train, val, test or all; by default test where the data is divided, else all."
-    ),
+    part: str = typer.Option(None, help="train, val, test or all; test by default, all where the data is not divided."),
     crops: str = typer.Option("single", help="single, or ten: corners and centre, each mirrored."),
     scales: str = typer.Option(None, help="Short sides in pixels, such as 256,288,320: the whole image at each."),
-    weights: str = typer.Option(
-        None, help="For a name: torchvision, timm:TAG ...; its first public weights by default."
-    ),
+    weights: str = typer.Option(None, help="For a name: torchvision, timm:TAG ...; its first public ones by default."),
     groups: str = typer.Option(None, help="Which images belong together, as it was said for training."),
     ignore_unknown: bool = typer.Option(False, "--ignore-unknown", help="Leave out classes that the network lacks."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out images that cannot be read."),
@@ -170,7 +166,7 @@ def head(figures: dict) -> list[tuple[str, str, str]]:
         ("macro F1", percent(figures["macro_f1"]), "mean F1 of the classes"),
         ("log loss", f"{figures['log_loss']:.4f}", "nats an image"),
         ("Brier score", f"{figures['brier']:.4f}", "0 to 2"),
-        ("calibration error", percent(figures["ece"]), f"15 bins; by chance about {figures['ece_by_chance']:.1%}"),
+        ("calibration error", percent(figures["ece"]), f"15 bins; about {figures['ece_by_chance']:.1%} if calibrated"),
     ]
 
 

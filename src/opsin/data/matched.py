@@ -59,7 +59,7 @@ def trained_on(parts: tuple[str, ...], part: str) -> str:
             "images, which it has not seen"
         )
     seen = f"{n['train']:,} trained it and {n['val']:,} selected it" if part == "all" else f"this part {USE[part]} it"
-    return f"the network was trained on this data: {seen}, so figures of new images are lower; see --part test"
+    return f"the network was trained on this data: {seen}; for figures of new images take its test part"
 
 
 def match(
@@ -88,6 +88,8 @@ def match(
         notes.append(f"left out, since the network does not know their classes: {lost} of {named(strange)}")
     absent = [name for k, name in enumerate(classes) if k not in set(truth.tolist())]
     if absent:
-        what = "classes have" if len(absent) > 1 else "class has"
-        notes.append(f"{len(absent):,} of the network's {len(classes):,} {what} no image here: {named(absent, 5)}")
+        has = "have" if len(absent) > 1 else "has"
+        notes.append(
+            f"{len(absent):,} of the network's {len(classes):,} classes {has} no image here: {named(absent, 5)}"
+        )
     return source.take(np.flatnonzero(truth >= 0)), truth[truth >= 0], notes

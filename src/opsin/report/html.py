@@ -21,10 +21,10 @@ _PICTURE = re.compile(r"data:image/(?:png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={
 
 
 def render(
-    template: str, payload: dict[str, Any], scripts: tuple[str, ...], styles: tuple[str, ...], **context: Any
+    template: str, payload: dict[str, Any] | None, scripts: tuple[str, ...], styles: tuple[str, ...], **context: Any
 ) -> str:
-    """A page as text: `payload` is what its scripts draw from, and they alone may run."""
-    texts = (library(), *map(script, scripts))
+    """A page as text: `payload` is what its scripts draw from, with Vega, and they alone may run."""
+    texts = (*([] if payload is None else [library()]), *map(script, scripts))
     return (
         environment()
         .get_template(template)

@@ -1,6 +1,6 @@
 """What stands in the page's tables: the networks, the confusion matrix, the papers' figures, the probes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,12 +144,7 @@ def confusion(records: Records) -> dict[str, Any] | None:
     if not kept or not kept.get("matrix"):
         return None
     classes, matrix = kept["classes"], kept["matrix"]
-    rows = []
-    for k, counts in enumerate(matrix):
-        total = sum(counts)
-        cells = [{"count": n, "share": n / total if total else 0.0, "right": j == k} for j, n in enumerate(counts)]
-        recall = counts[k] / total if total else None
-        rows.append({"label": classes[k], "cells": cells, "total": total, "recall": recall})
+    rows = matrix_rows(classes, matrix)
     pairs = [
         {**cell, "truth": row["label"], "predicted": classes[j], "of": row["total"]}
         for row in rows
@@ -173,6 +168,17 @@ def confusion(records: Records) -> dict[str, Any] | None:
         "errors": sum(pair["count"] for pair in pairs),
         "total": sum(row["total"] for row in rows),
     }
+
+
+def matrix_rows(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+    """Rows of a confusion matrix: a label, its cells with their share of the row, how many, the share recognised."""
+    rows = []
+    for k, counts in enumerate(matrix):
+        total = sum(counts)
+        cells = [{"count": n, "share": n / total if total else 0.0, "right": j == k} for j, n in enumerate(counts)]
+        recall = counts[k] / total if total else None
+        rows.append({"label": classes[k], "cells": cells, "total": total, "recall": recall})
+    return rows
 
 
 def pick_bars(records: Records) -> list[dict[str, Any]]:
