@@ -203,6 +203,15 @@ def test_public_weights_know_imagenets_classes(tmp_path, monkeypatch):
         evaluate("resnet18", tmp_path)
 
 
+def test_images_in_groups_have_no_interval(photos, opsin, tmp_path):
+    bundle().write(tmp_path / "bundle")
+    page = tmp_path / "page.html"
+    code, out, err = opsin("evaluate", tmp_path / "bundle", photos, "--groups", r"/(\d)", "--page", page)
+    assert (code, err) == (0, "")
+    assert out.count("images come in groups: no interval") == 2
+    assert "On the whole:" in page.read_text()
+
+
 def test_numbers_that_are_not_finite(photos):
     own = bundle()
     with torch.no_grad():

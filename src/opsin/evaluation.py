@@ -92,9 +92,9 @@ class Evaluation:
         return {
             "n": n,
             "top1": hits / n,
-            "top1_ci": list(metrics.wilson(hits, n)),
+            "top1_ci": self.interval(hits, n),
             "top5": None if among is None else among / n,
-            "top5_ci": None if among is None else list(metrics.wilson(among, n)),
+            "top5_ci": None if among is None else self.interval(among, n),
             "balanced": float(metrics.of_confusion("balanced", self.confusion)),
             "macro_f1": float(metrics.of_confusion("macro_f1", self.confusion)),
             "log_loss": float(calibration.log_losses(self.logits, self.truth).mean()),
@@ -102,6 +102,10 @@ class Evaluation:
             "ece": calibration.calibration_error(self.reliability),
             "ece_by_chance": calibration.error_by_chance(self.confidence),
         }
+
+    def interval(self, hits: int, n: int) -> list[float] | None:
+        """Wilson's 95 % interval of a share of the images; None where they come in groups, and are not independent."""
+        return None if self.source.groups is not None else list(metrics.wilson(hits, n))
 
     def confused(self) -> list[tuple[int, int, int]]:
         """(truth, answer, how often) of all mistakes, the most frequent first."""

@@ -35,8 +35,9 @@ def test_scores_are_scikit_learns(n, classes, scale, seed):
         assert calibration.brier_scores(logits, truth).mean() == pytest.approx(theirs)
 
 
-@given(st.integers(1, 60), st.integers(2, 7), st.floats(0, 8), st.integers(0, 2**32))
+@given(st.integers(1, 60), st.integers(2, 7), st.floats(0.5, 2), st.integers(0, 2**32))
 def test_calibration_error_is_torchmetrics(n, classes, scale, seed):
+    """Whose bins hold their lower ends instead of their upper ones, and 1.0 by itself: no probability lies there."""
     logits, truth = drawn(n, classes, scale, seed)
     best, chances = calibration.likeliest(logits, 1)
     bins = calibration.reliability(chances[:, 0], best[:, 0] == truth)
@@ -55,6 +56,12 @@ def test_likeliest_is_topk():
     assert theirs == pytest.approx(chances.numpy())
 
 
+def test_of_equal_logits_the_lower_class_stands_first():
+    classes, chances = calibration.likeliest(np.ones((2, 4), np.float32), 3)
+    assert classes.tolist() == [[0, 1, 2]] * 2
+    assert chances == pytest.approx(np.full((2, 3), 0.25))
+
+
 def test_logits_too_large_for_a_probability():
     """The right class has a probability of e^-2000, which is 0 as a number; its logarithm is not."""
     losses = calibration.log_losses(np.array([[0, 2000]], np.float32), np.array([0]))
@@ -67,6 +74,7 @@ def test_large_arrays_are_scored_in_parts(monkeypatch):
     whole = calibration.log_losses(logits, truth)
     monkeypatch.setattr(calibration, "_CELLS", 40)
     assert (calibration.log_losses(logits, truth) == whole).all()
+    assert (calibration.likeliest(logits, 1)[0][:, 0] == logits.argmax(1)).all()
 
 
 @pytest.mark.parametrize("n", [200, 5000])

@@ -125,8 +125,9 @@ def show(console: "Console", found: "Evaluation") -> None:
         console.print(Text(printable(line), style="dim"))
     console.print()
     table = Table(box=None, show_header=False, pad_edge=False)
-    for column in ("left", "right", "left"):
-        table.add_column(justify=column, no_wrap=column == "right")
+    table.add_column()
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column()
     for row in head(figures):
         table.add_row(*row)
     console.print(table)
@@ -145,8 +146,10 @@ def show(console: "Console", found: "Evaluation") -> None:
     pairs = found.confused()[:PAIRS]
     if pairs:
         table = Table(box=None, pad_edge=False, header_style="")
-        for heading, side in (("truth", "left"), ("taken for", "left"), ("times", "right"), ("of", "right")):
-            table.add_column(heading, justify=side, no_wrap=side == "right", overflow="fold")
+        for heading in ("truth", "taken for"):
+            table.add_column(heading, overflow="fold")
+        for heading in ("times", "of"):
+            table.add_column(heading, justify="right", no_wrap=True)
         for i, j, n in pairs:
             names = (Text(printable(found.classes[k])) for k in (i, j))
             table.add_row(*names, f"{n:,}", f"{found.by_class[i].support:,}")
@@ -156,10 +159,9 @@ def show(console: "Console", found: "Evaluation") -> None:
 
 def head(figures: dict) -> list[tuple[str, str, str]]:
     """Name, figure and what it means."""
-    interval = "95 % over images: {:.1%} to {:.1%}"
-    rows = [("top-1", percent(figures["top1"]), interval.format(*figures["top1_ci"]))]
+    rows = [("top-1", percent(figures["top1"]), interval(figures["top1_ci"]))]
     if figures["top5"] is not None:
-        rows.append(("top-5", percent(figures["top5"]), interval.format(*figures["top5_ci"])))
+        rows.append(("top-5", percent(figures["top5"]), interval(figures["top5_ci"])))
     return [
         *rows,
         ("balanced accuracy", percent(figures["balanced"]), "mean recall of the classes"),
@@ -172,3 +174,7 @@ def head(figures: dict) -> list[tuple[str, str, str]]:
 
 def percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.1%}"
+
+
+def interval(ends: list[float] | None) -> str:
+    return "images come in groups: no interval" if ends is None else "95 % over images: {:.1%} to {:.1%}".format(*ends)

@@ -46,13 +46,20 @@ def brier_scores(logits: NDArray[np.floating], truth: NDArray[np.integer]) -> Fl
 
 
 def likeliest(logits: NDArray[np.floating], k: int) -> tuple[NDArray[np.int64], Floats]:
-    """The k likeliest classes, the first the answer, and their probabilities: logits [n, K] -> [n, k] and [n, k]."""
-    classes, values = [], []
-    for chances, _ in _log_chances(logits, np.zeros(len(logits), np.int64)):
-        order = np.argsort(-chances, axis=1, kind="stable")[:, :k]
-        classes.append(order)
-        values.append(np.exp(np.take_along_axis(chances, order, 1)))
-    return np.concatenate(classes), np.concatenate(values)
+    """The k likeliest classes, the first the answer, and their probabilities: logits [n, K] -> [n, k] and [n, k].
+
+    Of equal logits the lower class stands first.
+    """
+    classes, values = np.empty((len(logits), k), np.int64), np.empty((len(logits), k))
+    at = 0
+    for chances, own in _log_chances(logits, np.zeros(len(logits), np.int64)):
+        rows = np.arange(len(own))
+        for j in range(k):
+            best = chances.argmax(1)
+            classes[at + rows, j], values[at + rows, j] = best, np.exp(chances[rows, best])
+            chances[rows, best] = -np.inf
+        at += len(own)
+    return classes, values
 
 
 def reliability(confidence: Floats, right: NDArray[np.bool_], bins: int = BINS) -> tuple[Bin, ...]:

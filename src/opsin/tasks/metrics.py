@@ -1,4 +1,4 @@
-"""Metrics of classification: accuracy, balanced accuracy and macro F1, each a function of counts by class; top-k.
+"""Metrics of classification: accuracy, balanced accuracy and macro F1, each a function of counts by class.
 
 Three counts by class are all that these metrics need: how many images of a class were recognised (`hits`), how many
 there are (`actual`), and how many answers named it (`predicted`). Counts may be weighted and stacked, [..., K], so that
@@ -86,17 +86,6 @@ def scores(truth: NDArray, predicted: NDArray, n_classes: int) -> dict[str, floa
     """Every metric by name, in 0..1, of truth [n] and predicted [n]; errors as `confusion`."""
     counts = confusion(truth, predicted, n_classes)
     return {metric: float(of_confusion(metric, counts)) for metric in METRICS}
-
-
-def ranks(logits: NDArray[np.floating], truth: NDArray[np.integer]) -> NDArray[np.int64]:
-    """How many classes stand before the right one: logits [n, K], truth [n] -> [n]; 0 where it is the answer.
-
-    Of equal logits the lower class stands first, as with argmax.
-    """
-    truth = np.asarray(truth)
-    own = logits[np.arange(len(truth)), truth][:, None]
-    before = np.arange(logits.shape[1]) < truth[:, None]
-    return ((logits > own) | ((logits == own) & before)).sum(1)
 
 
 @dataclass(frozen=True)

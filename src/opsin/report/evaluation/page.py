@@ -11,7 +11,6 @@ from opsin.evaluation import Evaluation
 from opsin.report import html, words
 from opsin.report.evaluation import stories
 from opsin.report.evaluation.confusion import matrix
-from opsin.tasks.metrics import wilson
 
 MISTAKES, SIDE = 24, 96
 FOLDED = 40
@@ -80,7 +79,7 @@ def diagram(found: Evaluation) -> dict[str, Any]:
         bars.append({"x": left + 0.4, "width": width - 0.8, "height": 100 * each.n / most})
         if each.accuracy is None or each.confidence is None:
             continue
-        low, high = wilson(round(each.accuracy * each.n), each.n)
+        low, high = found.interval(round(each.accuracy * each.n), each.n) or (each.accuracy, each.accuracy)
         told = f"{words.percent(each.confidence)} sure, {words.percent(each.accuracy)} right"
         dots.append(
             {

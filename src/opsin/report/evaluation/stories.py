@@ -3,7 +3,6 @@
 from opsin import zoo
 from opsin.evaluation import Evaluation
 from opsin.report import words
-from opsin.tasks.metrics import wilson
 
 
 def name_of(found: Evaluation) -> str:
@@ -40,8 +39,11 @@ def summary(found: Evaluation) -> list[tuple[str, str]]:
 
 def calibration_title(found: Evaluation) -> str:
     """Whether the network is as often right as it says, as far as the images can tell."""
-    sure, low, high = float(found.confidence.mean()), *found.figures["top1_ci"]
+    sure, span = float(found.confidence.mean()), found.figures["top1_ci"]
     told = f"{words.percent(sure)} sure, {words.percent(found.figures['top1'])} right"
+    if span is None:
+        return f"On the whole: {told}"
+    low, high = span
     if low <= sure <= high:
         return f"On the whole it is as often right as it says: {told}"
     return f"It is {'surer' if sure > high else 'less sure'} than it is right: {told}"
@@ -81,7 +83,7 @@ def class_rows(found: Evaluation) -> list[dict]:
             {
                 "name": name,
                 "c": c,
-                "recall": words.accuracy(c.recall, wilson(c.hits, c.support)),
+                "recall": words.accuracy(c.recall, found.interval(c.hits, c.support)),
                 "taken": f"{found.classes[taken]} ({wrong[taken]:,})" if wrong[taken] else words.NONE,
             }
         )
