@@ -48,18 +48,19 @@ def evaluate(
     from opsin.data.source import load
     from opsin.device import choose_device
     from opsin.evaluation import evaluate as run
+    from opsin.evaluation import read_network
 
     check_files({".json": ("--out", out), ".csv": ("--predictions", predictions), ".html": ("--page", page)})
     sizes, where = whole_numbers(scales) if scales is not None else (), choose_device(device)
     console = Console(stderr=True)
     source = load(data, groups)
+    chosen = read_network(network, weights, source.classes)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task("images", total=len(source))
         found = run(
-            network,
+            chosen,
             source,
             part=part,
-            weights=weights,
             crops=crops,
             scales=sizes,
             ignore_unknown=ignore_unknown,
