@@ -203,10 +203,15 @@ def test_public_weights_know_imagenets_classes(tmp_path, monkeypatch):
         evaluate("resnet18", tmp_path)
 
 
+def test_a_loss_that_trains_no_probabilities_is_said(photos):
+    (_, note) = evaluate(replace(bundle(), recipe={"loss": "squared"}), photos).notes
+    assert note.startswith("trained with the loss squared: the softmax")
+
+
 def test_images_in_groups_have_no_interval(photos, opsin, tmp_path):
-    bundle().write(tmp_path / "bundle")
+    bundle(split={"groups": r"/(\d)"}).write(tmp_path / "bundle")
     page = tmp_path / "page.html"
-    code, out, err = opsin("evaluate", tmp_path / "bundle", photos, "--groups", r"/(\d)", "--page", page)
+    code, out, err = opsin("evaluate", tmp_path / "bundle", photos, "--page", page)
     assert (code, err) == (0, "")
     assert out.count("images come in groups: no interval") == 2
     assert "On the whole:" in page.read_text()

@@ -4,7 +4,7 @@ model.safetensors holds the weights, manifest.json the network's name and argume
 the recipe, the figures, the versions and the hash of the weights.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ class Bundle:
     """A network that was trained, with all that its use takes.
 
     `origin` is of the weights that it started from, `data` the fingerprint of the images that it was trained on (see
-    `opsin.data.scan.Scan`), `folder` where it was read from.
+    `opsin.data.scan.Scan`), `folder` where it was read from; `split` how they were divided: `groups` as of
+    `opsin.data.load`, `val` as of `opsin.data.divide`.
     """
 
     net: Network
@@ -37,6 +38,7 @@ class Bundle:
     origin: Origin | None = None
     data: str | None = None
     folder: Path | None = None
+    split: dict[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         manifest = {
@@ -50,6 +52,7 @@ class Bundle:
             "figures": self.figures,
             "origin": self.origin.to_dict() if self.origin else None,
             "data": self.data,
+            "split": self.split,
             "versions": versions(),
         }
         write_folder(folder, {"model": self.net.state_dict()}, manifest)
@@ -86,6 +89,7 @@ class Bundle:
                 Origin.from_dict(origin) if origin else None,
                 manifest.get("data"),
                 folder,
+                manifest.get("split") or {},
             )
         except (KeyError, TypeError, RuntimeError) as error:
             raise OpsinError(f"cannot use the bundle {folder}: {' '.join(str(error).split())[:300]}") from None

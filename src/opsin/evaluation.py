@@ -193,8 +193,11 @@ def evaluate(
     if card.task != "classify":
         raise OpsinError(f"{bundle.model} does not classify images (its task: {card.task}): take another network")
     shown = views(bundle.preprocess, card.inputs, bundle.model, crops, scales)
-    source, part, notes, bad = take_part(source, part, bundle.data, skip_bad, progress)
+    source, part, notes, bad = take_part(source, part, bundle.data, bundle.split, skip_bad, progress)
     source, truth, about = match(source, bundle.classes, bundle.model, ignore_unknown)
+    loss = bundle.recipe.get("loss", "cross_entropy")
+    if loss != "cross_entropy":
+        about.append(f"trained with the loss {loss}: the softmax of its outputs was not trained to be a probability")
     found = answers(
         bundle.net,
         bundle.preprocess,

@@ -1,6 +1,7 @@
 """Which part of the images is meant, and classes matched by name."""
 
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,18 @@ def test_undivided_images_are_all_taken_unless_they_are_those_of_training():
     taken, part, (note,), _ = take_part(source, "all", scanned.fingerprint)
     assert (len(taken), part) == (40, "all")
     assert "24 trained it and 8 selected it" in note
+
+
+def test_images_are_divided_as_they_were_for_training():
+    source, split = made(60), {"groups": r"^(\d)", "val": 0.4}
+    alike = replace(source, groups=tuple(name[0] for name in source.ids))
+    scanned = scan(alike)
+    for asked in ("val", "test"):
+        taken, part, notes, _ = take_part(source, asked, scanned.fingerprint, split)
+        assert (part, len(notes)) == (asked, 1)
+        assert taken.ids == tuple(source.ids[i] for i in divide(scanned, val=0.4).rows(asked))
+    assert len(divide(scanned, val=0.4).rows("val")) > len(divide(scanned).rows("val"))
+    assert take_part(source, None, "another", {"groups": "x"})[0].groups is None
 
 
 def test_divided_images():

@@ -26,7 +26,6 @@ def evaluate(
     crops: str = typer.Option("single", help="single, or ten: corners and centre, each mirrored."),
     scales: str = typer.Option(None, help="Short sides in pixels, such as 256,288,320: the whole image at each."),
     weights: str = typer.Option(None, help="For a name: torchvision, timm:TAG ...; its first public ones by default."),
-    groups: str = typer.Option(None, help="Which images belong together, as it was said for training."),
     ignore_unknown: bool = typer.Option(False, "--ignore-unknown", help="Leave out classes that the network lacks."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out images that cannot be read."),
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
@@ -53,7 +52,7 @@ def evaluate(
     check_files({".json": ("--out", out), ".csv": ("--predictions", predictions), ".html": ("--page", page)})
     sizes, where = whole_numbers(scales) if scales is not None else (), choose_device(device)
     console = Console(stderr=True)
-    source = load(data, groups)
+    source = load(data)
     chosen = read_network(network, weights, source.classes)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task("images", total=len(source))

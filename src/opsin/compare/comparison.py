@@ -164,6 +164,7 @@ def _train(
             final=final,
             folds=plan.folds,
             data=setting.scanned.fingerprint,
+            split={"val": None, "groups": setting.request.groups},
         )
 
     cost = {entry.name: float(count_model(entry.model, **setting.arguments(plan, entry)).executed) for entry in entries}

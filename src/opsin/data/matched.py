@@ -1,11 +1,16 @@
 """Images for a network that was trained before, maybe on others: which part of them, and their classes by its order."""
 
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
+from opsin.data.groups import group_of_each
 from opsin.data.scan import scan
-from opsin.data.source import PARTS, Source
+from opsin.data.source import METADATA, PARTS, Source
 from opsin.data.split import divide
 from opsin.data.threads import Progress
 from opsin.errors import OpsinError, unknown
@@ -18,6 +23,7 @@ def take_part(
     source: Source,
     part: str | None,
     trained: str | None,
+    split: Mapping[str, Any] = MappingProxyType({}),
     skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Source, str, list[str], tuple[str, ...]]:
@@ -26,10 +32,13 @@ def take_part(
     `part` is "train", "val", "test" or "all"; None is "test" where the source is divided, or was for training, else
     "all". `trained` is the fingerprint of the images that a network was trained on (see `opsin.data.scan.Scan`): unless
     a test part is given and asked for, all images are looked at, to see whether it is theirs, and undivided ones are
-    then divided as they were for training. Raises OpsinError for a part that there is not, and as `scan` does.
+    then divided as they were for training. That is said by `split` (see `opsin.bundle.Bundle`); images are grouped as
+    it has it where they can be. Raises OpsinError for a part that there is not, and as `scan` does.
     """
     if part not in (None, "all", *PARTS):
         raise unknown("--part", str(part), ("all", *PARTS))
+    if source.groups is None and split.get("groups"):
+        source = grouped(source, split["groups"])
     of, where = source.parts, source.path or source.name
     part = part or ("test" if of else None)
     bad: tuple[str, ...] = ()
@@ -38,7 +47,7 @@ def take_part(
         scanned = scan(source, progress, skip_bad)
         source, of, bad = scanned.source, scanned.source.parts, scanned.bad
         if scanned.fingerprint == trained:
-            of, part = tuple(divide(scanned).parts.tolist()), part or "test"
+            of, part = tuple(divide(scanned, val=split.get("val")).parts.tolist()), part or "test"
             notes.append(trained_on(of, part))
     if part in (None, "all"):
         return source, "all", notes, bad
@@ -48,6 +57,15 @@ def take_part(
     if not rows:
         raise OpsinError(f"{where} has no {part} part: take {listed([*filter(of.count, PARTS)])}, or all")
     return source.take(rows), str(part), notes, bad
+
+
+def grouped(source: Source, groups: str) -> Source:
+    """With the group of each image; as it is where they have none by that name."""
+    try:
+        metadata = source.path / METADATA if source.path is not None else None
+        return replace(source, groups=group_of_each(source.ids, groups, metadata))
+    except OpsinError:
+        return source
 
 
 def trained_on(parts: tuple[str, ...], part: str) -> str:

@@ -67,6 +67,7 @@ class Job:
     final: bool
     folds: int | None = None
     data: str | None = None
+    split: dict[str, Any] | None = None
     source: Source | None = None
     workers: int | None = None
 
@@ -96,7 +97,7 @@ class Job:
     def bundle(self, net: Network, recipe: dict[str, Any], figures: dict[str, Any]) -> Bundle:
         origin = self.entry.origin and replace(self.entry.origin, fresh=net.origin.fresh)
         of = (self.entry.model, self.arguments, self.classes, self.preprocess)
-        return Bundle(net, *of, recipe, figures, origin, self.data)
+        return Bundle(net, *of, recipe, figures, origin, self.data, split=self.split or {})
 
     def pixels(self) -> Images:
         """The images, from the file of decoded ones or from their source."""

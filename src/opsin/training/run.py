@@ -159,6 +159,7 @@ def prepare(training: Training, watch: Watch, held: ExitStack) -> Job:
         device=training.device,
         final=True,
         data=scanned.fingerprint,
+        split={"val": training.val, "groups": training.groups},
         source=scanned.source if images is None else None,
         workers=training.workers,
     )
