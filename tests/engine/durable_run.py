@@ -1,9 +1,7 @@
-"""A small run in a process of its own, to be killed: python durable_run.py FOLDER [SECONDS].
-
-Prints a line as it begins each step, and the SHA-256 of its final weights. A save takes SECONDS longer at each file.
-"""
+"""Small runs in processes of their own, to be killed; they say when they begin a step, and the weights' SHA-256."""
 
 import hashlib
+import os
 import sys
 import time
 from pathlib import Path
@@ -15,10 +13,11 @@ from torch import nn
 from opsin import files
 from opsin.data.preprocess import Preprocess
 from opsin.data.store import Stored
-from opsin.engine import checkpoint
+from opsin.engine import checkpoint, stop
 from opsin.engine import train as engine
+from opsin.engine.optim import make_optimizer
 from opsin.engine.recipe import Recipe
-from opsin.engine.stop import Stopped, asked
+from opsin.engine.stop import Asked
 from opsin.tasks.classify import Classify
 
 EPOCHS, STEPS = 4, 12
@@ -53,8 +52,13 @@ def digest(net: nn.Module) -> str:
     return total.hexdigest()
 
 
-def main(folder: Path, slow: float) -> None:
-    torch.set_num_threads(1)
+def say(line: str) -> None:
+    """At once, and from a signal handler too."""
+    os.write(1, f"{line}\n".encode())
+
+
+def main(folder: Path, slow: float) -> int:
+    """The run; a save takes `slow` seconds longer at each file. Returns its exit code."""
     flush, step = files.flush, engine.train_step
 
     def slowly(path: Path) -> None:
@@ -62,24 +66,46 @@ def main(folder: Path, slow: float) -> None:
         flush(path)
 
     def told(*arguments):
-        print("step", flush=True)
+        say("step")
         return step(*arguments)
 
-    files.flush, engine.train_step = slowly, told
-    recipe = Recipe("durable", epochs=EPOCHS, batch_size=16)
-    net = network()
-    with asked() as flag:
+    class Heard(Asked):
+        def __call__(self, signum, frame):
+            say("signal")
+            super().__call__(signum, frame)
+
+    files.flush, engine.train_step, stop.Asked = slowly, told, Heard
+    recipe, net = Recipe("durable", epochs=EPOCHS, batch_size=16), network()
+    keeper = checkpoint.Checkpoints(folder, steps=1)
+    with stop.asked() as flag:
         try:
-            keeper = checkpoint.Checkpoints(folder, steps=1)
             engine.train(
                 net, data(), recipe, Classify(0.1), seed=1, device=torch.device("cpu"), checkpoints=keeper, asked=flag
             )
-        except Stopped as stopped:
-            sys.exit(stopped.code)
+        except stop.Stopped as stopped:
+            return stopped.code
     for line in keeper.skipped:
-        print("skipped", line, flush=True)
-    print("done", digest(net), flush=True)
+        say(f"skipped {line}")
+    say(f"done {digest(net)}")
+    return 0
+
+
+def serve() -> None:
+    """Runs one after another, each in a fork of this process, which has imported all: FOLDER SECONDS on a line.
+
+    Says "pid N", what the run says, and "exit CODE".
+    """
+    for line in sys.stdin:
+        folder, slow = line.split()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(main(Path(folder), float(slow)))
+        say(f"pid {pid}")
+        say(f"exit {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
+    torch.set_num_threads(1)
+    make_optimizer(network(), Recipe("durable"))  # the first optimizer of a process imports much
+    say("ready")
+    serve()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from opsin.data.augment import Draws
+from opsin.data.counted import key
 from opsin.data.sampler import visits
 from opsin.engine.feed import Feed
 from opsin.engine.optimizers import DiagonalLM
@@ -29,6 +30,7 @@ def estimate(
     """
     if not isinstance(optimizer, DiagonalLevenbergMarquardt) or not isinstance(recipe.optimizer, DiagonalLM):
         return
+    torch.manual_seed(key(seed, epoch, PLACE))  # of dropout
     samples = visits(seed, epoch, feed.data.train)[: recipe.optimizer.samples]
 
     def sampled() -> Iterator[Callable[[], Tensor]]:
