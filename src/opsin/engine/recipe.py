@@ -109,8 +109,7 @@ class Recipe:
             "clip_norm must be above 0": self.clip_norm is None or self.clip_norm > 0,
             "head_epochs must not be negative": self.head_epochs >= 0,
             "stem_rate must be a share above 0, at most 1": 0 < self.stem_rate <= 1,
-            "augment must be auto, none or a list of parts": not isinstance(self.augment, str)
-            or self.augment in ("auto", "none"),
+            "augment must be auto, none or parts": self.augment in ("auto", "none") or isinstance(self.augment, tuple),
             "augment has more than one crop": isinstance(self.augment, str)
             or sum(isinstance(part, CROPS) for part in self.augment) <= 1,
             "label_smoothing, mix and balance weights need the loss cross_entropy": self.loss == "cross_entropy"
@@ -147,8 +146,11 @@ class Recipe:
             for key, value in values.items()
             if key in PARTS
         }
-        if isinstance(listed := values.get("augment"), list):
-            parts["augment"] = tuple(read_part(AUGMENTATIONS, value, "augment") for value in listed)
+        augment = values.get("augment", "auto")
+        if isinstance(augment, list):
+            parts["augment"] = tuple(read_part(AUGMENTATIONS, value, "augment") for value in augment)
+        elif augment not in ("auto", "none"):
+            raise OpsinError(f"recipe: augment must be auto, none or a list of parts, not {augment!r}")
         rest = {key: value for key, value in values.items() if key not in parts}
         return dataclasses.replace(read(cls, rest, "a recipe"), **parts)
 
@@ -169,4 +171,6 @@ def plain(value: Any) -> Any:
     """A field as JSON has it."""
     if isinstance(value, Part):
         return value.to_dict()
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
     return [plain(each) for each in value] if isinstance(value, tuple) else value

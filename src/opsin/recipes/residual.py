@@ -35,9 +35,10 @@ ERAS = (
         "Batches of 256, momentum 0.9, decay 5e-4; 0.01, divided by ten when validation stalled, three times; 370,000 "
         "steps, 74 epochs; short side from 256 to 512 px, 224 px at random, mirrored, RGB shifted; networks deeper than "
         "A (11 layers) begin with the first four convolutions and the fully connected layers of a trained A.",
-        "By hand becomes: after 6 % of the epochs without a lower validation loss.",
-        "Wherever names and shapes agree A's layers are taken: eight convolutions. Scales vary from the start, not "
-        "after a training at 384 px. With batch norm, which the paper does not have, nothing is taken."),
+        "By hand becomes: after 6 % of the epochs without a lower validation loss. Each layer of A goes to the next one "
+        "of its shape.",
+        "Scales vary from the start, not after a training at 384 px. With batch norm, which the paper does not have, "
+        "nothing is taken from A."),
     Era(he("resnet", epochs=120, batch_size=256, schedule=Plateau(times=3), augment=SCALED),
         2015, "He, Zhang, Ren, Sun, arXiv:1512.03385, section 3.4",
         "Batches of 256, momentum 0.9, decay 1e-4; 0.1, divided by ten when the error stalls; up to 600,000 steps, "

@@ -26,7 +26,7 @@ def rotate(image: Image.Image, x: float, fill: int) -> Image.Image:
 
 
 def posterize(image: Image.Image, x: float, fill: int) -> Image.Image:
-    return ImageOps.posterize(image, 4 - int(4 * x))
+    return ImageOps.posterize(image, max(1, 4 - int(4 * x)))
 
 
 def solarize(image: Image.Image, x: float, fill: int) -> Image.Image:
@@ -76,7 +76,7 @@ OPERATIONS = {
 
 auto_contrast, equalize, invert: always the same
 rotate: 30 x degrees; ±27
-posterize: 4 - int(4 x) bits are kept; 1
+posterize: 4 - int(4 x) bits are kept, at least 1; 1
 solarize: levels from 256 - int(256 x) on are inverted; 26
 solarize_add: int(110 x) is added to levels below 128; 99
 color, contrast, brightness, sharpness: times 1 + 0.9 x, at least 0.1; 0.19 or 1.81
