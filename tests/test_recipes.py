@@ -79,7 +79,7 @@ def test_shares_are_the_papers_lengths():
     assert RECIPES["inception_v3"].average.weight(10**6, ERAS["inception_v3"].steps) == pytest.approx(1e-4, rel=0.01)
     assert RECIPES["deit"].learning_rate == 0.0005 * 1024 / 512
     assert RECIPES["xception"].batch_size == 60 * 32
-    assert 0.96**112 == pytest.approx(0.01, rel=0.04)  # BN-Inception's rate ends at a hundredth
+    assert math.isclose(0.96**112, 0.01, rel_tol=0.04)  # BN-Inception's rate ends at a hundredth
 
 
 def test_crops_are_of_256_px():
@@ -150,7 +150,7 @@ def test_what_a_paper_says_of_one_network_alone():
     assert era("vgg16_bn").start_from is None
     assert (era("senet154").label_smoothing, era("se_resnet50").label_smoothing) == (0.1, 0.0)
     assert [named(model) for model in ("vit_tiny_patch16_224", "vit_base_patch16_224")] == ["deit", "vit"]
-    assert [named(f"resnet{n}_cifar") for n in (56, 110, 1202)] == ["resnet_cifar", "resnet110_cifar", "resnet110_cifar"]
+    assert [named(f"resnet{n}_cifar") for n in (56, 110)] == ["resnet_cifar", "resnet110_cifar"]
 
 
 def test_a_recipe_is_fitted_to_few_images():

@@ -30,8 +30,26 @@ class Part:
 
     def __str__(self) -> str:
         own = [f for f in dataclasses.fields(self) if getattr(self, f.name) != f.default]
-        values = ", ".join(f"{f.name} {getattr(self, f.name)}" for f in own)
+        values = ", ".join(f"{f.name} {told(getattr(self, f.name))}" for f in own)
         return f"{self.kind} ({values})" if values else self.kind
+
+
+def told(value: Any) -> str:
+    """A value of a recipe as people read it: 0.0667, 0.5/0.75, yes, none, mix (mixup 0.8, cutmix 1, probability 1)."""
+    if isinstance(value, Part):
+        values = told({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
+        return value.kind if values == "none" else f"{value.kind} ({values})"
+    if value is None or value == {} or value == ():
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {told(each)}" for key, each in value.items())
+    if isinstance(value, tuple):
+        return ("/" if all(isinstance(each, int | float) for each in value) else ", ").join(map(told, value))
+    return str(value)
 
 
 Kind = TypeVar("Kind", bound=Part)

@@ -39,7 +39,8 @@ BASE = Recipe("x", augment=(Flip(), Erase(0.25)))
         (["clip_norm=none"], {"clip_norm": None}),
         (["batch_size=none"], {"batch_size": None}),
         (["loss=squared", "label_smoothing=0"], {"loss": "squared", "label_smoothing": 0.0}),
-        (["arguments.drop_path=0.1", "arguments.dropouts=[0, 0.5]"], {"arguments": {"drop_path": 0.1, "dropouts": (0, 0.5)}}),
+        (["arguments.drop_path=0.1"], {"arguments": {"drop_path": 0.1}}),
+        (["arguments.dropouts=[0, 0.5]"], {"arguments": {"dropouts": (0, 0.5)}}),
         (["arguments={}"], {"arguments": {}}),
         (["start_from=vgg11", "name=a=b"], {"start_from": "vgg11", "name": "a=b"}),
         (["name=1979-05-27"], {"name": "1979-05-27"}),
@@ -110,7 +111,7 @@ ANY = st.builds(
     clip_norm=st.none() | st.floats(1e-300, 1e300),
     mix=st.none() | st.builds(Mix, SHARES, SHARES, SHARES),
     augment=st.sampled_from(["auto", "none"])
-    | st.lists(st.one_of(st.builds(Erase, SHARES), st.just(Flip()), st.builds(RandAugment, ops=st.integers(1, 9)))).map(tuple),
+    | st.lists(st.builds(Erase, SHARES) | st.just(Flip()) | st.builds(RandAugment, ops=st.integers(1, 9))).map(tuple),
     arguments=st.dictionaries(
         st.text(st.characters(exclude_categories=["Cs"])),
         st.booleans() | st.integers(-9, 9) | SHARES | st.text("abc\"\\\n") | st.lists(st.integers()).map(tuple),

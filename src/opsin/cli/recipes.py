@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from opsin.engine.recipe import Recipe
     from opsin.recipes import Era
 
-WIDE = 108  # columns from which papers are listed
+WIDE, NARROW = 108, 76  # columns from which papers are listed, and what the others take
 
 
 def recipes(
@@ -67,8 +67,10 @@ def print_all(console: "Console", entries: list["Era"]) -> None:
     table.add_column("recipe", no_wrap=True)
     for title in ("epochs", "batch"):
         table.add_column(title, justify="right", no_wrap=True)
-    for title in ("optimizer", "rate", "schedule", *(["paper"] if wide else [])):
-        table.add_column(title, no_wrap=True, overflow="ellipsis")
+    for title in ("optimizer", "rate", "schedule"):
+        table.add_column(title, no_wrap=True)
+    if wide:
+        table.add_column("paper", no_wrap=True, overflow="ellipsis", max_width=console.width - NARROW)
     before = None
     for entry in entries:
         own, year = entry.recipe, "ours" if not entry.images else str(entry.year)
@@ -88,6 +90,7 @@ def print_all(console: "Console", entries: list["Era"]) -> None:
 def print_one(console: "Console", recipe: "Recipe", entry: "Era | None", model: str | None) -> None:
     from rich.text import Text
 
+    from opsin.parts import told
     from opsin.words import printable
 
     of = f", for {model}" if model else ""
@@ -103,13 +106,9 @@ def print_one(console: "Console", recipe: "Recipe", entry: "Era | None", model: 
             if text:
                 console.print(indented(console, title, text))
     console.print()
-    for key, value in recipe.to_dict().items():
+    for key, value in vars(recipe).items():
         if key != "name":
-            shown = getattr(recipe, key)
-            told = ", ".join(map(str, shown)) if isinstance(shown, tuple) else str(shown)
-            if isinstance(value, dict) and key == "arguments":
-                told = ", ".join(f"{argument} {each}" for argument, each in value.items()) or "none"
-            console.print(indented(console, key, "none" if shown is None else printable(told), 16))
+            console.print(indented(console, key, printable(told(value)), 16))
 
 
 def indented(console: "Console", title: str, text: str, at: int = 9):

@@ -25,7 +25,7 @@ ERAS = (
         schedule=Exponential(0.96, 112), augment=(AreaCrop(), Flip(), Jitter(0.2, 0.2, 0.2)),
     ), 2015, "Ioffe and Szegedy, arXiv:1502.03167, sections 4.2.1 and 4.2.2, BN-x30 of figure 3",
         "Batch 32, rate 0.045 (30 times that of GoogLeNet), which falls six times as fast: 4 % every 8/6 epochs; no "
-        "dropout, a fifth of the decay, less photometric distortion; 74.8 % after 6 million steps, which is 150 epochs.",
+        "dropout, a fifth of the decay, less photometric distortion; 74.8 % after 6 million steps (150 epochs).",
         "Momentum, and what a fifth of the decay and less distortion are: 0.9, 4e-5, half of ours for GoogLeNet.",
         ONE_REPLICA),
     Era(early(

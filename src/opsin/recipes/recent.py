@@ -22,8 +22,8 @@ ERAS = (
         warmup=10_000 / (300 * 313), label_smoothing=0.0, clip_norm=1.0, augment=(AreaCrop(least=0.05), Flip()),
         arguments={"dropout": 0.1}, rates=(1.0,),
     ), 2020, "Dosovitskiy, Beyer, Kolesnikov and others, arXiv:2010.11929, table 3, for ImageNet from scratch",
-        "300 epochs, batches of 4,096, Adam with betas 0.9 and 0.999; 3e-3 after 10,000 steps of warm-up, cosine; decay "
-        "0.3, dropout 0.1, gradients clipped at norm 1.",
+        "300 epochs, batches of 4,096, Adam with betas 0.9 and 0.999; 3e-3 after 10,000 steps of warm-up, cosine; "
+        "decay 0.3, dropout 0.1, gradients clipped at norm 1.",
         "Crops of 5 to 100 % of the area and mirror images, as in the released code.",
         "Decay is decoupled (AdamW), as in the released code."),
     Era(Recipe(
@@ -40,8 +40,8 @@ ERAS = (
         label_smoothing=0.1, clip_norm=5.0, mix=Mix(0.8, 1.0), augment=STRONG, arguments={"drop_path": 0.2},
         rates=(1.0,),
     ), 2021, "Liu, Lin, Cao, Hu, Wei, Zhang, Lin, Guo, arXiv:2103.14030, section 4.1 and appendix A2.1",
-        "300 epochs, batches of 1,024, AdamW at 1e-3, 20 epochs of warm-up, cosine, decay 0.05; the augmentation of DeiT "
-        "without repetition; stochastic depth 0.2, 0.3 and 0.5 (tiny, small, base).",
+        "300 epochs, batches of 1,024, AdamW at 1e-3, 20 epochs of warm-up, cosine, decay 0.05; the augmentation of "
+        "DeiT without repetition; stochastic depth 0.2, 0.3 and 0.5 (tiny, small, base).",
         "Gradients clipped at norm 5, as in the released configuration. Swin-L, which the paper pre-trains on more "
         "images, at 0.2."),
     Era(Recipe(

@@ -33,10 +33,10 @@ ERAS = (
         start_from="vgg11",
     ), 2014, "Simonyan and Zisserman, arXiv:1409.1556, section 3",
         "Batches of 256, momentum 0.9, decay 5e-4; 0.01, divided by ten when validation stalled, three times; 370,000 "
-        "steps, 74 epochs; short side from 256 to 512 px, 224 px at random, mirrored, RGB shifted; networks deeper than "
-        "A (11 layers) begin with the first four convolutions and the fully connected layers of a trained A.",
-        "By hand becomes: after 6 % of the epochs without a lower validation loss. Each layer of A goes to the next one "
-        "of its shape.",
+        "steps, 74 epochs; short side from 256 to 512 px, 224 px at random, mirrored, RGB shifted; networks deeper "
+        "than A (11 layers) begin with the first four convolutions and the fully connected layers of a trained A.",
+        "By hand becomes: after 6 % of the epochs without a lower validation loss. Each layer of A goes to the next "
+        "one of its shape.",
         "Scales vary from the start, not after a training at 384 px. With batch norm, which the paper does not have, "
         "nothing is taken from A."),
     Era(he("resnet", epochs=120, batch_size=256, schedule=Plateau(times=3), augment=SCALED),
@@ -94,8 +94,8 @@ ERAS = (
         "densenet", epochs=90, batch_size=256, optimizer=SGD(0.9, nesterov=True),
         schedule=Steps((30 / 90, 60 / 90)), augment=(AreaCrop(), Flip(), Jitter(), Lighting(0.1)),
     ), 2016, "Huang, Liu, van der Maaten, Weinberger, arXiv:1608.06993, section 4.2",
-        "90 epochs, batches of 256, 0.1, divided by ten after 30 and 60; Nesterov's momentum 0.9, decay 1e-4; images as "
-        "in Facebook's ResNets: crops by area, colours, lighting."),
+        "90 epochs, batches of 256, 0.1, divided by ten after 30 and 60; Nesterov's momentum 0.9, decay 1e-4; images "
+        "as in Facebook's ResNets: crops by area, colours, lighting."),
     Era(he(
         "densenet_cifar", epochs=300, batch_size=64, optimizer=SGD(0.9, nesterov=True), schedule=Steps((0.5, 0.75)),
         augment=CIFAR,

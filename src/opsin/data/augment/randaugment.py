@@ -35,9 +35,8 @@ def solarize(image: Image.Image, x: float, fill: int) -> Image.Image:
 
 def solarize_add(image: Image.Image, x: float, fill: int) -> Image.Image:
     added = int(110 * x)
-    return image.point(
-        [min(255, level + added) if level < 128 else level for level in range(256)] * len(image.getbands())
-    )
+    levels = [min(255, level + added) if level < 128 else level for level in range(256)]
+    return image.point(levels * len(image.getbands()))
 
 
 def enhance(how: Callable[[Image.Image], Any]) -> Callable[[Image.Image, float, int], Image.Image]:
