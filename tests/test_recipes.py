@@ -176,6 +176,9 @@ def test_a_recipe_is_fitted_to_few_images():
                 assert images / batch >= 50 or batch == 16
                 assert batch == own.batch_size or images / (2 * batch) < 50 or 2 * batch > own.batch(images), name
         assert fitted(own, 10**7, own.epochs) == (own, ())
+    changed, told = fitted(RECIPES["resnet"], 2_000, batch=512)
+    assert (changed.batch_size, changed.learning_rate) == (512, pytest.approx(0.2))
+    assert fitted(RECIPES["resnet"], 2_000, batch=256) == (RECIPES["resnet"], ())
     assert fitted(RECIPES["lenet5"], 100) == (RECIPES["lenet5"], ())
     assert fitted(MODERN, 100) == (MODERN, ())
 

@@ -14,12 +14,12 @@ LEAST = 16
 
 
 def fitted(
-    recipe: Recipe, images: int, epochs: int | None = None, *, channels: int = 3
+    recipe: Recipe, images: int, epochs: int | None = None, *, channels: int = 3, batch: int | None = None
 ) -> tuple[Recipe, tuple[str, ...]]:
     """The recipe on so many training images and epochs, and each change in words.
 
-    A batch leaves about 50 steps an epoch, as a power of two, at least 16 and never more than the paper's; online
-    recipes keep their single image. The learning rate follows it. For SGD and RMSProp, whose step grows with the
+    A batch leaves about 50 steps an epoch, as a power of two, at least 16 and never more than the paper's, unless
+    `batch` is given; online recipes keep their single image. The learning rate follows it. For SGD and RMSProp, whose step grows with the
     gradient, it is proportional (Goyal et al., arXiv:1706.02677): so many images move the weights as far as before.
     Adam divides by the gradient's size, which is mostly noise and falls with the root of the batch: so does the rate
     (Malladi et al., arXiv:2205.10287). All lengths inside the run are shares and stay. On grey images (`channels` 1)
@@ -32,11 +32,11 @@ def fitted(
         changes["epochs"] = epochs
         told.append(f"epochs {recipe.epochs:,} -> {epochs:,}, the schedule with them")
     old = recipe.batch(images)
-    new = min(old, max(LEAST, 2 ** int(math.log2(max(1, images / STEPS)))))
-    if recipe.batch_size is not None and new < old:
+    new = batch or min(old, max(LEAST, 2 ** int(math.log2(max(1, images / STEPS)))))
+    if new != old and (batch or recipe.batch_size):
         adam = isinstance(recipe.optimizer, Adam)
         rate = recipe.learning_rate * (math.sqrt(new / old) if adam else new / old)
-        changes |= {"batch_size": new, "learning_rate": rate, "accumulate": math.ceil(new * recipe.accumulate / old)}
+        changes |= {"batch_size": new, "learning_rate": rate, "accumulate": math.ceil(recipe.accumulate * new / old)}
         how = "with its square root" if adam else "in proportion"
         told.append(f"batch {old:,} -> {new:,}, learning rate {recipe.learning_rate:.2g} -> {rate:.2g} {how}")
     if channels == 1 and not isinstance(recipe.augment, str):
