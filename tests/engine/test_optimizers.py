@@ -13,6 +13,8 @@ from opsin.engine.optim import make_optimizer
 from opsin.engine.optimizers import SGD, Adam, AdamW, DiagonalLM, RMSProp
 from opsin.engine.recipe import Recipe
 from opsin.engine.steppers import DiagonalLevenbergMarquardt
+from opsin.engine.train import train_step
+from opsin.tasks.classify import Classify
 from opsin.tasks.classify import Classify
 
 
@@ -133,3 +135,22 @@ def test_sampled_curvature_is_that_of_the_loss(kind):
     for u in torch.from_numpy(rng.random((n, 5))):
         total += torch.autograd.grad(task.sample(Net(), image, u), layer.weight)[0].square()
     assert torch.allclose(total / n, expected, rtol=0.1, atol=1e-3)
+
+
+@pytest.mark.parametrize("accumulate", [2, 3, 8])
+def test_parts_add_up_to_the_whole_step_and_are_clipped_together(accumulate):
+    """Eight images in parts of unequal size, against PyTorch's own lines on all of them at once."""
+    images, labels = torch.randn(8, 5, dtype=torch.float64), torch.arange(8) % 3
+    recipe = Recipe(
+        "x", optimizer=SGD(0.0), weight_decay=0.0, accumulate=accumulate, clip_norm=0.05, precision="float32"
+    )
+    ours, theirs = layer().double(), layer().double()
+    task = Classify(label_smoothing=0.1)
+    value = train_step(ours, images, labels, task, make_optimizer(ours, recipe), 0.7, recipe)
+    loss = torch.nn.functional.cross_entropy(theirs(images), labels, label_smoothing=0.1)
+    loss.backward()
+    assert nn.utils.clip_grad_norm_(theirs.parameters(), 0.05) > 0.05
+    torch.optim.SGD(theirs.parameters(), lr=0.7).step()
+    assert value == pytest.approx(loss.item())
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b)

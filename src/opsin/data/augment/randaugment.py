@@ -90,7 +90,7 @@ class RandAugment(Part):
 
     The magnitude is normal with `deviation` around `magnitude`, from 0 to 10. The defaults are what DeiT, Swin and
     ConvNeXt print as "(9, 0.5)": two operations, and the strengths all grow with the magnitude. Moved images are
-    filled with the grey level `fill` and interpolated bicubically (DeiT's code: bilinearly every second time).
+    filled with the grey level `fill` and interpolated bicubically, as theirs.
     """
 
     ops: int = 2
