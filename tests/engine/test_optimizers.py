@@ -15,7 +15,6 @@ from opsin.engine.recipe import Recipe
 from opsin.engine.steppers import DiagonalLevenbergMarquardt
 from opsin.engine.train import train_step
 from opsin.tasks.classify import Classify
-from opsin.tasks.classify import Classify
 
 
 def layer():

@@ -19,11 +19,12 @@ def fitted(
     """The recipe on so many training images and epochs, and each change in words.
 
     A batch leaves about 50 steps an epoch, as a power of two, at least 16 and never more than the paper's, unless
-    `batch` is given; online recipes keep their single image. The learning rate follows it. For SGD and RMSProp, whose step grows with the
-    gradient, it is proportional (Goyal et al., arXiv:1706.02677): so many images move the weights as far as before.
-    Adam divides by the gradient's size, which is mostly noise and falls with the root of the batch: so does the rate
-    (Malladi et al., arXiv:2205.10287). All lengths inside the run are shares and stay. On grey images (`channels` 1)
-    nothing of the augmentation is left that would change a digit's label (`opsin.data.augment.without_colour`).
+    `batch` is given; online recipes keep their single image. The learning rate follows it. For SGD and RMSProp, whose
+    step grows with the gradient, it is proportional (Goyal et al., arXiv:1706.02677): so many images move the weights
+    as far as before. Adam divides by the gradient's size, which is mostly noise and falls with the root of the batch:
+    so does the rate (Malladi et al., arXiv:2205.10287). All lengths inside the run are shares and stay. On grey images
+    (`channels` 1) nothing of the augmentation is left that would change a digit's label (see
+    `opsin.data.augment.without_colour`).
 
     Nothing else changes: an era's few passes over a million images stay as few over a thousand.
     """
