@@ -13,8 +13,8 @@ ERAS = (
     ), 1989, "LeCun, Boser, Denker, Henderson, Howard, Hubbard, Jackel, Neural Computation 1(4), sections 4 and 5",
         "23 passes through 7,291 zip code digits, one a step; mean squared error of outputs squashed by a scaled "
         "hyperbolic tangent; a positive, diagonal approximation of the Hessian sets the rate of each weight.",
-        "How the Hessian is estimated: the method of 1998 with its mu. The rate: 2e-4, which a part of the training "
-        "digits held out chose (1.5e-4 and 4e-4 do as well, 1e-3 does not learn).",
+        "How the Hessian is estimated: the method of 1998 with its mu. The rate: 2e-4, between 1.5e-4 and 4e-4, which "
+        "do alike on training digits held out; 1e-3 does not learn.",
         "The curvatures are estimated anew before each pass.", images=7_291),
     Era(early(
         "lenet5", epochs=20, batch_size=1, optimizer=DiagonalLM(mu=0.02, samples=500), learning_rate=5e-4,
