@@ -46,6 +46,11 @@ def compare(
     out: Path = typer.Option(None, help="The folder to write. [default: opsin-runs/<data>-<hash>]"),
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
     workers: int = typer.Option(None, help="Processes. [default: one for each core]"),
+    cluster: str = typer.Option(
+        None,
+        help="Train on the nodes of a Ray cluster: HOST:PORT of its head, or auto for that which this machine belongs "
+        "to.",
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print results.json on standard output."),
 ) -> None:
     """Train a line-up of networks on your images, and see which one to take, and why.
@@ -80,6 +85,7 @@ def compare(
         out=out,
         device=device,
         workers=workers,
+        cluster=cluster,
         command=shlex.join(["opsin", *sys.argv[1:]]),
     )
     with Terminal(Console(stderr=True, highlight=False)) as terminal:

@@ -1,8 +1,8 @@
 """The baselines of a comparison as a task of the pool, kept in its folder once they are fitted."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,30 @@ class BaselineJob:
     metric: str
     groups: tuple[str, ...] | None
 
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        return self.images, self.table
+
+    @property
+    def writes(self) -> Path:
+        return self.file
+
+    def elsewhere(self, reads: Mapping[Path, Path], writes: Path) -> "BaselineJob":
+        """The same with its files on another machine (see `opsin.launch.node.Travels`)."""
+        return replace(self, file=writes, images=reads[self.images], table=reads[self.table])
+
+    def ended(self) -> list[dict[str, Any]] | None:
+        """The rows of an earlier run; None where they are not fitted yet, or not readable any more."""
+        try:
+            return json.loads(self.file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
 
 def run(job: BaselineJob, report: Callable[[Any], None]) -> list[dict[str, Any]]:
     """Fits and scores the baselines, unless the file of an earlier run has them; returns their rows."""
-    try:
-        return json.loads(job.file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        pass  # not fitted yet, or not readable any more
+    if ended := job.ended():
+        return ended
     images, table = np.load(job.images, mmap_mode="r"), np.load(job.table)
     labels, parts = table["labels"], table["parts"]
     rows = {part: np.flatnonzero(parts == part) for part in ("train", "val", "test")}

@@ -31,6 +31,7 @@ from opsin.engine.record import Record
 from opsin.errors import OpsinError
 from opsin.files import digest, write_json
 from opsin.launch.local import Pool, Task
+from opsin.launch.ray import Cluster, ClusterPool, connect
 from opsin.training.entry import Entry
 from opsin.training.job import Job
 from opsin.watch import Watch
@@ -62,6 +63,7 @@ def run_comparison(request: Request, watch: Watch | None = None) -> Comparison:
     """
     watch = watch or Watch()
     began = time.monotonic()
+    cluster = connect(request.cluster) if request.cluster else None  # or says why not, before images are read
     source = load(request.data, request.groups)
     watch.stage("reading images", len(source))
     scanned = scan(source, watch.counter(), skip_bad=request.skip_bad)
@@ -77,7 +79,7 @@ def run_comparison(request: Request, watch: Watch | None = None) -> Comparison:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OpsinError(f"cannot make the folder {folder} ({error.strerror}): choose another --out") from None
-    with _lock(folder), Pool(request.processes) as pool:
+    with _lock(folder), _pool(request, folder, cluster) as pool:
         plan = read_plan(folder, identity)
         setting = Setting(request, folder, scanned, divided, pool, watch)
         if plan is None:
@@ -90,6 +92,12 @@ def run_comparison(request: Request, watch: Watch | None = None) -> Comparison:
         watch.say(f"{plan}, on {many(len(scanned.source), 'image')} -> {folder}")
         results = _run(setting, plan, identity, began)
     return Comparison(folder, results)
+
+
+def _pool(request: Request, folder: Path, cluster: Cluster | None) -> Pool:
+    if cluster is None:
+        return Pool(request.processes)
+    return ClusterPool(cluster, folder, request.workers, gpu=request.device_type == "cuda")
 
 
 def _slug(name: str) -> str:

@@ -9,6 +9,7 @@ from opsin import zoo
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
 from opsin.files import write_json
+from opsin.launch.ray import MARK
 from opsin.recipes import FINETUNE
 from opsin.training.entry import STARTED, STARTS, Entry
 
@@ -147,7 +148,7 @@ def read_plan(folder: Path, request: dict[str, Any]) -> Plan | None:
     if not folder.is_dir():
         raise OpsinError(f"{folder} is a file: choose another --out")
     if not (folder / FILE).exists():
-        if any(entry.name != LOCK and not entry.name.startswith(f".{FILE}.") for entry in folder.iterdir()):
+        if any(entry.name not in (LOCK, MARK) and not entry.name.startswith(f".{FILE}.") for entry in folder.iterdir()):
             raise OpsinError(f"{folder} is not empty and holds no comparison: choose another --out")
         return None
     try:

@@ -10,6 +10,7 @@ from opsin import recipes
 from opsin.device import choose_device
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError, unknown
+from opsin.launch.ray import check_address
 from opsin.lineups import choose
 from opsin.tasks import metrics
 from opsin.training.entry import Start, parse_starts
@@ -46,6 +47,8 @@ class Request:
         out: the folder; by default opsin-runs/<data>-<hash of what was asked>.
         device: "auto", "cpu", "cuda" or "mps".
         workers: processes; by default one for each core on a CPU, one on an accelerator.
+        cluster: "auto", or HOST:PORT of a Ray cluster's head: the workers are on its nodes (see opsin.launch.ray), by
+            default one for each of its CPUs, or GPUs where the device is CUDA.
         command: the command line, for the record.
     """
 
@@ -68,6 +71,7 @@ class Request:
     out: Path | None = None
     device: str = "auto"
     workers: int | None = None
+    cluster: str | None = None
     command: str = ""
 
     def __post_init__(self):
@@ -95,6 +99,8 @@ class Request:
                 raise unknown("network in --weights", name, self.models or list_models())
         if self.weights and self.starts == ("scratch",):
             raise OpsinError("--weights and --start scratch exclude each other: give one of them")
+        if self.cluster is not None:
+            check_address(self.cluster)
         _ = self.recipe_for("scratch"), self.recipe_for("finetune"), self.device_type
 
     @property

@@ -89,6 +89,8 @@ class Schedule:
         elif event.kind == "news":
             self.watch.epoch(event.key, event.value)
             self._advance(event.key, event.value["epoch"])
+        elif event.kind == "lost":
+            self.watch.ended(event.key, f"lost ({event.value}), and begun again")
         else:
             run = event.value if event.kind == "done" else {"status": self._failure(job, event.value)}
             self._advance(event.key, epochs)

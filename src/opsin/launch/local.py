@@ -20,7 +20,10 @@ from opsin import waiting
 
 @dataclass(frozen=True)
 class Event:
-    """What is known of a task: kind "started", "news" (its own report), "done" (its value) or "failed" (the facts)."""
+    """What is known of a task: kind "started", "news" (its own report), "done" (its value) or "failed" (the facts).
+
+    On a cluster it may be "lost" (why), too, and is started again.
+    """
 
     key: str
     kind: str
@@ -57,10 +60,13 @@ class Worker:
             inbox.put((self, None))
 
     def send(self, task: Task) -> None:
-        assert self.process.stdin is not None
         self.key = task.key
+        self.write(pickle.dumps((task.key, task.function, task.payload)))
+
+    def write(self, task: bytes) -> None:
+        assert self.process.stdin is not None
         try:
-            self.process.stdin.write(pickle.dumps((task.key, task.function, task.payload)))
+            self.process.stdin.write(task)
             self.process.stdin.flush()
         except BrokenPipeError:
             pass  # it has died: its reader says so
@@ -136,5 +142,13 @@ class Pool:
         code = worker.kill() if worker.process.poll() is None else worker.process.returncode
         self.workers.remove(worker)
         if worker.key is not None:
-            reason = f"its process ended with exit code {code}" + (" (out of memory?)" if code == -9 else "")
-            yield Event(worker.key, "failed", {"type": "Died", "message": reason, "errno": None, "traceback": ""})
+            yield Event(worker.key, "failed", died(f"its process {ended_with(code)}"))
+
+
+def ended_with(code: int) -> str:
+    return f"ended with exit code {code}" + (" (out of memory?)" if code == -9 else "")
+
+
+def died(reason: str) -> dict[str, Any]:
+    """The facts of a task that failed with its worker."""
+    return {"type": "Died", "message": reason, "errno": None, "traceback": ""}

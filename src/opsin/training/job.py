@@ -1,7 +1,7 @@
 """Training one network: from where it starts to its bundle, in a folder of its own."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,29 @@ class Job:
             "data": self.data,
         } | how
 
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """Its files; raises OpsinError where they are all images of a folder."""
+        if self.images is None or (self.source and self.source.path):
+            raise OpsinError("images that are read as it trains have to lie where all nodes of the cluster see them")
+        return (self.images, self.table, *([Path(self.entry.file)] if self.entry.file else []))
+
+    @property
+    def writes(self) -> Path:
+        return self.folder
+
+    def elsewhere(self, reads: Mapping[Path, Path], writes: Path) -> "Job":
+        """The same run with its files on another machine (see `opsin.launch.node.Travels`)."""
+        entry = replace(self.entry, file=str(reads[Path(self.entry.file)])) if self.entry.file else self.entry
+        images = self.images and reads[self.images]
+        return replace(self, folder=writes, entry=entry, images=images, table=reads[self.table])
+
+    def ended(self) -> dict[str, Any] | None:
+        """run.json of this run, where it has ended; else None."""
+        record = Record(self.folder)
+        files = (record.metrics, record.predictions, record.bundle / MANIFEST) if self.final else (record.metrics,)
+        return record.ended(self.facts(), files)
+
     def network(self) -> Network:
         """The network as it starts."""
         torch.manual_seed(step_seed(self.seed, 0, INIT))
@@ -113,10 +136,9 @@ def run(job: Job, report: Report, asked: Asked | None = None) -> dict[str, Any]:
     Where several processes run it together, the first one writes.
     """
     here = world(job.device)
-    record = Record(job.folder)
-    files = (record.metrics, record.predictions, record.bundle / MANIFEST) if job.final else (record.metrics,)
-    if ended := here.told(record.ended(job.facts(), files) if here.rank == 0 else None):
+    if ended := here.told(job.ended() if here.rank == 0 else None):
         return ended
+    record = Record(job.folder)
     record.folder.mkdir(parents=True, exist_ok=True)
     table = np.load(job.table)
     labels, parts = table["labels"], table["parts"]
