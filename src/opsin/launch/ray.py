@@ -29,6 +29,8 @@ import re
 import secrets
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -53,6 +55,15 @@ PATIENCE = 300.0
 """Seconds without any worker after which nobody waits for nodes, or for others on the cluster, any more."""
 SILENCE = 10.0
 """Seconds without an answer after which the head counts as lost."""
+TRIAL_SECONDS = 30
+TRIAL = """
+import logging, sys, ray
+try:
+    ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.CRITICAL)
+except Exception as error:
+    sys.exit(type(error).__name__ + ": " + " ".join(str(error).split()))
+print(ray.get_runtime_context().gcs_address)
+"""
 MARK = ".cluster"
 KEPT = "what has ended is kept, and the same command goes on from there"
 
@@ -101,20 +112,36 @@ def connect(address: str) -> Cluster:
         raise OpsinError("--cluster needs Ray: pip install 'opsin[cluster]'") from None
     if ray.is_initialized():
         return Cluster(ray, ray.get_runtime_context().gcs_address, ours=False)
-    known = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
-    mend = "start one there (`ray start --head`), or name another"
-    if known != "auto" and not answers(known):
-        raise OpsinError(f"no Ray cluster answers at {known}: {mend}")
+    head = find(os.environ.get("RAY_ADDRESS", address) if address == "auto" else address)
     before = signal.getsignal(signal.SIGTERM)
+    ray.init(address=head, log_to_driver=False, logging_level=logging.CRITICAL)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)  # what Ray does to it is not for us
+    return Cluster(ray, head, ours=True)
+
+
+def find(address: str) -> str:
+    """HOST:PORT of the head, where a trial connection holds; raises OpsinError where it does not.
+
+    A process of its own tries: where something else listens there, Ray waits for minutes, and talks.
+    """
+    mend = "start one there (`ray start --head`), or name another"
+    if address != "auto" and not answers(address):
+        raise OpsinError(f"no Ray cluster answers at {address}: {mend}")
+    command = [sys.executable, "-P", "-c", TRIAL, address]
     try:
-        ray.init(address=known, log_to_driver=False, logging_level=logging.CRITICAL)
-    except Exception as error:  # Ray raises whatever comes
-        why = " ".join(str(error).split())[:300]
-        raise OpsinError(f"cannot join the Ray cluster at {known}: {why}") from None
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)  # what Ray does to it is not for us
-    return Cluster(ray, ray.get_runtime_context().gcs_address, ours=True)
+        tried = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise OpsinError(
+            f"cannot join a Ray cluster at {address} in {TRIAL_SECONDS} seconds: is there one, and has this machine "
+            f"joined it (`ray start --address={address} --num-cpus=0`)?"
+        ) from None
+    if tried.returncode == 0:
+        return tried.stdout.split()[-1]
+    if address == "auto" and "ConnectionError" in tried.stderr:
+        raise OpsinError(f"this machine belongs to no Ray cluster: {mend}, or give HOST:PORT of its head")
+    why = " ".join((tried.stderr.strip() or f"exit code {tried.returncode}").split("\n")[-1].split())[:300]
+    raise OpsinError(f"cannot join the Ray cluster at {address}: {why}")
 
 
 class RemoteWorker:
