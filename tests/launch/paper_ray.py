@@ -27,7 +27,7 @@ class Actor:
         self.ray, self.hello, self.run = ray, Method(self.say_hello), Method(self.play)
 
     def say_hello(self):
-        yield "ready", Ready("paper", HERE | self.ray.facts, self.ray.home, shared=True)
+        yield "ready", Ready("paper", "id", HERE | self.ray.facts, self.ray.home, shared=True)
 
     def play(self, *arguments):
         for message in self.ray.script.pop(0):
@@ -72,6 +72,9 @@ class PaperRay:
 
     def wait(self, refs, **options):
         pass
+
+    def get_runtime_context(self):
+        return SimpleNamespace(get_node_id=lambda: "id")
 
     def is_initialized(self):
         return False

@@ -119,9 +119,7 @@ def test_the_head_lost(tmp_path, monkeypatch):
         pool.looked = 0.0
         asked = ray.asked
         pool.submit(Task("a", "x:y", None))
-        with pytest.raises(
-            OpsinError, match="at head:6379 does not answer any more; what has"
-        ):
+        with pytest.raises(OpsinError, match="at head:6379 does not answer any more; what has"):
             list(pool.events())
     assert ray.asked == asked  # every call would wait
 

@@ -57,9 +57,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class Ready:
-    """A worker that can be given tasks: its host, `facts`, the node's `home`, and whether it shares the folder."""
+    """A worker that can be given tasks: its host, Ray's id of the node, `facts`, the node's `home`, and whether it
+    shares the folder of the work."""
 
     host: str
+    node: str
     facts: dict[str, str]
     home: Path
     shared: bool
@@ -94,9 +96,12 @@ class Runner:
 
     def hello(self) -> Iterator[Message]:
         """ "ready", with what the driver has to know of this worker, once its process has told its `facts`."""
+        import ray
+
         for kind, value in self._ask(pickle.dumps(("", "opsin.launch.node:facts", None))):
             if kind == "done":
-                yield "ready", Ready(self.host, value, home(self.mark.secret), self.mark.seen())
+                node = ray.get_runtime_context().get_node_id()
+                yield "ready", Ready(self.host, node, value, home(self.mark.secret), self.mark.seen())
             elif kind == "lost" and (self.worker.process.returncode or 0) < 0:
                 yield kind, value  # killed, which may happen to any process
             else:

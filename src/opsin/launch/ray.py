@@ -64,6 +64,8 @@ except Exception as error:
     sys.exit(type(error).__name__ + ": " + " ".join(str(error).split()))
 print(ray.get_runtime_context().gcs_address)
 """
+QUIET = ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_AUTO_CONNECT")
+"""Ray's habits that are switched off: to report its use, and to start a cluster where a connection was lost."""
 MARK = ".cluster"
 KEPT = "what has ended is kept, and the same command goes on from there"
 
@@ -105,7 +107,8 @@ def connect(address: str) -> Cluster:
     Raises OpsinError, within seconds, where Ray is not installed or no cluster answers there.
     """
     check_address(address)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name in QUIET:
+        os.environ.setdefault(name, "0")
     try:
         import ray
     except ImportError:
