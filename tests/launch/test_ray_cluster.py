@@ -1,7 +1,7 @@
 """A real Ray cluster of two nodes on this machine: a comparison that loses one of them equals the local one."""
 
+import contextlib
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -12,15 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
-from tasks import Copy
 
 import opsin
 from opsin.compare.comparison import run_comparison
 from opsin.compare.request import Request
 from opsin.launch import ray as module
-from opsin.launch.local import Task
 from opsin.launch.node import Mark, home
-from opsin.launch.ray import ClusterPool, connect
+from opsin.launch.ray import ClusterPool
 from opsin.watch import Watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc and /dev/shm")]
@@ -63,7 +61,7 @@ def cluster():
     """Two nodes of one CPU; afterwards no process is left, and nothing in /dev/shm."""
     from ray.cluster_utils import Cluster
 
-    before = set(os.listdir("/dev/shm"))
+    before = set(Path("/dev/shm").iterdir())
     folder = tempfile.mkdtemp(prefix="ray")  # short: the paths of sockets may have 107 bytes
     (Path(folder) / "ray").mkdir()
     with pytest.MonkeyPatch.context() as patch:
@@ -78,7 +76,7 @@ def cluster():
             for pid in of_cluster(folder):
                 os.kill(pid, signal.SIGKILL)
             shutil.rmtree(folder, ignore_errors=True)
-    assert set(os.listdir("/dev/shm")) <= before
+    assert set(Path("/dev/shm").iterdir()) <= before
 
 
 @pytest.fixture
@@ -137,3 +135,51 @@ def test_a_comparison_that_loses_a_node_equals_the_local_one(cluster, second, tm
     )
     assert not home("apart").exists()
     assert not (found.folder / ".cluster").exists()
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGKILL])
+def test_a_driver_that_ends_leaves_no_worker(cluster, tmp_path, which):
+    """Here the nodes see the folder, and work in it."""
+    raylet = cluster.head_node.all_processes["raylet"][0].process.pid
+    command = [
+        "compare",
+        "digits",
+        "--models",
+        "lenet5",
+        "--epochs",
+        "500",
+        "--no-tune",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    options = ["--cluster", cluster.address, "--workers", "1"]
+    program = [sys.executable, "-c", "from opsin.cli.main import main; main()", *command, *options]
+    driver = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
+    assert driver.stderr is not None
+    wait_for(lambda: (tmp_path / "out" / "runs" / "lenet5" / "seed-0").exists(), 300)
+    assert workers(raylet)
+    assert (tmp_path / "out" / ".cluster").exists()
+    driver.send_signal(which)
+    lines = driver.stderr.read().splitlines()
+    assert driver.wait() == (130 if which == signal.SIGINT else -which)
+    wait_for(lambda: not workers(raylet), 10)
+    assert "1 network, 2 seeds, 500 epochs" in lines[0]
+    if which == signal.SIGINT:
+        assert lines[1:] == ["opsin: stopped; the same command again goes on from here"]
+        assert not (tmp_path / "out" / ".cluster").exists()
+
+
+def workers(raylet):
+    found = []
+    for pid in children(raylet):
+        with contextlib.suppress(OSError):
+            if b"opsin.launch" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+def wait_for(what, seconds):
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
