@@ -87,6 +87,25 @@ def test_a_run_that_raises_keeps_its_traceback(tmp_path):
     assert (tmp_path / "runs" / "lenet5" / "seed-1" / "error.txt").read_text() == "Traceback …"
 
 
+def test_a_run_that_was_lost_is_told_and_counted_anew(tmp_path, monkeypatch):
+    def events(pool):
+        while pool.tasks:
+            key = pool.tasks.pop(0).key
+            lost = [("started", None), ("news", {"epoch": 4}), ("lost", "its worker is gone")] if key[-1] == "0" else []
+            for kind, value in (*lost, ("started", None), ("news", {"epoch": 2}), ("done", good(1.0))):
+                yield Event(key, kind, value)
+
+    monkeypatch.setattr(Pretend, "events", events)
+    ends = []
+    monkeypatch.setattr(Count, "ended", lambda watch, key, status: ends.append((key, status)))
+    trained, _ = run(None, tmp_path, replace(PLAN, tune=False))
+    assert trained["lenet5"].seeds() == [0, 1]
+    assert ends.count(("lenet5 seed-0", "lost (its worker is gone), and begun again")) == 1
+    assert [key for key, status in ends if status == "ok"] == [
+        f"{name} seed-{i}" for name in PLAN.names for i in (0, 1)
+    ]
+
+
 def test_a_full_disk_ends_it_all(tmp_path):
     facts = {"type": "SafetensorError", "message": "No space left on device", "errno": None, "traceback": ""}
     with pytest.raises(OpsinError, match="the disk is full"):

@@ -14,9 +14,10 @@ from tasks import Copy
 import opsin
 from opsin.errors import OpsinError
 from opsin.launch import ray as module
+from opsin.launch.cluster import Cluster, check_address, connect
 from opsin.launch.local import Task
 from opsin.launch.node import Runner
-from opsin.launch.ray import Cluster, ClusterPool, check_address, connect, verdict
+from opsin.launch.ray import ClusterPool, verdict
 
 IMPORTABLE = os.pathsep.join(map(str, (Path(__file__).parent, Path(opsin.__file__).parents[1])))
 GONE = RuntimeError("the actor died")
@@ -47,7 +48,6 @@ def test_no_address(address):
 
 
 def test_nothing_answers_and_no_ray(monkeypatch):
-    monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "ray", PaperRay())
     with pytest.raises(OpsinError, match=r"no Ray cluster answers at 127\.0\.0\.1:1: start one"):
         connect("127.0.0.1:1")

@@ -45,7 +45,7 @@ def compare(
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out images that cannot be read."),
     out: Path = typer.Option(None, help="The folder to write. [default: opsin-runs/<data>-<hash>]"),
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
-    workers: int = typer.Option(None, help="Processes. [default: one for each core]"),
+    workers: int = typer.Option(None, help="Processes. [default: one for each core, or CPU of the cluster]"),
     cluster: str = typer.Option(
         None,
         help="Train on the nodes of a Ray cluster: HOST:PORT of its head, or auto for that which this machine belongs "

@@ -30,8 +30,9 @@ from opsin.engine.recipe import Recipe
 from opsin.engine.record import Record
 from opsin.errors import OpsinError
 from opsin.files import digest, write_json
+from opsin.launch.cluster import Cluster, connect
 from opsin.launch.local import Pool, Task
-from opsin.launch.ray import Cluster, ClusterPool, connect
+from opsin.launch.ray import ClusterPool
 from opsin.training.entry import Entry
 from opsin.training.job import Job
 from opsin.watch import Watch

@@ -9,7 +9,7 @@ from opsin import zoo
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
 from opsin.files import write_json
-from opsin.launch.ray import MARK
+from opsin.launch.node import MARK
 from opsin.recipes import FINETUNE
 from opsin.training.entry import STARTED, STARTS, Entry
 

@@ -10,7 +10,7 @@ from opsin import recipes
 from opsin.device import choose_device
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError, unknown
-from opsin.launch.ray import check_address
+from opsin.launch.cluster import check_address
 from opsin.lineups import choose
 from opsin.tasks import metrics
 from opsin.training.entry import Start, parse_starts

@@ -16,6 +16,8 @@ from opsin.launch.local import Worker, ended_with
 
 Message = tuple[str, Any]
 """A kind, as of `opsin.launch.local.Event`, and its value; "ready" and "broken" tell of the worker itself."""
+MARK = ".cluster"
+"""The name of a `Mark`."""
 
 
 @runtime_checkable
