@@ -12,12 +12,16 @@ from paper_ray import Actor, Method, PaperRay
 from tasks import Copy
 
 import opsin
+from opsin.compare.entry import Entry
+from opsin.compare.job import Job
+from opsin.data.preprocess import Preprocess
 from opsin.errors import OpsinError
 from opsin.launch import ray as module
 from opsin.launch.cluster import Cluster, check_address, connect
 from opsin.launch.local import Task
-from opsin.launch.node import Runner
+from opsin.launch.node import Runner, Travels, fetch
 from opsin.launch.ray import ClusterPool, verdict
+from opsin.recipes import MODERN
 
 IMPORTABLE = os.pathsep.join(map(str, (Path(__file__).parent, Path(opsin.__file__).parents[1])))
 GONE = RuntimeError("the actor died")
@@ -148,6 +152,35 @@ def test_room_follows_the_nodes(tmp_path):
             next(each.events())
         assert (pool.size, capped.size) == (7, 2)
         assert (len(pool.actors), len(capped.actors)) == (7, 2)
+
+
+def test_a_folder_of_weights_travels(tmp_path, monkeypatch):
+    ray = PaperRay()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(module, "PIECE", 3)
+    weights = tmp_path / "weights"
+    (weights / "inner").mkdir(parents=True)
+    contents = {"config.json": b"{}", "inner/model.safetensors": b"0123456789", "empty": b""}
+    for name, content in contents.items():
+        (weights / name).write_bytes(content)
+    with pool_on(ray, tmp_path) as pool:
+        digest, pieces = pool._put(weights)
+        assert pool._put(weights)[1] is pieces
+    for _ in range(2):  # the second one finds it there
+        fetch(tmp_path / digest, pieces)
+    there = {name: (tmp_path / digest / name).read_bytes() for name in contents}
+    assert there == contents
+
+
+def test_a_run_elsewhere(tmp_path):
+    entry = Entry("lenet5", "finetune", file="/here/weights")
+    preprocess = Preprocess(size=16, channels=1)
+    how = {"arguments": {}, "recipe": MODERN, "seed": 0, "classes": ("a",), "preprocess": preprocess, "device": "cpu"}
+    job = Job(Path("/here/run"), entry, images=Path("/here/i.npy"), table=Path("/here/t.npz"), final=True, **how)
+    assert isinstance(job, Travels) and job.writes == Path("/here/run") and job.ended() is None
+    moved = job.elsewhere({path: Path("/there", path.name) for path in job.reads}, Path("/there/run"))
+    assert "/here" not in repr(moved)
+    assert moved.facts() == job.facts()
 
 
 class RealActor(Runner):
