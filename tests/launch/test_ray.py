@@ -12,8 +12,6 @@ from paper_ray import Actor, Method, PaperRay
 from tasks import Copy
 
 import opsin
-from opsin.compare.entry import Entry
-from opsin.compare.job import Job
 from opsin.data.preprocess import Preprocess
 from opsin.errors import OpsinError
 from opsin.launch import ray as module
@@ -22,6 +20,8 @@ from opsin.launch.local import Task
 from opsin.launch.node import Runner, Travels, fetch
 from opsin.launch.ray import ClusterPool, verdict
 from opsin.recipes import MODERN
+from opsin.training.entry import Entry
+from opsin.training.job import Job
 
 IMPORTABLE = os.pathsep.join(map(str, (Path(__file__).parent, Path(opsin.__file__).parents[1])))
 GONE = RuntimeError("the actor died")
@@ -30,6 +30,7 @@ GONE = RuntimeError("the actor died")
 @pytest.fixture(autouse=True)
 def head(monkeypatch):
     monkeypatch.setattr(module, "answers", lambda address, seconds=3.0: True)
+    monkeypatch.setattr(ClusterPool, "_tidy", lambda pool: None)
 
 
 def pool_on(ray, folder, **options):
@@ -209,7 +210,6 @@ def test_files_travel_once_and_come_back_whole(tmp_path, monkeypatch):
     (here / "run").mkdir()
     (here / "run" / "old").touch()
     (here / "ended.txt").touch()
-    monkeypatch.setattr(ClusterPool, "_tidy", lambda pool: None)
     with pool_on(ray, here) as pool:
         secret = pool.mark.secret
         pool.submit(Task("folder", "tasks:copy", Copy(source, here / "run"), 3))
