@@ -45,7 +45,7 @@ from torch import Tensor
 from opsin import heap, waiting, zoo
 from opsin.bundle import Bundle
 from opsin.data.preprocess import Preprocess
-from opsin.data.source import load
+from opsin.data.sources import load
 from opsin.export.int8 import quantise
 from opsin.predict import find_images, predict
 from opsin.runtime import fast

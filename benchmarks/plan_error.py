@@ -27,7 +27,7 @@ from opsin.compare.planning import default_size
 from opsin.compare.request import Request
 from opsin.compare.schedule import run_folder
 from opsin.data.scan import scan
-from opsin.data.source import load
+from opsin.data.sources import load
 from opsin.data.split import divide
 from opsin.engine.record import Record
 from opsin.forecast.forecast import Training, choose_probes, count_all, estimate_all, measure_all

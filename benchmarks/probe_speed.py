@@ -16,7 +16,7 @@ import torch
 
 from opsin import zoo
 from opsin.data.preprocess import Preprocess
-from opsin.data.source import load
+from opsin.data.sources import load
 from opsin.data.store import Stored
 from opsin.engine import probe
 from opsin.engine.evaluate import at_once, embed

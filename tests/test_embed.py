@@ -16,7 +16,7 @@ from timm.models import save_for_hf
 from opsin import zoo
 from opsin.bundle import Bundle
 from opsin.data.preprocess import Preprocess
-from opsin.data.source import load_any
+from opsin.data.sources import load_any
 from opsin.embed import embed, embedder
 from opsin.runtime import forward
 from opsin.runtime.backends import installed

@@ -15,7 +15,7 @@ from opsin import zoo
 from opsin.bundle import Bundle
 from opsin.data.images import BadImage, quiet
 from opsin.data.preprocess import Preprocess
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.data.threads import Progress, in_threads
 from opsin.device import place, place_images
 from opsin.engine.record import versions

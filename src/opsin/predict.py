@@ -10,7 +10,7 @@ import torch
 
 from opsin.bundle import Bundle
 from opsin.data.images import BadImage, read
-from opsin.data.source import image_files
+from opsin.data.sources import image_files
 from opsin.data.threads import Progress, in_threads
 from opsin.errors import OpsinError
 from opsin.runtime.forward import Forward, check
@@ -29,7 +29,7 @@ class Prediction:
 def find_images(paths: Iterable[Path]) -> Iterator[Path]:
     """Files as they are named; folders with all images below them, in order of name. Raises OpsinError for neither.
 
-    What is an image in a folder, `opsin.data.source.image_files` says.
+    What is an image in a folder, `opsin.data.sources.image_files` says.
     """
     for path in paths:
         if path.is_dir():

@@ -22,7 +22,7 @@ from opsin.compare.schedule import Trained
 from opsin.compare.setting import Setting
 from opsin.data.preprocess import Preprocess
 from opsin.data.scan import scan
-from opsin.data.source import load
+from opsin.data.sources import load
 from opsin.data.split import divide
 from opsin.data.store import Stored
 from opsin.engine.optim import make_optimizer

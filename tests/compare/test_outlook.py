@@ -13,7 +13,7 @@ from opsin.compare.planning import make_plan
 from opsin.compare.request import Request
 from opsin.compare.setting import Setting
 from opsin.data.scan import scan
-from opsin.data.source import load
+from opsin.data.sources import load
 from opsin.data.split import divide
 from opsin.errors import OpsinError
 from opsin.watch import Watch

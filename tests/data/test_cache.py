@@ -11,7 +11,7 @@ from PIL import Image
 from opsin.data.cache import materialise, thumbnail
 from opsin.data.images import BadImage
 from opsin.data.preprocess import Preprocess
-from opsin.data.source import load
+from opsin.data.sources import load
 from opsin.errors import OpsinError
 
 
@@ -35,7 +35,7 @@ def test_materialise(source, tmp_path):
 def test_a_whole_file_is_taken_as_it_is(source, tmp_path, monkeypatch):
     preprocess, path = Preprocess(8, 3), tmp_path / "8.npy"
     first = np.array(materialise(source, preprocess, path))
-    monkeypatch.setattr("opsin.data.source.read", lambda *_: pytest.fail("decoded anew"))
+    monkeypatch.setattr("opsin.data.sources.source.read", lambda *_: pytest.fail("decoded anew"))
     assert (materialise(source, preprocess, path) == first).all()
 
 
@@ -107,6 +107,6 @@ def test_thumbnails(source):
     digits = load("digits")
     tiny = picture(thumbnail(digits, 0, 100))
     assert tiny.size == (96, 96)  # 12 times, in whole pixels
-    assert (np.asarray(tiny) == np.kron(digits.pixels[0], np.ones((12, 12), np.uint8))).all()
+    assert (np.asarray(tiny) == np.kron(np.asarray(digits.image(0)), np.ones((12, 12), np.uint8))).all()
     assert picture(thumbnail(source, 0, 15)).size == (13, 11)
     assert picture(thumbnail(source, 0, 7)).size == (7, 6)

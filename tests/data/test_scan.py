@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from opsin.data.scan import scan
-from opsin.data.source import load
+from opsin.data.sources import load
 from opsin.errors import OpsinError
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from opsin.data.scan import scan
-from opsin.data.source import PARTS, load
+from opsin.data.sources import PARTS, load
 from opsin.data.split import divide, split
 from opsin.errors import OpsinError
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from opsin.cli.data_help import DATA, ROOT
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -15,9 +17,7 @@ if TYPE_CHECKING:
 
 
 def compare(
-    data: str = typer.Argument(
-        "digits", help="A folder of class folders (or of train, val, test), or built-in digits."
-    ),
+    data: str = typer.Argument("digits", help=DATA),
     models: str = typer.Option(None, help="Networks to compare, with commas between them."),
     lineup: str = typer.Option(
         None, help="A line-up instead: small, history (every family), large or public. [default: what suits the images]"
@@ -43,6 +43,7 @@ def compare(
     tune: bool = typer.Option(True, help="Choose each network's learning rate by a short probe."),
     groups: str = typer.Option(None, help="Keep images of one group in one part: a regex on paths, or a column."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out images that cannot be read."),
+    root: Path = typer.Option(None, help=ROOT),
     out: Path = typer.Option(None, help="The folder to write. [default: opsin-runs/<data>-<hash>]"),
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
     workers: int = typer.Option(None, help="Processes. [default: one for each core, or CPU of the cluster]"),
@@ -82,6 +83,7 @@ def compare(
         tune=tune,
         groups=groups,
         skip_bad=skip_bad,
+        root=root,
         out=out,
         device=device,
         workers=workers,

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import typer
 
+from opsin.cli.data_help import DATA, ROOT
 from opsin.cli.predict import BACKENDS
 from opsin.words import printable
 
 
 def embed(
     network: str = typer.Argument(help="A bundle's folder, or a network's name: `opsin list --weights`."),
-    data: str = typer.Argument(help="A folder of images, or of class folders; or the built-in data: digits."),
+    data: str = typer.Argument(help=f"A folder of images. {DATA}"),
     out: Path = typer.Option(..., "--out", help="The .npz or .parquet file to write."),
     weights: str = typer.Option(
         None, help="For a name: torchvision, timm:TAG, a file ..., or none; its first public weights by default."
@@ -20,6 +21,7 @@ def embed(
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
     input_size: int = typer.Option(None, help="The images' side in pixels, if not that of the weights."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out images that cannot be read."),
+    root: Path = typer.Option(None, help=ROOT),
     backend: str = typer.Option("auto", help=f"What runs the network on a CPU: {BACKENDS}."),
     threads: int = typer.Option(None, help="How many threads the network takes; by default one for each core."),
     force: bool = typer.Option(False, "--force", help="Replace the file if it is there."),
@@ -31,13 +33,13 @@ def embed(
     from rich.console import Console
     from rich.progress import Progress
 
-    from opsin.data.source import load_any
+    from opsin.data.sources import load_any
     from opsin.device import choose_device
     from opsin.embed import check_options, check_out, embedder
     from opsin.embed import embed as run
 
     check_out(out, force)
-    source, where = load_any(data), choose_device(device)
+    source, where = load_any(data, root), choose_device(device)
     check_options(batch_size, where, backend, threads)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:

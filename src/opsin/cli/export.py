@@ -17,8 +17,8 @@ def export(
     uint8: bool = typer.Option(
         False, "--uint8", help="The file takes pixels, uint8 [N, S, S, C], and normalises them itself."
     ),
-    int8: Path = typer.Option(
-        None, "--int8", help="Quantise to 8-bit integers, by the training images of this folder (onnx, openvino)."
+    int8: str = typer.Option(
+        None, "--int8", help="Quantise to 8-bit integers, by the training images of this data (onnx, openvino)."
     ),
     calibrate: int = typer.Option(None, help="How many training images --int8 takes. [default: 200]"),
     max_loss: float = typer.Option(
@@ -26,6 +26,7 @@ def export(
     ),
     groups: str = typer.Option(None, help="With --int8: which images belong together, as for compare."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="With --int8: leave out images that cannot be read."),
+    root: Path = typer.Option(None, help="With --int8: where a copy of a named set lies."),
 ) -> None:
     """Write a trained network for other software, with its classes and preprocessing; it is verified before it stays.
 
@@ -40,7 +41,13 @@ def export(
     if to in LIBRARIES and (uint8 or int8):
         option, takers = ("--uint8", "onnx, openvino and torch") if uint8 else ("--int8", "onnx and openvino")
         raise OpsinError(f"{option} is for --to {takers}, not for {to}")
-    own: dict[str, Any] = {"calibrate": calibrate, "max_loss": max_loss, "groups": groups, "skip_bad": skip_bad or None}
+    own: dict[str, Any] = {
+        "calibrate": calibrate,
+        "max_loss": max_loss,
+        "groups": groups,
+        "skip_bad": skip_bad or None,
+        "root": root,
+    }
     given = {name: value for name, value in own.items() if value is not None}
     if given and not int8:
         raise OpsinError(f"--{next(iter(given)).replace('_', '-')} is for --int8, which names the images")

@@ -2,10 +2,12 @@
 
 import json
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from opsin.cli.data_help import DATA, ROOT
 from opsin.words import compact, three_digits
 
 if TYPE_CHECKING:
@@ -18,9 +20,7 @@ WITHIN = {"whole": "green", "short": "yellow", "none": "dim"}
 
 
 def plan(
-    data: str = typer.Argument(
-        "digits", help="A folder of class folders (or of train, val, test), or built-in digits."
-    ),
+    data: str = typer.Argument("digits", help=DATA),
     minutes: float = typer.Option(None, help="A time: what can be trained in it, and what compare would do with it."),
     models: str = typer.Option(
         None, help="Networks, with commas between them, or a pattern: 'resnet*'. [default: all]"
@@ -32,6 +32,7 @@ def plan(
     thorough: bool = typer.Option(False, "--thorough", help="Measure every network, not one to three of a family."),
     groups: str = typer.Option(None, help="Keep images of one group in one part: a regex on paths, or a column."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out images that cannot be read."),
+    root: Path = typer.Option(None, help=ROOT),
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
     workers: int = typer.Option(None, help="Processes that train at once. [default: one for each core]"),
     as_json: bool = typer.Option(False, "--json", help="Print JSON on standard output."),
@@ -61,6 +62,7 @@ def plan(
         input_size=input_size,
         groups=groups,
         skip_bad=skip_bad,
+        root=root,
         device=device,
         workers=workers,
     )

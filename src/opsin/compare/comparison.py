@@ -24,7 +24,7 @@ from opsin.costs.count import count_model
 from opsin.data.cache import materialise
 from opsin.data.preprocess import Preprocess
 from opsin.data.scan import scan
-from opsin.data.source import load
+from opsin.data.sources import load
 from opsin.data.split import divide
 from opsin.engine.recipe import Recipe
 from opsin.engine.record import Record
@@ -65,7 +65,7 @@ def run_comparison(request: Request, watch: Watch | None = None) -> Comparison:
     watch = watch or Watch()
     began = time.monotonic()
     cluster = connect(request.cluster) if request.cluster else None  # or says why not, before images are read
-    source = load(request.data, request.groups)
+    source = load(request.data, request.groups, request.root)
     watch.stage("reading images", len(source))
     scanned = scan(source, watch.counter(), skip_bad=request.skip_bad)
     divided = divide(scanned)

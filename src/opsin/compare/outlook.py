@@ -18,7 +18,7 @@ from opsin.compare.setting import Setting
 from opsin.costs.free import free_memory
 from opsin.costs.machine import describe
 from opsin.data.scan import Scan, scan
-from opsin.data.source import load
+from opsin.data.sources import load
 from opsin.data.split import divide
 from opsin.device import choose_device
 from opsin.engine.recipe import Recipe
@@ -132,7 +132,7 @@ def look_ahead(request: Request, watch: Watch | None = None, thorough: bool = Fa
     """
     watch = watch or Watch()
     began = time.monotonic()
-    source = load(request.data, request.groups)
+    source = load(request.data, request.groups, request.root)
     watch.stage("reading images", len(source))
     scanned = scan(source, watch.counter(), skip_bad=request.skip_bad)
     divided = divide(scanned)

@@ -23,7 +23,7 @@ class Request:
     """Data and options of a comparison, checked on creation (OpsinError) as far as that goes without the images.
 
     Attributes:
-        data: "digits", or a folder of class folders (see opsin.data.source).
+        data: a folder of class folders, a list, arrays, or a set by its name (see opsin.data.sources).
         models: names of networks; None for a line-up that suits the images.
         lineup: "small", "history", "large" or "public" instead of names.
         start: what the networks start from: "scratch", "probe" or "finetune", several with commas between them; or
@@ -44,6 +44,7 @@ class Request:
         groups: a regular expression on the images' paths, or a column of metadata.csv: images of one group stay in
             one part.
         skip_bad: whether images that cannot be read are left out, and listed, instead of stopping the comparison.
+        root: where a copy of a named set lies, if not in the cache folder.
         out: the folder; by default opsin-runs/<data>-<hash of what was asked>.
         device: "auto", "cpu", "cuda" or "mps".
         workers: processes; by default one for each core on a CPU, one on an accelerator.
@@ -68,6 +69,7 @@ class Request:
     tune: bool = True
     groups: str | None = None
     skip_bad: bool = False
+    root: Path | None = None
     out: Path | None = None
     device: str = "auto"
     workers: int | None = None

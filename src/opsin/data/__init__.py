@@ -7,7 +7,7 @@ from opsin.data.cache import materialise, thumbnail
 from opsin.data.images import BadImage, read
 from opsin.data.preprocess import Preprocess
 from opsin.data.scan import Scan, scan
-from opsin.data.source import PARTS, Source, load
+from opsin.data.sources import PARTS, Source, load
 from opsin.data.split import Split, divide
 
 __all__ = [

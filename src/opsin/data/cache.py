@@ -12,7 +12,7 @@ from PIL import Image
 
 from opsin.data.images import quiet
 from opsin.data.preprocess import Preprocess
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.data.threads import Progress, in_threads
 from opsin.errors import OpsinError
 

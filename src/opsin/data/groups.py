@@ -2,22 +2,37 @@
 
 import csv
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from opsin.errors import OpsinError
-from opsin.words import many
+from opsin.words import many, printable
 
 
-def group_of_each(ids: tuple[str, ...], groups: str, metadata: Path | None) -> tuple[str, ...]:
+def group_of_each(ids: tuple[str, ...], groups: str, metadata: Path) -> tuple[str, ...]:
     """The group of each image: `groups` is a column of the CSV file `metadata`, or else a regular expression.
 
     Raises OpsinError for an image that has none.
     """
-    columns: list[str] = []
-    if metadata is not None and metadata.is_file():
-        columns, rows = _table(metadata)
-        if groups in columns[1:]:
-            return _from_column(ids, groups, metadata, columns, rows)
+    if not metadata.is_file():
+        return by_pattern(ids, groups)
+    columns, rows = _table(metadata)
+    if groups in columns[1:]:
+        return _from_column(ids, groups, metadata, columns, rows)
+    return by_pattern(ids, groups, columns[1:], str(metadata))
+
+
+def by_column(
+    ids: tuple[str, ...], groups: str, columns: Mapping[str, Sequence[str | None]], where: str
+) -> tuple[str, ...]:
+    """The same where the columns, a value for each image, are those of the list itself."""
+    if groups in columns:
+        return _all_named(ids, columns[groups], f"column {groups!r} of {where}", "add what is missing")
+    return by_pattern(ids, groups, list(columns), where)
+
+
+def by_pattern(ids: tuple[str, ...], groups: str, columns: Sequence[str] = (), where: str = "") -> tuple[str, ...]:
+    """The group of each image by a regular expression; `columns` are named where it does not fit."""
     try:
         pattern = re.compile(groups)
     except re.error as error:
@@ -26,7 +41,7 @@ def group_of_each(ids: tuple[str, ...], groups: str, metadata: Path | None) -> t
     names = [None if m is None else m[1] if pattern.groups else m[0] for m in found]
     also = "give one that fits every path"
     if columns:
-        also = f"columns of {metadata} are {', '.join(columns[1:])}"
+        also = f"columns of {where} are {', '.join(map(printable, columns))}"
     return _all_named(ids, names, f"the regular expression {groups!r}", also)
 
 
@@ -55,7 +70,7 @@ def _from_column(
     return _all_named(ids, [known.get(name) for name in ids], f"column {column!r} of {metadata}", "add what is missing")
 
 
-def _all_named(ids: tuple[str, ...], names: list[str | None], of: str, mend: str) -> tuple[str, ...]:
+def _all_named(ids: tuple[str, ...], names: Sequence[str | None], of: str, mend: str) -> tuple[str, ...]:
     missing = [name for name, group in zip(ids, names, strict=True) if not group]
     if missing:
         more = f" (and {many(len(missing) - 1, 'other image')})" if len(missing) > 1 else ""

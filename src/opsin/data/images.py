@@ -16,10 +16,11 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from opsin.errors import OpsinError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAX_PIXELS = 40_000_000
 
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_MAGIC += tuple(b"P%d%c" % (kind, space) for kind in range(1, 7) for space in b" \t\r\n")  # PBM, PGM, PPM
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

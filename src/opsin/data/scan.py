@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from opsin.data.images import BadImage, is_grey, quiet
-from opsin.data.source import Source, check_classes
+from opsin.data.sources import Source, check_classes
+from opsin.data.sources.source import nfc
 from opsin.data.threads import Progress, in_threads
 from opsin.errors import OpsinError
 from opsin.words import many, named
@@ -59,7 +60,7 @@ class Scan:
         for i, pixels in enumerate(self.hashes):
             part = source.parts[i] if source.parts is not None else None
             group = source.groups[i] if source.groups is not None else None
-            row = [source.ids[i], source.classes[source.labels[i]], part, group, pixels]
+            row = [nfc(source.ids[i]), source.classes[source.labels[i]], part, group, pixels]
             total.update(json.dumps(row).encode() + b"\n")
         return total.hexdigest()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from opsin.data.scan import Scan
-from opsin.data.source import PARTS, Source
+from opsin.data.sources import PARTS, Source
 from opsin.data.stratify import assign, units
 from opsin.errors import OpsinError
 from opsin.words import many, named
@@ -126,7 +126,7 @@ def _check_given(source: Source, duplicates: Sequence[Sequence[int]]) -> None:
 
 
 def _notes(scan: Scan) -> tuple[str, ...]:
-    source, notes = scan.source, []
+    source, notes = scan.source, [*scan.source.notes]
     if scan.bad:
         notes.append(f"left out, since they cannot be read ({len(scan.bad):,}): {named(scan.bad)}")
     same = [_equal(_pick(source.ids, rows)) for rows in scan.duplicates]

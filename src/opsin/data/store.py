@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from opsin.data.preprocess import Preprocess
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.data.threads import cores
 
 AHEAD = 2

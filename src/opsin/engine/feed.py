@@ -11,7 +11,7 @@ from torch import Tensor
 
 from opsin.data.augment import AFTER, CROPS, EACH, Draws, Lighting, suited_to
 from opsin.data.preprocess import Preprocess
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.data.store import Images, decode
 from opsin.data.threads import cores
 from opsin.device import place_images

@@ -29,16 +29,17 @@ TARGETS: dict[str, ModuleType] = {"onnx": onnx, "openvino": openvino, "torch": p
 
 @dataclass(frozen=True)
 class Int8:
-    """Static quantisation: the folder of images, how many of the training part to calibrate on, points it may lose.
+    """Static quantisation: images (see opsin.data.sources), how many to calibrate on, and points that it may lose.
 
-    `groups` and `skip_bad` as in `opsin compare`.
+    `groups`, `skip_bad` and `root` as in `opsin compare`.
     """
 
-    data: Path
+    data: str | Path
     calibrate: int = 200
     max_loss: float = 2.0
     groups: str | None = None
     skip_bad: bool = False
+    root: Path | None = None
 
     def __post_init__(self) -> None:
         if self.calibrate < 1:
@@ -105,7 +106,7 @@ def export(
         folder.mkdir()
         images = None
         if int8:
-            source = scan(load(int8.data, int8.groups), skip_bad=int8.skip_bad)
+            source = scan(load(int8.data, int8.groups, int8.root), skip_bad=int8.skip_bad)
             images = read_images(bundle, source, int8.calibrate, Path(scratch))
         calibration = images and inputs(bundle.preprocess, torch.from_numpy(images.calibration), uint8).numpy()
         samples = inputs(bundle.preprocess, sample_pixels(bundle.preprocess), uint8)

@@ -13,7 +13,7 @@ from opsin import zoo
 from opsin.bundle import Bundle
 from opsin.data.preprocess import Preprocess
 from opsin.data.sampler import class_weights
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.data.store import Decoded, Images, Stored
 from opsin.engine.checkpoint import Checkpoints
 from opsin.engine.evaluate import predict

@@ -16,7 +16,7 @@ from opsin import zoo
 from opsin.data.cache import materialise
 from opsin.data.preprocess import Preprocess
 from opsin.data.scan import Scan, scan
-from opsin.data.source import load
+from opsin.data.sources import load
 from opsin.data.split import Split, divide
 from opsin.data.store import Decoded
 from opsin.engine.recipe import Recipe

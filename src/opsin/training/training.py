@@ -17,7 +17,7 @@ class Training:
     """Data, network and options of a training, checked on creation (OpsinError) as far as that goes without images.
 
     Attributes:
-        data: as of `opsin.data.source.load`.
+        data: as of `opsin.data.sources.load`.
         model: the network's name.
         recipe: a name, "era" for that of the network's own paper, or a .toml or .json file; by default "modern" from
             scratch and "finetune" from public weights.

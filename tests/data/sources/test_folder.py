@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from opsin.data.scan import scan
-from opsin.data.source import load, load_any
+from opsin.data.sources import load, load_any
 from opsin.errors import OpsinError
 
 
@@ -281,7 +281,7 @@ def test_groups_by_column(draw):
 
 def test_photos():
     """Real photos in the folders train and val, where they are at hand."""
-    folder = Path(os.environ.get("OPSIN_TEST_DATA", Path(__file__).parents[3] / "shared/data")) / "imagenette224-subset"
+    folder = Path(os.environ.get("OPSIN_TEST_DATA", Path(__file__).parents[4] / "shared/data")) / "imagenette224-subset"
     if not folder.is_dir():
         pytest.skip("no photos here")
     source = load(folder)
