@@ -81,8 +81,8 @@ def read_named(name: str, groups: str | None = None, root: Path | None = None) -
     try:
         source = kept.read(kept, found)
     except _FAILURES as error:
-        why = " ".join(str(error).split())[:200]
-        raise OpsinError(f"{name} is not in {found}, or a file of it is damaged ({why}): {_mend(kept, root)}") from None
+        why = "" if "download=True" in str(error) else f" ({_line(error)})"
+        raise OpsinError(f"{name} is not in {found}, or a file of it is damaged{why}: {_mend(kept, root)}") from None
     except OpsinError as error:
         raise OpsinError(f"{name} is not as it is published: {error}; {_mend(kept, root)}") from None
     for part, official in kept.parts.items():
@@ -115,9 +115,12 @@ def _plain(name: str) -> str:
 def _mend(kept: Named, root: Path | None) -> str:
     if root is None and kept.torchvision:
         return "remove that folder, and it is downloaded again"
-    return f"--root is the folder in which there is {kept.needs}" + (
-        "; without --root it is downloaded" if kept.torchvision else ""
-    )
+    other = "without --root it is downloaded" if kept.torchvision else "it cannot be downloaded from here"
+    return f"--root is the folder in which there is {kept.needs}; {other}"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _download(name: str, kept: Named, folder: Path) -> None:
@@ -136,10 +139,9 @@ def _download(name: str, kept: Named, folder: Path) -> None:
                 for each in kept.parts.values():
                     _torchvision(kept)(part, **each.arguments, download=True)
     except _FAILURES as error:
-        why = " ".join(str(error).split())[:200]
         raise OpsinError(
-            f"{name} cannot be downloaded to {folder} ({why}): check the connection and the disk, or give --root, the "
-            f"folder of a copy in which there is {kept.needs}"
+            f"{name} cannot be downloaded to {folder} ({_line(error)}): check the connection and the disk, or give "
+            f"--root, the folder of a copy in which there is {kept.needs}"
         ) from None
 
 
@@ -227,9 +229,12 @@ def _signs(kept: Named, root: Path) -> Source:
 
 def _imagenet(kept: Named, root: Path) -> Source:
     """Class folders named by WordNet's numbers, in whose order ImageNet counts its classes."""
+    folders = {part: root / part for part in ("train", "val")}
+    if missing := [part for part, folder in folders.items() if not folder.is_dir()]:
+        raise FileNotFoundError(f"no folder {missing[0]}")
+    source = gather(root, {part: folders_in(folder) for part, folder in folders.items()})
     from torchvision.models import ResNet18_Weights
 
-    source = gather(root, {part: folders_in(root / part) for part in ("train", "val")})
     titles = ResNet18_Weights.DEFAULT.meta["categories"]
     if len(source.classes) != len(titles):
         raise OpsinError(f"{root} has {len(source.classes):,} class folders, not {len(titles):,}")
