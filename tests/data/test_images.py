@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from opsin.data.images import BadImage, is_grey, plain, quiet, read
+from opsin.data.images import BadImage, is_grey, looks_like_image, plain, quiet, read
 
 RNG = np.random.default_rng(7)
 COLOUR = RNG.integers(0, 256, (24, 40, 3)).astype(np.uint8)
@@ -256,6 +256,23 @@ def test_no_image_at_all(tmp_path):
             read(tmp_path / name, "x")
     with pytest.raises(BadImage, match="cannot be opened"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "suffix", "mark"),
+    [
+        (COLOUR, "ppm", b"P6"),
+        (GREY, "pgm", b"P5"),
+        (GREY.astype(np.uint16) * 257, "pgm", b"P5"),
+        (GREY > 127, "pbm", b"P4"),
+    ],
+)
+def test_portable_maps(pixels, suffix, mark, tmp_path):
+    path = saved(Image.fromarray(pixels), tmp_path / f"a.{suffix}")
+    assert path.read_bytes().startswith(mark) and looks_like_image(path.read_bytes()[:12])
+    want = {"ppm": COLOUR, "pgm": GREY, "pbm": (GREY > 127) * np.uint8(255)}[suffix]
+    assert (as_array(read(path)) == want).all()
+    assert not looks_like_image(b"P6, P5 and P4")
 
 
 def test_other_formats_are_not_opened(tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -234,3 +235,16 @@ def test_left_out_images_are_noted(draw):
     folder = draw(*[f"{c}/{i}.png" for c in "ab" for i in range(5)])
     (folder / "b/4.png").write_text("text")
     assert "b/4.png is not an image" in divide(scan(load(folder), skip_bad=True)).notes[0]
+
+
+def test_a_set_known_by_its_name_stays_as_it_is_published(draw):
+    folder = draw(*[f"{part}/{c}/{i}.png" for part in ("train", "test") for c in "ab" for i in range(4)])
+    copy(folder, "train/a/0.png", "test/a/zero.png")
+    source = replace(load(folder), path=None, notes=("left out: a split",))
+    division = divide(scan(source))
+    assert division.how.startswith("test as given; 20 % of train validate")
+    assert division.notes == (
+        "left out: a split",
+        "identical images stand in different parts, as they are published (1 set): train/a/0.png = test/a/zero.png",
+    )
+    assert division.parts.tolist().count("test") == 9

@@ -12,7 +12,7 @@ from opsin.words import printable
 
 def embed(
     network: str = typer.Argument(help="A bundle's folder, or a network's name: `opsin list --weights`."),
-    data: str = typer.Argument(help=f"A folder of images. {DATA}"),
+    data: str = typer.Argument(help=f"{DATA} A folder of images alone will do, too."),
     out: Path = typer.Option(..., "--out", help="The .npz or .parquet file to write."),
     weights: str = typer.Option(
         None, help="For a name: torchvision, timm:TAG, a file ..., or none; its first public weights by default."

@@ -46,8 +46,8 @@ def divide(scan: Scan, seed: int = 0, val: float | None = None) -> Split:
     `val` is the share of images that validate instead of the usual one (of train, where there is a test part); with 0
     all that is not the test part trains, a val part that is given too.
 
-    Raises OpsinError where identical images or images of one group stand in different parts that are given, and where
-    a class is too small for every part.
+    Raises OpsinError where identical images or images of one group stand in different parts that are given (identical
+    ones of a set that is known by its name are noted only), and where a class is too small for every part.
     """
     source = scan.source
     if source.parts is not None:
@@ -66,7 +66,8 @@ def divide(scan: Scan, seed: int = 0, val: float | None = None) -> Split:
         how = "parts as given"
     else:
         folder = source.ids[source.parts.index("test")].split("/")[0]
-        how = f"test is the folder {folder}; {100 * _shares(val)[1][1]:.0f} % of train validate, {kept}, seed {seed}"
+        test = f"test is the folder {folder}" if source.folder and source.folder == source.path else "test as given"
+        how = f"{test}; {100 * _shares(val)[1][1]:.0f} % of train validate, {kept}, seed {seed}"
     if val == 0:
         how += "; what would validate trains"
     return Split(parts, how, tuple(_pick(source.ids, same) for same in scan.duplicates), _notes(scan))
@@ -108,8 +109,8 @@ def _shares(val: float | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def _check_given(source: Source, duplicates: Sequence[Sequence[int]]) -> None:
     assert source.parts is not None
     where = source.path or source.name
-    across = [_equal(_pick(source.ids, same)) for same in duplicates if len(set(_pick(source.parts, same))) > 1]
-    if across:
+    across = [_equal(_pick(source.ids, same)) for same in duplicates if _crosses(source, same)]
+    if across and source.path is not None:  # a set that is known by its name stays as it is published
         raise OpsinError(
             f"identical images stand in different parts of {where} ({many(len(across), 'set')}); keep one of each: "
             + named(across)
@@ -129,7 +130,11 @@ def _notes(scan: Scan) -> tuple[str, ...]:
     source, notes = scan.source, [*scan.source.notes]
     if scan.bad:
         notes.append(f"left out, since they cannot be read ({len(scan.bad):,}): {named(scan.bad)}")
-    same = [_equal(_pick(source.ids, rows)) for rows in scan.duplicates]
+    across = [_equal(_pick(source.ids, rows)) for rows in scan.duplicates if _crosses(source, rows)]
+    if across:
+        count = many(len(across), "set")
+        notes.append(f"identical images stand in different parts, as they are published ({count}): {named(across)}")
+    same = [_equal(_pick(source.ids, rows)) for rows in scan.duplicates if not _crosses(source, rows)]
     if same:
         notes.append(f"identical images, kept in one part ({many(len(same), 'set')}): {named(same)}")
     torn = [
@@ -140,6 +145,10 @@ def _notes(scan: Scan) -> tuple[str, ...]:
     if torn:
         notes.append(f"identical images of different classes ({many(len(torn), 'set')}): {named(torn)}")
     return tuple(notes)
+
+
+def _crosses(source: Source, rows: Sequence[int]) -> bool:
+    return source.parts is not None and len(set(_pick(source.parts, rows))) > 1
 
 
 def _equal(names: Sequence[str], most: int = 4) -> str:

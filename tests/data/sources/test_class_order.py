@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from opsin.data.scan import scan
 from opsin.data.sources import load
 from opsin.data.sources.source import by_name, by_number
 from opsin.errors import OpsinError
@@ -36,6 +37,7 @@ def agrees(source, names):
         assert source.classes[label] == names[(grey - 10) // 20]
 
 
+@settings(deadline=None)
 @given(NAMES, st.randoms(use_true_random=False))
 def test_numbers_and_names(names, rnd):
     numbers = [rnd.randrange(len(names)) for _ in range(20)]
@@ -47,7 +49,7 @@ def test_numbers_and_names(names, rnd):
     assert [present[label] for label in labels] == said and list(present) == sorted(set(said))
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(names=NAMES, seed=st.integers(0, 999))
 def test_arrays(names, seed, tmp_path_factory):
     path = tmp_path_factory.mktemp("arrays") / "set.npz"
@@ -71,7 +73,7 @@ def greys(tmp_path_factory):
     return folder
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(names=NAMES, rnd=st.randoms(use_true_random=False))
 def test_rows_of_a_list(names, rnd, greys):
     rows = []
@@ -117,3 +119,15 @@ def test_two_folders_of_one_name(draw):
 def test_two_numbers_of_one_name():
     with pytest.raises(OpsinError, match="set has more than one class of one name: caf\u00e9; rename"):
         by_number(np.array([0, 1]), ["caf\u00e9", "cafe\u0301"], "set")
+
+
+def test_the_fingerprint_is_that_of_a_disk_which_writes_names_otherwise(tmp_path):
+    def drawn(form):
+        for c, name in enumerate(("caf\u00e9", "dog")):
+            folder = tmp_path / form / unicodedata.normalize(form, name)
+            folder.mkdir(parents=True)
+            for file in ("z.png", "\u00e4.png"):
+                Image.new("L", (2, 2), 10 + 20 * c).save(folder / unicodedata.normalize(form, file))
+        return scan(load(tmp_path / form)).fingerprint
+
+    assert drawn("NFC") == drawn("NFD")
