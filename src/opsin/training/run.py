@@ -114,7 +114,7 @@ def said(here: World, make: Callable[[], Value] | None) -> Value:
 
 def prepare(training: Training, watch: Watch, held: ExitStack) -> Job:
     """Looks at every image, decides, and writes it down: what `run` takes. The folder's lock is `held`."""
-    source = load(training.data, training.groups)
+    source = load(training.data, training.groups, training.root)
     watch.stage("reading images", len(source))
     scanned = scan(source, watch.counter(), skip_bad=training.skip_bad)
     divided = divide(scanned, val=training.val)

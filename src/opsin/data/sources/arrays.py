@@ -8,10 +8,8 @@ integer labels stand for, and `parts` the part of each image.
 import re
 import zipfile
 import zlib
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from itertools import accumulate
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +26,20 @@ _KINDS = {
     **dict.fromkeys(("labels", "label", "y", "targets", "target"), "labels"),
 }
 _CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True, eq=False)
+class Stacked:
+    """Opens images of uint8 arrays [n, H, W] or [n, H, W, C], by their row in all of them together."""
+
+    arrays: Sequence[np.ndarray]
+
+    def __call__(self, row: int) -> Image.Image:
+        for array in self.arrays:
+            if row < len(array):
+                return plain(Image.fromarray(np.ascontiguousarray(array[row])))
+            row -= len(array)
+        raise IndexError(row)
 
 
 def read_npz(path: Path, groups: str | None = None) -> Source:
@@ -86,7 +98,7 @@ def stacked(name: str, path: Path | None, arrays: Sequence[np.ndarray], prefixes
         for i in range(len(array))
     )
     labels = np.full(len(ids), -1, dtype=np.int64)
-    return Source(name, path, classes=(), labels=labels, ids=ids, opener=_opener(arrays))
+    return Source(name, path, classes=(), labels=labels, ids=ids, opener=Stacked(arrays))
 
 
 def as_pixels(images: np.ndarray, what: str) -> np.ndarray:
@@ -109,17 +121,6 @@ def as_pixels(images: np.ndarray, what: str) -> np.ndarray:
     if images.ndim != 3 and not (images.ndim == 4 and images.shape[3] in _CHANNELS):
         raise OpsinError(f"{what} has the shape {list(shape)}: it must be [n, H, W], [n, H, W, C] or [n, C, H, W]")
     return images
-
-
-def _opener(arrays: Sequence[np.ndarray]) -> Callable[[int], Image.Image]:
-    ends = list(accumulate(map(len, arrays)))
-
-    def image(row: int) -> Image.Image:
-        at = bisect_right(ends, row)
-        pixels = arrays[at][row - ends[at]]
-        return plain(Image.fromarray(np.ascontiguousarray(pixels)))
-
-    return image
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

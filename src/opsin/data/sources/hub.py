@@ -4,10 +4,8 @@ The library finds, downloads and maps the rows; the images are decoded here, as 
 """
 
 import io
-from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from itertools import accumulate
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,26 @@ from opsin.words import many, named, printable
 PREFIX = "hf:"
 IMAGES = ("image", "img", "picture", "photo")
 LABELS = ("label", "labels", "fine_label", "class", "target")
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Opens images of a column of datasets, by their row in all of them together; `ids` name them in errors."""
+
+    stored: Sequence[Any]
+    column: str
+    ids: tuple[str, ...]
+
+    def __call__(self, row: int) -> Image.Image:
+        name = self.ids[row]
+        for some in self.stored:
+            if row < len(some):
+                held = some[row][self.column] or {}
+                if not (held.get("bytes") or held.get("path")):
+                    raise BadImage(name, "has no image")
+                return read(io.BytesIO(held["bytes"]) if held.get("bytes") else Path(held["path"]), name)
+            row -= len(some)
+        raise IndexError(row)
 
 
 def read_hub(text: str, groups: str | None = None, root: Path | None = None) -> Source:
@@ -75,7 +93,8 @@ def _source(name: str, path: Path | None, found: Any, groups: str | None) -> Sou
         parts=divided([PART_NAMES.get(split, "") for split, _ in rows], where),
         notes=notes,
     )
-    source = replace(source, opener=_opener(splits, picture, source.ids))
+    stored = [_undecoded(some, picture) for some in splits.values()]
+    source = replace(source, opener=Encoded(stored, picture, source.ids))
     check_classes(source)
     if groups is None:
         return source
@@ -144,22 +163,9 @@ def _values(some: Any, column: str) -> list[Any]:
     return some.select_columns([column]).with_format(None)[:][column]
 
 
-def _opener(splits: dict[str, Any], column: str, ids: tuple[str, ...]) -> Callable[[int], Image.Image]:
-    library = _library()
-    stored = [
-        some.select_columns([column]).cast_column(column, library.Image(decode=False)).with_format(None)
-        for some in splits.values()
-    ]
-    ends = list(accumulate(map(len, stored)))
-
-    def image(row: int) -> Image.Image:
-        at = bisect_right(ends, row)
-        held = stored[at][row - ends[at] + len(stored[at])][column]
-        if held is None or not (held.get("bytes") or held.get("path")):
-            raise BadImage(ids[row], "has no image")
-        return read(io.BytesIO(held["bytes"]) if held.get("bytes") else Path(held["path"]), ids[row])
-
-    return image
+def _undecoded(some: Any, column: str) -> Any:
+    """A dataset of one column, whose images are left as they are in their files."""
+    return some.select_columns([column]).cast_column(column, _library().Image(decode=False)).with_format(None)
 
 
 def _line(error: Exception) -> str:

@@ -39,7 +39,7 @@ class Source:
         groups: the group of each image; None where none were asked for and the source knows none.
         notes: what has been left out, a line each.
         folder: where the images are files; None where they are not.
-        opener: for images that are no files: the image of a row of the whole source.
+        opener: for images that are no files: the image of a row of the whole source; it can be pickled.
         rows: int64 [n], the rows of the whole source which these images are; for `opener`.
     """
 
