@@ -14,7 +14,7 @@ from opsin.data.counted import epoch_order
 from opsin.data.images import BadImage
 from opsin.data.preprocess import Preprocess
 from opsin.data.sampler import class_weights, visits
-from opsin.data.source import load
+from opsin.data.sources import load
 from opsin.data.store import AHEAD, Decoded, Stored, decode
 
 BATCHES = [np.array([3, 1]), np.array([0]), np.array([5, 5, 2])]
