@@ -1,7 +1,6 @@
 """`opsin train`: one network, one recipe, one run."""
 
 import json
-import math
 import shlex
 import sys
 from pathlib import Path
@@ -146,6 +145,8 @@ def print_summary(console: "Console", run: "Run") -> None:
     """The test's accuracy with its interval, and where everything lies."""
     from rich.text import Text
 
+    from opsin.tasks.metrics import wilson
+
     figures = run.facts["figures"]
     images, top1 = figures["test_images"], figures["test_top1"]
     low, high = wilson(round(top1 * images), images)
@@ -158,12 +159,3 @@ def print_summary(console: "Console", run: "Run") -> None:
     program = sys.argv[0] if not sys.argv[0].endswith("__main__.py") else "opsin"
     console.print(Text(f"\nPredict:  {shlex.join([program, 'predict', str(run.folder)])} IMAGE"), soft_wrap=True)
     console.print(Text(f"Run:      {run.folder}"), soft_wrap=True)
-
-
-def wilson(right: int, images: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927)."""
-    z = 1.959964
-    share, spread = right / images, z * z / images
-    middle = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / images + spread / images / 4)
-    return middle - half, middle + half

@@ -54,13 +54,14 @@ class Classify:
         return F.cross_entropy(logits, labels, weights, label_smoothing=self.label_smoothing)
 
     def sample(self, net: Any, images: Tensor, u: Tensor) -> Tensor:
-        """A number whose squared gradient is, in expectation over `u`, the curvature of the loss of an image [1, C, S, S].
+        """A number whose squared gradient is, in expectation over `u`, the curvature of an image's loss.
 
         The diagonal of Gauss-Newton: of squared distances the outputs, each with a random sign; else the loss for a
         class drawn as the network has it. With "map" the distances of the last layer are part of the loss, whose second
         derivative is 2 for each number that this layer sees.
 
         Args:
+            images: one image, [1, C, S, S].
             u: uniform numbers, at least one for each output, and one more; as many as that layer sees with "map".
         """
         if self.loss_kind == "map":
