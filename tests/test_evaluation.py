@@ -15,7 +15,7 @@ from opsin import evaluation, zoo
 from opsin.bundle import Bundle
 from opsin.data.preprocess import Preprocess
 from opsin.data.scan import scan
-from opsin.data.source import load
+from opsin.data.sources import load
 from opsin.data.split import divide
 from opsin.errors import OpsinError
 from opsin.evaluation import evaluate

@@ -14,7 +14,7 @@ import torch
 from opsin import zoo
 from opsin.bundle import Bundle
 from opsin.data.matched import match, take_part
-from opsin.data.source import Source, load
+from opsin.data.sources import Source, load
 from opsin.data.threads import Progress
 from opsin.data.views import views
 from opsin.embed import check_options

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from opsin.data.matched import match, take_part
 from opsin.data.scan import scan
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.data.split import divide
 from opsin.errors import OpsinError
 

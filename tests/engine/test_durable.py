@@ -19,7 +19,7 @@ from durable_run import EPOCHS, STEPS, data, digest, network
 from opsin import files, zoo
 from opsin.bundle import Bundle
 from opsin.data.preprocess import Preprocess
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.data.store import Decoded
 from opsin.engine import train as engine
 from opsin.engine.average import EMA

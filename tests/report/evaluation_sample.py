@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.evaluation import Evaluation
 
 

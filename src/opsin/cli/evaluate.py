@@ -44,7 +44,7 @@ def evaluate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from opsin.data.source import load
+    from opsin.data.sources import load
     from opsin.device import choose_device
     from opsin.evaluation import evaluate as run
     from opsin.evaluation import read_network

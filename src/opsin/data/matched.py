@@ -10,7 +10,7 @@ import numpy as np
 
 from opsin.data.groups import group_of_each
 from opsin.data.scan import scan
-from opsin.data.source import METADATA, PARTS, Source
+from opsin.data.sources import METADATA, PARTS, Source
 from opsin.data.split import divide
 from opsin.data.threads import Progress
 from opsin.errors import OpsinError, unknown

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from opsin.data.images import BadImage, quiet
 from opsin.data.preprocess import Preprocess
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.data.threads import Progress, in_threads
 from opsin.data.views import Views
 from opsin.device import place, place_images
