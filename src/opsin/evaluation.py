@@ -164,6 +164,7 @@ def evaluate(
     batch_size: int | None = None,
     backend: str = "auto",
     threads: int | None = None,
+    root: str | Path | None = None,
     progress: Progress | None = None,
     say: Say = lambda line: None,
 ) -> Evaluation:
@@ -178,6 +179,7 @@ def evaluate(
             bundle, else "all".
         crops, scales: as of `opsin.data.views.views`.
         ignore_unknown: leaves out images of classes that the network does not know.
+        root: as of `opsin.data.load`.
         batch_size: inputs at once; by default 16 on a CPU, elsewhere as many as their size lets be.
         backend, threads: as of `opsin.predict.predict`; on a CPU, and where all inputs have one size.
         say: is told in a line what is found out.
@@ -187,7 +189,7 @@ def evaluate(
     """
     device = device or torch.device("cpu")
     check_options(1 if batch_size is None else batch_size, device, backend, threads)
-    source = data if isinstance(data, Source) else load(data)
+    source = data if isinstance(data, Source) else load(data, root=root)
     bundle = network if isinstance(network, Bundle) else read_network(network, weights, source.classes)
     card = zoo.card(bundle.model)
     if card.task != "classify":

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from opsin.data.matched import match, take_part
 from opsin.data.scan import scan
 from opsin.data.sources import Source
+from opsin.data.sources.arrays import Stacked
 from opsin.data.split import divide
 from opsin.errors import OpsinError
 
@@ -18,7 +19,7 @@ from opsin.errors import OpsinError
 def made(n=40, classes=("a", "b"), parts=None):
     labels = np.arange(n) % len(classes)
     pixels = np.random.default_rng(0).integers(0, 256, (n, 4, 4)).astype(np.uint8)
-    return Source("made", None, classes, labels, tuple(f"{i}" for i in range(n)), parts, pixels=pixels)
+    return Source("made", None, classes, labels, tuple(f"{i}" for i in range(n)), parts, opener=Stacked([pixels]))
 
 
 @given(st.permutations(["ä", "b", "10", "2", "É"]), st.permutations(["ä", "b", "10", "2"]), st.integers(0, 2**32))

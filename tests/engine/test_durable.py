@@ -20,6 +20,7 @@ from opsin import files, zoo
 from opsin.bundle import Bundle
 from opsin.data.preprocess import Preprocess
 from opsin.data.sources import Source
+from opsin.data.sources.arrays import Stacked
 from opsin.data.store import Decoded
 from opsin.engine import train as engine
 from opsin.engine.average import EMA
@@ -357,7 +358,7 @@ def decoded(workers: int) -> engine.Data:
     """Four steps of 16 images an epoch, decoded in their turn, with crops of their own."""
     rng = np.random.default_rng(0)
     pixels, labels = rng.integers(0, 256, (80, 18, 20), dtype=np.uint8), rng.integers(0, 4, 80)
-    source = Source("noise", None, tuple("abcd"), labels, tuple(map(str, range(80))), pixels=pixels)
+    source = Source("noise", None, tuple("abcd"), labels, tuple(map(str, range(80))), opener=Stacked([pixels]))
     preprocess = Preprocess(16, 3)
     images = Decoded(source, preprocess, workers)
     return engine.Data(images, labels, np.arange(64), np.arange(64, 80), preprocess, source, workers)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from opsin.data.sources import Source
+from opsin.data.sources.arrays import Stacked
 from opsin.evaluation import Evaluation
 
 
@@ -15,7 +16,7 @@ def made(classes=12, images=600, skill=3.0, names=None, seed=0):
     logits = draw.normal(size=(images, classes)).astype(np.float32) + skill * own + 2 * kin
     names = names or tuple(f"class {k:04d}" for k in range(classes))
     pixels = draw.integers(0, 256, (images, 8, 8)).astype(np.uint8)
-    source = Source("drawn", None, names, truth, tuple(f"drawn/{i}" for i in range(images)), pixels=pixels)
+    source = Source("drawn", None, names, truth, tuple(f"drawn/{i}" for i in range(images)), opener=Stacked([pixels]))
     facts = {
         "network": "resnet20_cifar", "weights": "runs/bundle", "data": "drawn", "part": "test", "images": "one crop",
         "views": 1, "preprocess": {"size": 32}, "left_out": [], "backends": ["eager/16"], "device": "cpu",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from opsin.cli.data_help import DATA, ROOT
 from opsin.cli.predict import BACKENDS
 from opsin.errors import OpsinError
 from opsin.words import many, printable
@@ -21,12 +22,13 @@ WORST, PAIRS = 10, 8
 
 def evaluate(
     network: str = typer.Argument(help="A bundle or a run's folder; or a network's name: `opsin list --weights`."),
-    data: str = typer.Argument(help="Labelled images: class folders, alone or in part folders; or digits."),
+    data: str = typer.Argument(help=DATA),
     part: str = typer.Option(None, help="train, val, test or all; test by default, all where the data is not divided."),
     crops: str = typer.Option("single", help="single, or ten: corners and centre, each mirrored."),
     scales: str = typer.Option(None, help="Short sides in pixels, such as 256,288,320: the whole image at each."),
     weights: str = typer.Option(None, help="For a name: torchvision, timm:TAG ...; its first public ones by default."),
     ignore_unknown: bool = typer.Option(False, "--ignore-unknown", help="Leave out classes that the network lacks."),
+    root: Path = typer.Option(None, help=ROOT),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out images that cannot be read."),
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
     batch_size: int = typer.Option(None, help="How many images go through the network at once."),
@@ -52,7 +54,7 @@ def evaluate(
     check_files({".json": ("--out", out), ".csv": ("--predictions", predictions), ".html": ("--page", page)})
     sizes, where = whole_numbers(scales) if scales is not None else (), choose_device(device)
     console = Console(stderr=True)
-    source = load(data)
+    source = load(data, root=root)
     chosen = read_network(network, weights, source.classes)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task("images", total=len(source))

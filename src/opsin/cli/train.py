@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from opsin.cli.data_help import DATA, ROOT
 from opsin.errors import OpsinError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: str = typer.Argument(None, help="What `opsin compare` takes: a folder, a list, arrays, a named set, digits."),
+    data: str = typer.Argument(None, help=DATA),
     model: str = typer.Option(None, help="The network: see `opsin list`."),
     recipe: str = typer.Option(
         None, help="A name (`opsin recipes`), era, or a .toml or .json file. [default: modern; finetune from weights]"
@@ -32,7 +33,7 @@ def train(
     input_size: int = typer.Option(None, help="The images' side in pixels. [default: what suits network and images]"),
     val: float = typer.Option(None, help="The share of images that validate; 0 trains on them too. [default: 0.2]"),
     groups: str = typer.Option(None, help="Keep images of one group in one part: a regex on paths, or a column."),
-    root: str = typer.Option(None, help="Where copies of named sets lie."),
+    root: Path = typer.Option(None, help=ROOT),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out images that cannot be read."),
     out: Path = typer.Option(None, help="The run's folder. [default: opsin-runs/<data>-<network>-<hash>]"),
     resume: Path = typer.Option(None, help="Go on with the run in this folder, as it was asked for."),
@@ -75,7 +76,7 @@ def train(
             input_size=input_size,
             val=val,
             groups=groups,
-            root=root,
+            root=str(root) if root else None,
             skip_bad=skip_bad,
             out=out,
             device=device,

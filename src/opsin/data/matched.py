@@ -2,15 +2,14 @@
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import replace
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from opsin.data.groups import group_of_each
 from opsin.data.scan import scan
-from opsin.data.sources import METADATA, PARTS, Source
+from opsin.data.sources import PARTS, Source, regrouped
 from opsin.data.split import divide
 from opsin.data.threads import Progress
 from opsin.errors import OpsinError, unknown
@@ -38,7 +37,8 @@ def take_part(
     if part not in (None, "all", *PARTS):
         raise unknown("--part", str(part), ("all", *PARTS))
     if source.groups is None and split.get("groups"):
-        source = grouped(source, split["groups"])
+        with suppress(OpsinError):  # where they have none by that name
+            source = regrouped(source, split["groups"])
     of, where = source.parts, source.path or source.name
     part = part or ("test" if of else None)
     bad: tuple[str, ...] = ()
@@ -57,15 +57,6 @@ def take_part(
     if not rows:
         raise OpsinError(f"{where} has no {part} part: take {listed([*filter(of.count, PARTS)])}, or all")
     return source.take(rows), str(part), notes, bad
-
-
-def grouped(source: Source, groups: str) -> Source:
-    """With the group of each image; as it is where they have none by that name."""
-    try:
-        metadata = source.path / METADATA if source.path is not None else None
-        return replace(source, groups=group_of_each(source.ids, groups, metadata))
-    except OpsinError:
-        return source
 
 
 def trained_on(parts: tuple[str, ...], part: str) -> str:

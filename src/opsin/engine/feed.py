@@ -31,6 +31,7 @@ class Data:
         train, val: the indices of the parts.
         originals: the images as they came, out of which a recipe's crops are cut.
         workers: threads that decode, where images are decoded during the run.
+        classes: how many there are; by default as many as the labels show.
     """
 
     images: Images
@@ -40,10 +41,11 @@ class Data:
     preprocess: Preprocess
     originals: Source | None = None
     workers: int | None = None
+    classes: int | None = None
 
     @property
     def n_classes(self) -> int:
-        return int(self.labels.max()) + 1
+        return self.classes or int(self.labels.max()) + 1
 
 
 class Feed:

@@ -143,7 +143,7 @@ def run(job: Job, report: Report, asked: Asked | None = None) -> dict[str, Any]:
     table = np.load(job.table)
     labels, parts = table["labels"], table["parts"]
     train_part, val, test = (np.flatnonzero(parts == part) for part in ("train", "val", "test"))
-    data = Data(job.pixels(), labels, train_part, val, job.preprocess, job.source, job.workers)
+    data = Data(job.pixels(), labels, train_part, val, job.preprocess, job.source, job.workers, len(job.classes))
     if job.entry.start == "probe":
         groups = table["groups"][train_part] if "groups" in table else None
         return run_probe(job, record, data, test, groups, here.device, report)

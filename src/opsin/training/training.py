@@ -84,7 +84,9 @@ class Training:
         """
         recipe, notes = self.named_recipe, ()
         if recipe.name in recipes.RECIPES:
-            recipe, notes = recipes.fitted(recipe, images, self.epochs, channels=channels)
+            own_batch = any(setting.partition("=")[0].strip() == "batch_size" for setting in self.settings)
+            batch = with_settings(recipe, self.settings).batch_size if own_batch else None
+            recipe, notes = recipes.fitted(recipe, images, self.epochs, channels=channels, batch=batch)
         elif self.epochs is not None:
             recipe = replace(recipe, epochs=self.epochs)
         return with_settings(recipe, self.settings), notes

@@ -10,14 +10,16 @@
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from opsin.data.groups import by_pattern
 from opsin.data.sources import arrays, hub, lists, named
 from opsin.data.sources.folder import has_classes, image_files, read_folder, unlabelled
 from opsin.data.sources.source import PARTS, Source, check_classes
 from opsin.errors import OpsinError, unknown
 
-__all__ = ["PARTS", "Source", "check_classes", "image_files", "load", "load_any"]
+__all__ = ["PARTS", "Source", "check_classes", "image_files", "load", "load_any", "regrouped"]
 
 
 def load(data: str | Path, groups: str | None = None, root: str | Path | None = None) -> Source:
@@ -51,6 +53,15 @@ def load_any(data: str | Path, root: str | Path | None = None) -> Source:
     if not folder.is_dir() or hub.is_saved(folder) or has_classes(folder):
         return load(data, root=root)
     return unlabelled(folder)
+
+
+def regrouped(source: Source, groups: str) -> Source:
+    """The source with groups that were not asked for when it was loaded. Raises OpsinError where it has none such."""
+    if source.path is not None:
+        whole = load(source.path, groups)
+        of = dict(zip(whole.ids, whole.groups or (), strict=False))
+        return replace(source, groups=tuple(of[name] for name in source.ids))
+    return replace(source, groups=by_pattern(source.ids, groups))
 
 
 def _by_name(text: str, path: Path) -> Callable[[str, str | None, Path | None], Source] | None:

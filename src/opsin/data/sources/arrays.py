@@ -102,12 +102,16 @@ def stacked(name: str, path: Path | None, arrays: Sequence[np.ndarray], prefixes
 
 
 def as_pixels(images: np.ndarray, what: str) -> np.ndarray:
-    """Images as uint8 [n, H, W] or [n, H, W, C]. Raises OpsinError, with the line that mends it, for other values."""
+    """Images as uint8 [n, H, W] or [n, H, W, C]; fractions from 0 to 1 are rounded to 256 levels.
+
+    Raises OpsinError, with the line that mends it, for other values.
+    """
     if images.dtype.kind == "f":
-        raise OpsinError(
-            f"{what} holds fractions ({images.dtype}): save 8 bits, of values from 0 to 1 by "
-            "np.rint(images * 255).astype(np.uint8)"
-        )
+        if images.size and not (images.min() >= 0 and images.max() <= 1):
+            raise OpsinError(
+                f"{what} holds fractions ({images.dtype}) that are not all from 0 to 1: save 8 bits, as uint8"
+            )
+        images = np.rint(images * 255).astype(np.uint8)
     if images.dtype != np.uint8:
         mend = "(images // 257).astype(np.uint8)" if images.dtype == np.uint16 else "images.astype(np.uint8)"
         raise OpsinError(f"{what} holds {images.dtype}: save 8 bits, such as by {mend}")
