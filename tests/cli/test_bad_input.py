@@ -76,7 +76,7 @@ def test_a_truncated_jpeg(one_line, photos):
     assert "broken.jpg" in one_line(photos)
 
 
-def test_bad_images_can_be_left_out(opsin, photos, tmp_path):
+def test_bad_images_can_be_left_out(opsin, photos, tmp_path, kept_workers):
     (photos / "cat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     options = ("--models", "ciresan_mlp1", "--epochs", "1", "--seeds", "1", "--no-tune", "--input-size", "16")
     code, out, err = opsin("compare", photos, "--skip-bad", "--json", "--out", tmp_path / "out", *options)
@@ -148,7 +148,7 @@ def test_a_recipe_with_a_wrong_value(one_line, tmp_path):
     assert "epochs: Input should be a valid integer" in one_line("digits", "--recipe", tmp_path / "mine.toml")
 
 
-def test_a_comparison_without_any_result_fails(opsin, tmp_path):
+def test_a_comparison_without_any_result_fails(opsin, tmp_path, kept_workers):
     (tmp_path / "wild.toml").write_text("learning_rate = 1e38\nclip_norm = 1e38\nepochs = 1\nwarmup = 0.0\n")
     options = ("--models", "ciresan_mlp1", "--seeds", "1", "--recipe", tmp_path / "wild.toml")
     code, _, err = opsin("compare", "digits", "--no-tune", "--out", tmp_path / "out", *options)

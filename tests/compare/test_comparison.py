@@ -21,6 +21,7 @@ from opsin.tasks import metrics
 MODELS = ("lenet1989", "ciresan_mlp1")
 OPTIONS = {"models": MODELS, "epochs": 2, "seeds": 2}
 MEASURED = ("latency_ms_p50", "latency_ms_p95", "train_seconds", "pareto_latency")
+pytestmark = pytest.mark.usefixtures("kept_workers")
 
 
 def repeatable(results):

@@ -50,7 +50,7 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def mixed(weights, tmp_path_factory):
+def mixed(weights, tmp_path_factory, kept_workers):
     out = tmp_path_factory.mktemp("mixed") / "out"
     asked = {"models": (MODEL,), "start": "finetune,scratch,probe", "weights": {MODEL: str(weights)}}
     return run_comparison(Request("digits", out=out, input_size=16, epochs=2, seeds=2, tune=False, **asked))
