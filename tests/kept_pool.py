@@ -2,6 +2,7 @@
 
 import os
 import queue
+from pathlib import Path
 
 from opsin.launch.local import Pool
 
@@ -11,7 +12,7 @@ INBOX = queue.Queue()
 
 def surroundings():
     """What a process has from its parent."""
-    return os.getcwd(), {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
+    return Path.cwd(), {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
 
 
 class KeptPool(Pool):
