@@ -30,8 +30,8 @@ def images(channels, size, device="meta", batch=2):
     return torch.zeros(batch, channels, size, size, device=device)
 
 
-def output_shape(name, batch, classes, size):
-    shapes = {"classify": (), "segment": (size, size), "localize": (4,)}
+def output_shape(name, batch, classes, height, width):
+    shapes = {"classify": (), "segment": (height, width), "localize": (4,)}
     return (batch, classes, *shapes[zoo.card(name).task])
 
 
@@ -68,16 +68,18 @@ def test_any_number_of_classes_and_channels_at_the_minimum(name):
     with torch.no_grad():
         outputs = net(x)
         for logits in outputs if isinstance(outputs, tuple) else [outputs]:
-            assert logits.shape == output_shape(name, 2, 7, inputs.minimum)
-        assert net.eval()(x).shape == output_shape(name, 2, 7, inputs.minimum)
-        assert net.forward_features(x).shape[0] == 2
+            assert logits.shape == output_shape(name, 2, 7, inputs.minimum, inputs.minimum)
+        features, seen = net.eval().forward_features, []
+        net.forward_features = lambda x: seen.append(features(x)) or seen[-1]
+        assert net(x).shape == output_shape(name, 2, 7, inputs.minimum, inputs.minimum)
+        assert (seen or [features(x)])[0].shape[0] == 2
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_inputs(name):
-    """The card's own size and odd ones are taken; other channels and what is too small are refused in one line.
+    """The card's own size and odd ones, other in height than in width, are taken; auxiliary heads speak in training.
 
-    Auxiliary heads speak in training alone.
+    Other channels and what is too small are refused in one line.
     """
     card, inputs = zoo.card(name), zoo.card(name).inputs
     net, channels = on_meta(name), inputs.channels
@@ -99,13 +101,15 @@ def test_inputs(name):
         outputs = net(images(channels, inputs.size))
         assert isinstance(outputs, tuple) == bool(card.aux_params)
         for logits in outputs if card.aux_params else [outputs]:
-            assert logits.shape == output_shape(name, 2, card.num_classes, inputs.size)
-        for size in {inputs.fit(inputs.minimum + 1), inputs.fit(3 * inputs.minimum - 1)}:
-            net = on_meta(name, input_size=size) if inputs.fixed else net
-            assert net.eval()(images(channels, size)).shape == output_shape(name, 2, card.num_classes, size)
-        if not inputs.fixed:
-            height, width = inputs.fit(inputs.minimum), inputs.fit(2 * inputs.minimum - 1)
-            assert net(torch.zeros(1, channels, height, width, device="meta")).shape[:2] == (1, card.num_classes)
+            assert logits.shape == output_shape(name, 2, card.num_classes, inputs.size, inputs.size)
+        sizes = inputs.fit(inputs.minimum + 1), inputs.fit(3 * inputs.minimum - 1)
+        if inputs.fixed:
+            for size in set(sizes):
+                net = on_meta(name, input_size=size).eval()
+                assert net(images(channels, size)).shape == output_shape(name, 2, card.num_classes, size, size)
+        else:
+            logits = net.eval()(torch.zeros(1, channels, *sizes, device="meta"))
+            assert logits.shape == output_shape(name, 1, card.num_classes, *sizes)
 
 
 @pytest.mark.parametrize("name", FIXED)
@@ -194,4 +198,4 @@ def test_many_channels(name, channels):
     size = zoo.card(name).inputs.fit(16)
     with torch.no_grad():
         logits = on_meta(name, in_chans=channels, input_size=size).eval()(images(channels, size))
-    assert logits.shape == output_shape(name, 2, zoo.card(name).num_classes, size)
+    assert logits.shape == output_shape(name, 2, zoo.card(name).num_classes, size, size)
