@@ -69,7 +69,8 @@ class Terminal(Watch):
         if "val_top1" in metrics:
             self.last[run] = f"{metrics['val_top1']:.1%} on validation"
         if run in self.runs:
-            news = f"epoch {metrics['epoch']}  {metrics['val_top1']:.1%}" if "train_loss" in metrics else ""
+            news = f"epoch {metrics['epoch']}" if "train_loss" in metrics else ""
+            news += f"  {metrics['val_top1']:.1%}" if news and "val_top1" in metrics else ""
             self.progress.update(self.runs[run], completed=metrics["epoch"], news=news)
 
     def ended(self, run: str, status: str) -> None:

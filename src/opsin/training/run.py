@@ -29,7 +29,6 @@ from opsin.training.entry import Entry, started
 from opsin.training.job import Job, run
 from opsin.training.training import Training
 from opsin.watch import Watch
-from opsin.weights.catalogue import find
 
 SCHEMA = 1
 PLAN, LOCK = "plan.json", ".lock"
@@ -176,8 +175,8 @@ def plan(training: Training, scanned: Scan, divided: Split, watch: Watch) -> dic
         size = training.input_size or (inputs.size if own > PHOTO else inputs.fit(own))
         entry = Entry(training.model)
     else:
-        wanted = find(training.model, True) if training.pretrained == "default" else training.pretrained
-        entry = replace(started(training.model, wanted, watch, training.input_size), start="finetune")
+        found = started(training.model, training.pretrained, watch, training.input_size)
+        entry = replace(found, start="finetune")
         size = entry.size or inputs.size
     train = divided.rows("train")
     recipe, notes = training.fitted_recipe(len(train), scanned.channels)

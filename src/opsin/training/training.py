@@ -9,7 +9,7 @@ from opsin.device import choose_device
 from opsin.engine.recipe import Recipe
 from opsin.engine.settings import with_settings
 from opsin.errors import OpsinError, unknown
-from opsin.weights import create
+from opsin.weights import catalogue, create
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class Training:
         if self.input_size is not None:
             card.inputs.check(self.model, self.input_size)
         choose_device(self.device)
+        if self.pretrained == "default":
+            object.__setattr__(self, "pretrained", catalogue.find(self.model, True).name)
         self.fitted_recipe(100, 3)
 
     @property

@@ -1,0 +1,59 @@
+"""`opsin train` as people type it."""
+
+import json
+
+import pytest
+
+ASKED = ("train", "digits", "--model", "lenet1989", "--epochs", "2", "--set", "batch_size=64")
+
+
+def test_what_it_prints_and_that_the_same_again_trains_nothing(opsin, tmp_path):
+    folder = tmp_path / "run"
+    code, out, err = opsin(*ASKED, "--out", folder)
+    assert code == 0
+    lines = [line for line in err.splitlines() if line.startswith("epoch ")]
+    assert [line[:9] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert all(len(line) <= 80 for line in lines)
+    assert "epochs 30 -> 2" in err
+    assert "on 359 images, 95 %: " in out and f"Run:      {folder}" in out
+    assert json.loads((folder / "run.json").read_text())["recipe"]["batch_size"] == 64
+    for again in ((*ASKED, "--out", folder), ("train", "--resume", folder)):
+        code, repeated, err = opsin(*again)
+        assert (code, repeated) == (0, out) and "epoch 1/2" not in err
+    code, out, _ = opsin("train", "--resume", folder, "--json")
+    assert (code, json.loads(out)["status"]) == (0, "ok")
+
+
+def test_without_validation(opsin, tmp_path):
+    code, out, err = opsin(*ASKED, "--val", "0", "--out", tmp_path / "run")
+    assert (code, err.count("val loss")) == (0, 0) and "test top-1" in out
+
+
+def test_what_diverges_exits_with_3(opsin, tmp_path):
+    wild = ("--set", "learning_rate=1e30", "--set", "clip_norm=none")
+    code, out, err = opsin(*ASKED, *wild, "--out", tmp_path / "run")
+    assert (code, out) == (3, "")
+    assert err.splitlines()[-1].startswith("opsin: failed: ") and "--set learning_rate" in err
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (("digits",), "name the data and the network"),
+        (("digits", "--model", "resnet9"), "unknown model 'resnet9'; did you mean"),
+        (("digitz", "--model", "lenet5"), "digitz"),
+        (("digits", "--model", "lenet5", "--recipe", "resnt"), "did you mean"),
+        (("digits", "--model", "lenet5", "--set", "rate=1"), "unknown key of a recipe 'rate'"),
+        (("digits", "--model", "lenet5", "--pretrained"), "has no public weights"),
+        (("digits", "--model", "resnet18", "--pretrained", "--weights", "timm"), "exclude each other"),
+        (("digits", "--resume", "nowhere"), "leave out data"),
+        (("--resume", "nowhere"), "nowhere holds no run"),
+        (("digits", "--model", "lenet5", "--device", "tpu"), "unknown device"),
+    ],
+)
+def test_bad_input_is_one_line(opsin, tmp_path, monkeypatch, more, says):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = opsin("train", *more)
+    assert (code, out) == (1, "")
+    assert says in err.splitlines()[-1] and "Traceback" not in err
+    assert not (tmp_path / "opsin-runs").exists()
