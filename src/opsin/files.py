@@ -14,15 +14,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
-
-from safetensors.torch import save_file
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from opsin.errors import OpsinError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 SCHEMA = 2
 MANIFEST = "manifest.json"
+
+
+def cache_folder() -> Path:
+    """$XDG_CACHE_HOME/opsin, or ~/.cache/opsin: beside the folder in which torch.hub keeps its weights."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "opsin"
 
 
 def sha256(path: Path) -> str:
@@ -95,8 +100,10 @@ def seal(values: dict[str, Any]) -> dict[str, Any]:
     return values | {"sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
-def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], manifest: dict[str, Any]) -> None:
+def write_folder(folder: Path, tensors: "dict[str, dict[str, Tensor]]", manifest: dict[str, Any]) -> None:
     """Writes `folder` whole: a .safetensors file for each entry of `tensors`, and a manifest with their hashes."""
+    from safetensors.torch import save_file
+
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)

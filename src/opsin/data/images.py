@@ -4,23 +4,29 @@ Whatever a file holds (a palette, CMYK, an alpha channel, 16 bits, a camera's ro
 a PIL image of mode "L" or "RGB". A file that cannot be read is a `BadImage`, which names it and says why.
 """
 
+import ctypes
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError, _imaging
 
 from opsin.errors import OpsinError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MAX_PIXELS = 40_000_000
+MAX_TILE = 2**22
+"""Pixels of a TIFF's tile, each of which is decoded whole: so many, or four times those of the image."""
+PngImagePlugin.MAX_TEXT_MEMORY = 2**23  # bytes of unpacked text in a file; as it comes, 64 MiB
 
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MAGIC += tuple(b"P%d%c" % (kind, space) for kind in range(1, 7) for space in b" \t\r\n")  # PBM, PGM, PPM
+_TILE_WIDTH, _TILE_LENGTH = 322, 323  # tags of TIFF 6.0
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -54,6 +60,7 @@ def read(file: Path | BinaryIO, name: str | None = None, max_pixels: int = MAX_P
     try:
         with Image.open(file, formats=FORMATS) as image:
             _check_size(name, image.size, max_pixels)
+            _check_tile(name, image)
             image.load()
             return plain(image)
     except BadImage:
@@ -96,6 +103,37 @@ def plain(image: Image.Image) -> Image.Image:
     return result
 
 
+@dataclass(frozen=True)
+class Stored:
+    """How a file holds its picture.
+
+    Attributes:
+        format: one of FORMATS, or "MPO" for a JPEG of several pictures.
+        mode: Pillow's name: "RGB", "L", "P" (a palette), "CMYK", "I;16" ...
+        transparent: whether it has an alpha channel or a transparent colour.
+        turned: whether its EXIF mark turns or mirrors it.
+        animated: whether it has further frames or pages, which are not read.
+    """
+
+    format: str
+    mode: str
+    transparent: bool
+    turned: bool
+    animated: bool
+
+
+def stored(file: Path) -> Stored:
+    """What the header of a file that `read` can read says of it; nothing is decoded. Raises OSError."""
+    with Image.open(file, formats=FORMATS) as image:
+        return Stored(
+            format=image.format or "",
+            mode=image.mode,
+            transparent=image.has_transparency_data,
+            turned=_orientation(image) in _UPRIGHT,
+            animated=bool(getattr(image, "is_animated", False)),
+        )
+
+
 def is_grey(image: Image.Image) -> bool:
     """Whether an image of mode "L" or "RGB" shows only greys: its three channels are equal everywhere."""
     if image.mode == "L":
@@ -112,7 +150,8 @@ def looks_like_image(head: bytes) -> bool:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps what Pillow says of odd files off stderr. For the thread that starts the others."""
+    """Keeps what Pillow and libtiff say of odd files off stderr. For the thread that starts the others."""
+    _silence_libtiff()
     log = logging.getLogger("PIL")
     level = log.level
     log.setLevel(logging.CRITICAL)
@@ -143,6 +182,21 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
     if low < 0 or high > 65535:
         raise ValueError(f"grey values from {low} to {high}; save it with 8 or 16 bits")
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))  # 65535 = 255 · 257
+
+
+def _silence_libtiff() -> None:
+    """libtiff prints to stderr by itself, until it has no handlers. Where it is linked in otherwise, it goes on."""
+    with suppress(OSError, AttributeError):
+        library = ctypes.CDLL(_imaging.__file__)
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler(None)
+
+
+def _check_tile(name: str, image: Image.Image) -> None:
+    tags = getattr(image, "tag_v2", {})
+    width, height = tags.get(_TILE_WIDTH, 0), tags.get(_TILE_LENGTH, 0)
+    if width * height > max(MAX_TILE, 4 * image.width * image.height):
+        raise BadImage(name, f"is damaged: its header says tiles of {width:,} x {height:,} px")
 
 
 def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:

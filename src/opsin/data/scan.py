@@ -3,15 +3,17 @@
 import hashlib
 import json
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from opsin.data.images import BadImage, is_grey, quiet
+from opsin.data.images import BadImage
+from opsin.data.look import Look, look_at
 from opsin.data.sources import Source, check_classes
 from opsin.data.sources.source import nfc
-from opsin.data.threads import Progress, in_threads
+from opsin.data.threads import Progress
 from opsin.errors import OpsinError
 from opsin.words import many, named
 
@@ -26,6 +28,7 @@ class Scan:
         grey: bool [n], whether an image shows only greys, however it is stored.
         hashes: SHA-256 of each image's pixels: the same for a copy that was saved anew without loss.
         bad: a line for each image that was left out: its id and why it cannot be read.
+        outlines: uint64 [n], see `opsin.data.look.outline`; 0 for small images.
     """
 
     source: Source
@@ -33,6 +36,7 @@ class Scan:
     grey: np.ndarray
     hashes: tuple[str, ...]
     bad: tuple[str, ...] = ()
+    outlines: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     @property
     def channels(self) -> int:
@@ -72,33 +76,27 @@ def scan(source: Source, progress: Progress | None = None, skip_bad: bool = Fals
     instead, and listed; it is an error if a class loses all its images so.
     """
 
-    def look(i: int) -> tuple[tuple[int, int], bool, str] | BadImage:
-        try:
-            image = source.image(i)
-        except BadImage as error:
-            return error
-        grey = is_grey(image)
-        pixels = np.asarray(image.getchannel(0) if grey else image)
-        digest = hashlib.sha256(repr(pixels.shape).encode())
-        digest.update(np.ascontiguousarray(pixels).data)
-        return (image.height, image.width), grey, digest.hexdigest()
-
-    with quiet():
-        seen = list(in_threads(look, len(source), progress))
+    seen = look_at(source, progress)
     bad = tuple(str(result) for result in seen if isinstance(result, BadImage))
     if bad and not skip_bad:
         where, it = source.path or source.name, "it" if len(bad) == 1 else "them"
         count = f"{len(bad):,} of {many(len(source), 'image')} in {where}"
         raise OpsinError(f"{count} cannot be read; mend {it}, take {it} away, or give --skip-bad: {named(bad)}")
-    good = [i for i, result in enumerate(seen) if not isinstance(result, BadImage)]
+    scanned = assembled(source, seen)
     if bad:
-        source = source.take(good)
-        check_classes(source)
-    found = [result for result in seen if not isinstance(result, BadImage)]
+        check_classes(scanned.source)
+    return scanned
+
+
+def assembled(source: Source, seen: Sequence[Look | BadImage]) -> Scan:
+    """The scan that the looks at a source's images make; a class may have lost all of its."""
+    good = [i for i, result in enumerate(seen) if isinstance(result, Look)]
+    looks = [result for result in seen if isinstance(result, Look)]
     return Scan(
-        source=source,
-        sizes=np.array([size for size, _, _ in found], dtype=np.int64),
-        grey=np.array([grey for _, grey, _ in found], dtype=bool),
-        hashes=tuple(pixels for _, _, pixels in found),
-        bad=bad,
+        source=source if len(good) == len(source) else source.take(good),
+        sizes=np.array([(look.height, look.width) for look in looks], dtype=np.int64).reshape(-1, 2),
+        grey=np.array([look.grey for look in looks], dtype=bool),
+        hashes=tuple(look.pixels for look in looks),
+        bad=tuple(str(result) for result in seen if isinstance(result, BadImage)),
+        outlines=np.array([look.outline for look in looks], dtype=np.uint64),
     )

@@ -12,12 +12,14 @@ Progress = Callable[[int, int], None]  # (done, total), called from the thread t
 _CHUNK = 8
 
 
-def in_threads(function: Callable[[int], Result], n: int, progress: Progress | None = None) -> Iterator[Result]:
-    """function(0), …, function(n - 1), in order, computed by as many threads as there are cores.
+def in_threads(
+    function: Callable[[int], Result], n: int, progress: Progress | None = None, workers: int | None = None
+) -> Iterator[Result]:
+    """function(0), …, function(n - 1), in order, computed by `workers` threads, or as many as there are cores.
 
     Few results are ever waiting to be taken. When the caller stops (an error, Ctrl-C), what has not begun is dropped.
     """
-    workers = cores()
+    workers = workers or cores()
 
     def run(start: int) -> list[Result]:
         return [function(i) for i in range(start, min(start + _CHUNK, n))]

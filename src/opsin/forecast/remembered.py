@@ -7,20 +7,14 @@ machine's, is as good as none.
 import hashlib
 import json
 import math
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from opsin.files import write_json
+from opsin.files import cache_folder, write_json
 
 SCHEMA = 1
 Value = TypeVar("Value")
-
-
-def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/opsin, or ~/.cache/opsin: beside the folder in which torch.hub keeps its weights."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "opsin"
 
 
 def digest(values: Any) -> str:
