@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from opsin import __version__, heap, waiting
-from opsin.cli import bench, compare, embed, evaluate, export, history, list_, plan, predict, recipes, show, train
+from opsin.cli import bench, compare, data, embed, evaluate, export, history, list_, plan, predict, recipes, show, train
 from opsin.errors import OpsinError
 from opsin.words import printable
 
@@ -33,6 +33,7 @@ app.command("plan")(plan.plan)
 app.command("export")(export.export)
 app.command("embed")(embed.embed)
 app.command("train")(train.train)
+app.add_typer(data.app, name="data")
 
 
 def print_version(wanted: bool) -> None:
