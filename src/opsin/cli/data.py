@@ -99,6 +99,7 @@ def write(checked: "Checked", manifest: Path | None, pages: list[Path]) -> dict[
 
 def print_checked(console: "Console", checked: "Checked", written: list[Path]) -> None:
     """What there is, what is wrong with it, and what to do: at 80 columns."""
+    from rich.padding import Padding
     from rich.text import Text
 
     from opsin.words import many, printable
@@ -116,7 +117,7 @@ def print_checked(console: "Console", checked: "Checked", written: list[Path]) -
         if len(finding.items) > shown:
             console.print(Text(f"  and {len(finding.items) - shown:,} more", "dim"))
         if finding.mend:
-            console.print(Text(f"  -> {printable(finding.mend)}"))
+            console.print(Padding(Text(f"-> {printable(finding.mend)}"), (0, 0, 0, 2)))
     for note in checked.notes:
         console.print(Text(f"\n{note}", "dim"))
     if not checked.faults:

@@ -51,7 +51,7 @@ def _of_sets(source: Source, items: Sequence[Item], what: str, prefix: str) -> I
         yield Finding(
             f"{prefix}copies-across-parts",
             "fault",
-            f"{many(len(across), 'set')} of {what} images stand in different parts: the test part leaks",
+            f"{many(len(across), 'set')} of {what} images across parts: what is trained is tested",
             "keep one of each set, or all of a set in one part",
             tuple(across),
         )
@@ -59,7 +59,7 @@ def _of_sets(source: Source, items: Sequence[Item], what: str, prefix: str) -> I
         yield Finding(
             f"{prefix}conflicts",
             "warning" if prefix else "fault",
-            f"{many(len(torn), 'set')} of {what} images have different classes: one label at least is wrong",
+            f"{many(len(torn), 'set')} of {what} images under different classes: a label is wrong",
             "decide on one class for each set",
             tuple(torn),
         )

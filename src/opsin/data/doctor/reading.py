@@ -52,12 +52,12 @@ def how_stored(source: Source, workers: int | None = None) -> list[Stored | None
 
 
 ODD: tuple[tuple[str, str, Callable[[Stored], bool]], ...] = (
-    ("16-bit", "have 16 bits a value, which are scaled to 8", lambda s: s.mode.startswith("I")),
-    ("cmyk", "are CMYK, made for print; their colours are converted plainly", lambda s: s.mode == "CMYK"),
-    ("palette", "have a palette", lambda s: s.mode == "P"),
-    ("transparent", "are transparent somewhere; they are laid on white", lambda s: s.transparent),
-    ("turned", "are turned by their EXIF mark, which is obeyed", lambda s: s.turned),
-    ("animated", "have several frames or pages, of which the first is taken", lambda s: s.animated),
+    ("16-bit", "of 16 bits a value, which are scaled to 8", lambda s: s.mode.startswith("I")),
+    ("cmyk", "in CMYK, for print; the colours are converted plainly", lambda s: s.mode == "CMYK"),
+    ("palette", "with a palette", lambda s: s.mode == "P"),
+    ("transparent", "transparent in places, which become white", lambda s: s.transparent),
+    ("turned", "turned by an EXIF mark, which is obeyed", lambda s: s.turned),
+    ("animated", "of several frames or pages; the first is taken", lambda s: s.animated),
 )
 """Oddities of files: kind, what is said of them, and of which."""
 
@@ -79,17 +79,17 @@ def of_pictures(scan: Scan) -> Iterator[Finding]:
     """Of colours and sizes."""
     grey, n = np.flatnonzero(scan.grey), len(scan.grey)
     if 0 < len(grey) < n:
-        yield _some("grey-among-colour", grey.tolist(), n, "show only greys; networks get all images as colour")
+        yield _some("grey-among-colour", grey.tolist(), n, "of greys alone; networks get all images as colour")
     if not n:
         return
     short, long = scan.sizes.min(1), scan.sizes.max(1)
     tiny = np.flatnonzero(short < TINY * np.median(short))
     if len(tiny):
-        says = f"have a side below a quarter of the usual {np.median(short):,.0f} px; they are enlarged"
+        says = f"with a side below a quarter of the usual {np.median(short):,.0f} px, to be enlarged"
         yield _some("tiny", tiny.tolist(), n, says)
     slim = np.flatnonzero(long > SLIM * short)
     if len(slim):
-        yield _some("slim", slim.tolist(), n, f"are over {SLIM:g} times as long as wide; a centre square is taken")
+        yield _some("slim", slim.tolist(), n, f"over {SLIM:g} times as long as wide; the middle is taken")
 
 
 def _some(kind: str, rows: Sequence[int], n: int, says: str) -> Finding:
