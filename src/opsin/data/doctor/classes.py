@@ -43,7 +43,7 @@ def of_classes(source: Source) -> Iterator[Finding]:
     if len(names) < 2:
         yield Finding("one-class", "fault", "there is one class only: nothing to tell apart", "add another class")
     needed = 3 if source.parts is None else 1 if "val" in source.parts else 2
-    train = found["train"] if "train" in found else total
+    train = total if source.parts is None else found["train"]
     few = [c for c in range(len(names)) if 0 < train[c] < needed]
     if few:
         yield Finding(
