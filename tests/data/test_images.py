@@ -322,3 +322,19 @@ def test_quiet_restores_warnings(tmp_path):
         with pytest.raises(BadImage):
             read(path)
         assert len(seen) == 1
+
+
+def test_a_tile_far_beyond_the_image(tmp_path):
+    path = tmp_path / "a.tif"
+    tags = [(256, 100), (257, 100), (258, 8), (259, 8), (262, 1), (277, 1), (322, 20_000), (323, 20_000), (324, 200)]
+    rows = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in [*tags, (325, 50)])
+    path.write_bytes(b"II*\0\x08\0\0\0" + struct.pack("<H", 10) + rows + bytes(80) + zlib.compress(bytes(10**4)))
+    with pytest.raises(BadImage, match=r"^a\.tif is damaged: its header says tiles of 20,000 x 20,000 px$"):
+        read(path, "a.tif")
+
+
+def test_text_that_unpacks_to_much(tmp_path):
+    texts = b"".join(chunk(b"zTXt", b"%d\0\0" % k + zlib.compress(bytes(2**20 - 9))) for k in range(12))
+    whole = png_of_size(1, 33)
+    with pytest.raises(BadImage, match="text"):
+        read(io.BytesIO(whole[:33] + texts + whole[33:]), "x")

@@ -117,7 +117,7 @@ def print_checked(console: "Console", checked: "Checked", written: list[Path]) -
         if len(finding.items) > shown:
             console.print(Text(f"  and {len(finding.items) - shown:,} more", "dim"))
         if finding.mend:
-            console.print(Padding(Text(f"-> {printable(finding.mend)}"), (0, 0, 0, 2)))
+            console.print(Padding(Text(f"-> {printable(finding.mend)}"), (0, 0, 0, 2), expand=False))
     for note in checked.notes:
         console.print(Text(f"\n{note}", "dim"))
     if not checked.faults:
