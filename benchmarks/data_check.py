@@ -96,6 +96,7 @@ def of_network(scanned: Scan, model: str, epochs: int, side: int, folds: int = 5
     from opsin import zoo
     from opsin.data.counted import epoch_order
     from opsin.data.preprocess import Preprocess
+    from opsin.data.store import Stored
     from opsin.engine.evaluate import predict
     from opsin.engine.train import Data, train
     from opsin.recipes import MODERN
@@ -113,8 +114,8 @@ def of_network(scanned: Scan, model: str, epochs: int, side: int, folds: int = 5
             model, num_classes=len(source.classes), in_chans=scanned.channels, **_size(zoo, model, side)
         )
         task = Classify(recipe.label_smoothing)
-        train(net, Data(images, source.labels, fit, out, preprocess), recipe, task, seed=0, device=device)
-        answers[out] = torch.log_softmax(predict(net, images, out, preprocess, device), 1).numpy()
+        train(net, Data(Stored(images), source.labels, fit, out, preprocess), recipe, task, seed=0, device=device)
+        answers[out] = torch.log_softmax(predict(net, Stored(images), out, preprocess, device), 1).numpy()
     return judged(np.arange(n), source.labels, answers)
 
 

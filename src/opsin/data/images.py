@@ -104,7 +104,7 @@ def plain(image: Image.Image) -> Image.Image:
 
 
 @dataclass(frozen=True)
-class Stored:
+class Header:
     """How a file holds its picture.
 
     Attributes:
@@ -122,10 +122,10 @@ class Stored:
     animated: bool
 
 
-def stored(file: Path) -> Stored:
+def header(file: Path) -> Header:
     """What the header of a file that `read` can read says of it; nothing is decoded. Raises OSError."""
     with Image.open(file, formats=FORMATS) as image:
-        return Stored(
+        return Header(
             format=image.format or "",
             mode=image.mode,
             transparent=image.has_transparency_data,

@@ -13,7 +13,7 @@ from opsin.compare.outcome import default_metric
 from opsin.compare.request import Request
 from opsin.data.doctor import Asked, check
 from opsin.data.doctor.classes import UNEVEN, of_classes
-from opsin.data.images import read, stored
+from opsin.data.images import header, read
 from opsin.data.look import look_at
 from opsin.data.scan import assembled, scan
 from opsin.data.source import load
@@ -75,9 +75,9 @@ def test_oddities_of_files(photos):
     assert {finding.level for finding in kinds.values()} == {"note"}
 
 
-def test_what_is_stored_is_what_is_read(tmp_path):
+def test_a_header_is_that_of_what_is_read(tmp_path):
     save(tmp_path / "a.tif", picture(1), save_all=True, append_images=[picture(2)])
-    told = stored(tmp_path / "a.tif")
+    told = header(tmp_path / "a.tif")
     assert (told.format, told.mode, told.animated, told.turned, told.transparent) == ("TIFF", "RGB", True, False, False)
     assert read(tmp_path / "a.tif").size == (48, 48)
 

@@ -114,12 +114,12 @@ def check(source: Source, asked: Asked = Asked(), watch: Watch | None = None) ->
     bad = tuple((row, found) for row, found in enumerate(seen) if isinstance(found, BadImage))
     scan = assembled(source, seen)
     notes: list[str] = []
-    stored = reading.how_stored(scan.source, asked.workers)
+    heads = reading.headers(scan.source, asked.workers)
     findings = [
         *reading.of_bad(source, bad),
         *classes.of_classes(scan.source),
         *copies.of_identical(scan),
-        *reading.of_stored(stored),
+        *reading.of_headers(heads),
         *reading.of_pictures(scan),
     ]
     alike = _near(scan, asked, watch, notes)
@@ -129,7 +129,7 @@ def check(source: Source, asked: Asked = Asked(), watch: Watch | None = None) ->
     if doubts is not None:
         findings += _of_doubts(scan, doubts)
     findings.sort(key=lambda finding: LEVELS.index(finding.level))
-    formats = tuple(reading.formats(stored))
+    formats = tuple(reading.formats(heads))
     return Checked(source, scan, bad, tuple(findings), formats, alike, doubts, tuple(notes))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from opsin.data.doctor.finding import Finding, Item
-from opsin.data.images import BadImage, Stored, quiet, stored
+from opsin.data.images import BadImage, Header, header, quiet
 from opsin.data.scan import Scan
 from opsin.data.source import Source
 from opsin.data.threads import in_threads
@@ -37,13 +37,13 @@ def file_of(source: Source, row: int) -> Path | None:
     return None if source.path is None or source.pixels is not None else source.path / source.ids[row]
 
 
-def how_stored(source: Source, workers: int | None = None) -> list[Stored | None]:
+def headers(source: Source, workers: int | None = None) -> list[Header | None]:
     """How each image is stored; None where it lies in no file of its own."""
 
-    def one(row: int) -> Stored | None:
+    def one(row: int) -> Header | None:
         file = file_of(source, row)
         try:
-            return stored(file) if file is not None else None
+            return header(file) if file is not None else None
         except Exception:  # gone, or changed, since it was read
             return None
 
@@ -51,7 +51,7 @@ def how_stored(source: Source, workers: int | None = None) -> list[Stored | None
         return list(in_threads(one, len(source), workers=workers))
 
 
-ODD: tuple[tuple[str, str, Callable[[Stored], bool]], ...] = (
+ODD: tuple[tuple[str, str, Callable[[Header], bool]], ...] = (
     ("16-bit", "of 16 bits a value, which are scaled to 8", lambda s: s.mode.startswith("I")),
     ("cmyk", "in CMYK, for print; the colours are converted plainly", lambda s: s.mode == "CMYK"),
     ("palette", "with a palette", lambda s: s.mode == "P"),
@@ -62,14 +62,14 @@ ODD: tuple[tuple[str, str, Callable[[Stored], bool]], ...] = (
 """Oddities of files: kind, what is said of them, and of which."""
 
 
-def of_stored(found: Sequence[Stored | None]) -> Iterator[Finding]:
+def of_headers(found: Sequence[Header | None]) -> Iterator[Finding]:
     for kind, says, holds in ODD:
         rows = [row for row, one in enumerate(found) if one is not None and holds(one)]
         if rows:
             yield _some(kind, rows, len(found), says)
 
 
-def formats(found: Sequence[Stored | None]) -> list[tuple[str, str, int]]:
+def formats(found: Sequence[Header | None]) -> list[tuple[str, str, int]]:
     """(format, mode, how many), the most common first."""
     seen = Counter((one.format, one.mode) for one in found if one is not None)
     return [(*kind, count) for kind, count in sorted(seen.items(), key=lambda row: (-row[1], row[0]))]
