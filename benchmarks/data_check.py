@@ -22,7 +22,7 @@ from PIL import Image
 from opsin.data.doctor import Asked, check
 from opsin.data.doctor.doubts import Doubts, find_doubts, judged
 from opsin.data.scan import Scan, scan
-from opsin.data.source import load
+from opsin.data.sources import load
 
 CROPS = (0.0, 0.02, 0.05)
 

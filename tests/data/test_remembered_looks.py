@@ -7,9 +7,9 @@ import shutil
 import pytest
 from PIL import Image
 
-from opsin.data import remembered, source
+from opsin.data import remembered
 from opsin.data.scan import scan
-from opsin.data.source import load
+from opsin.data.sources import load, source
 
 
 @pytest.fixture

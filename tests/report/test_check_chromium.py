@@ -6,7 +6,7 @@ from PIL import Image
 from test_chromium import CHROMIUM, dump, without_policy
 
 from opsin.data.doctor import check
-from opsin.data.source import load
+from opsin.data.sources import load
 from opsin.report.doctor.page import write_check
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from opsin.cli.data_help import DATA, ROOT
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -24,13 +26,14 @@ def data() -> None:
 
 @app.command()
 def check(
-    data: str = typer.Argument("digits", help="Images with classes, as compare takes them."),
+    data: str = typer.Argument("digits", help=DATA),
     out: Path = typer.Option(None, help="Write the manifest there (.json), or manifest and page into this folder."),
     page: Path = typer.Option(None, help="Write the page with pictures to this .html file."),
     near: bool = typer.Option(None, "--near/--no-near", help="Near duplicates. [default: of images from 64 px]"),
     doubts: bool = typer.Option(True, "--doubts/--no-doubts", help="Labels that a quick learner doubts."),
     minutes: float = typer.Option(3.0, help="For the doubts, at most."),
     groups: str = typer.Option(None, help="Images that belong together: a regex on paths, or a column."),
+    root: Path = typer.Option(None, help=ROOT),
     workers: int = typer.Option(None, help="Threads. [default: one for each core]"),
     as_json: bool = typer.Option(False, "--json", help="Print the manifest on standard output."),
 ) -> None:
@@ -44,7 +47,7 @@ def check(
     from opsin.cli.progress import Terminal
     from opsin.data.doctor import Asked
     from opsin.data.doctor import check as look
-    from opsin.data.source import load
+    from opsin.data.sources import load
     from opsin.errors import OpsinError
 
     if workers is not None and workers < 1:
@@ -52,7 +55,7 @@ def check(
     if not minutes > 0:
         raise OpsinError(f"--minutes must be above 0, not {minutes:g}")
     manifest, pages = files_to_write(out, page)
-    source = load(data, groups)
+    source = load(data, groups, root)
     with Terminal(Console(stderr=True, highlight=False)) as terminal:
         checked = look(source, Asked(near, doubts, minutes, workers), terminal)
     record = write(checked, manifest, pages)

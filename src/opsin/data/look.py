@@ -10,7 +10,7 @@ from PIL import Image
 
 from opsin.data.images import BadImage, is_grey, quiet
 from opsin.data.remembered import Remembered
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.data.threads import Progress, in_threads
 
 PHOTO = 64

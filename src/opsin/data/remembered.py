@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import PIL
 
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.files import cache_folder, whole
 
 SCHEMA = 1
@@ -37,8 +37,8 @@ class Remembered(Generic[Answer]):
         self.path: Path | None = None
         self.known: dict[str, list[Any]] = {}
         self.fresh, self.began = 0, time.monotonic()
-        if source.path is not None and source.pixels is None:
-            name = hashlib.sha256(str(source.path.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        if source.folder is not None:
+            name = hashlib.sha256(self._data().encode("utf-8", "surrogateescape")).hexdigest()[:16]
             self.path = (folder or cache_folder()) / "looks" / f"{name}.json"
             self.known = self._read(self.path)
 
@@ -55,11 +55,12 @@ class Remembered(Generic[Answer]):
 
     def stamp(self, i: int) -> Stamp | None:
         """Size, time of change, and time of the last change to the file's record, which no program can set back."""
-        if self.path is None or self.source.path is None:
-            return None
+        file = self.source.file(i)
         try:
-            found = (self.source.path / self.source.ids[i]).stat()
+            found = file.stat() if file is not None else None
         except OSError:
+            found = None
+        if found is None:
             return None
         return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
@@ -87,5 +88,8 @@ class Remembered(Generic[Answer]):
 
     def _head(self) -> dict[str, Any]:
         names = [field.name for field in fields(self.kind)]  # pyright: ignore[reportArgumentType]
-        data = str(self.source.path and self.source.path.resolve())
-        return {"schema": SCHEMA, "data": data, "fields": names, "pillow": PIL.__version__}
+        return {"schema": SCHEMA, "data": self._data(), "fields": names, "pillow": PIL.__version__}
+
+    def _data(self) -> str:
+        """Where it lies: the folder or list that was named, and the folder of its files."""
+        return " ".join(str(path.resolve()) for path in (self.source.path, self.source.folder) if path is not None)

@@ -16,7 +16,7 @@ from opsin.data.doctor.classes import UNEVEN, of_classes
 from opsin.data.images import header, read
 from opsin.data.look import look_at
 from opsin.data.scan import assembled, scan
-from opsin.data.source import load
+from opsin.data.sources import load
 
 QUICK = Asked(doubts=False)
 

@@ -13,13 +13,13 @@ from opsin.compare.request import Request
 from opsin.data.doctor import Asked, check
 from opsin.data.images import FORMATS, MAX_PIXELS, quiet
 from opsin.data.scan import scan
-from opsin.data.source import load
+from opsin.data.sources import load
 from opsin.errors import OpsinError
 
 PEAK = """
 import sys
 from opsin.data.doctor import Asked, check
-from opsin.data.source import load
+from opsin.data.sources import load
 found = check(load(sys.argv[1]), Asked(doubts=False))
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(len(found.bad), peak.split()[1])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from opsin.data.doctor import doubts, patches
 from opsin.data.scan import scan
-from opsin.data.source import load
+from opsin.data.sources import load
 
 
 def test_left_out_is_what_a_fit_without_the_unit_predicts():

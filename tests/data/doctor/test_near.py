@@ -15,7 +15,7 @@ from opsin.data.doctor import Asked, check
 from opsin.data.doctor.align import align, likeness, small
 from opsin.data.doctor.near import RADIUS, close_pairs
 from opsin.data.look import outline
-from opsin.data.source import load
+from opsin.data.sources import load
 
 PHOTOS = Path(__file__).parents[4] / "shared/data/imagenette224-subset"
 

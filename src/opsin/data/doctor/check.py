@@ -14,7 +14,7 @@ from opsin.data.doctor.near import Alike, near_duplicates
 from opsin.data.images import BadImage
 from opsin.data.look import PHOTO, look_at, outline
 from opsin.data.scan import Scan, assembled
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.watch import Watch
 from opsin.words import many
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from opsin.data.doctor.finding import Finding, Item
-from opsin.data.source import PARTS, Source
+from opsin.data.sources import PARTS, Source
 from opsin.words import listed
 
 UNEVEN = 3

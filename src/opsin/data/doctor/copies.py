@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from opsin.data.doctor.finding import Finding, Item
 from opsin.data.doctor.near import Alike
-from opsin.data.doctor.reading import file_of
 from opsin.data.scan import Scan
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.files import sha256
 from opsin.words import many
 
@@ -30,7 +29,7 @@ def of_alike(scan: Scan, alike: Alike) -> Iterator[Finding]:
 
 def same_bytes(source: Source, rows: Sequence[int]) -> bool | None:
     """Whether the files are the same byte for byte; None where images lie in no files of their own."""
-    files = [file_of(source, row) for row in rows]
+    files = [source.file(row) for row in rows]
     try:
         return len({sha256(file) for file in files if file is not None}) == 1 if None not in files else None
     except OSError:

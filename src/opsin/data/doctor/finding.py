@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from opsin.data.source import Source
+from opsin.data.sources import Source
 
 Level = Literal["fault", "warning", "note"]
 """fault: training stops, or its figures would not be true. warning: worth a look. note: good to know."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from opsin.data.doctor.align import SIDE, likeness, small
 from opsin.data.images import quiet
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.data.stratify import units
 from opsin.data.threads import Progress, in_threads
 

@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from opsin.data.doctor.finding import Finding, Item
 from opsin.data.images import BadImage, Header, header, quiet
 from opsin.data.scan import Scan
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.data.threads import in_threads
 from opsin.words import many
 
@@ -32,16 +31,11 @@ def of_bad(source: Source, bad: Sequence[tuple[int, BadImage]]) -> Iterator[Find
         )
 
 
-def file_of(source: Source, row: int) -> Path | None:
-    """The file that holds an image and nothing else; None where there is none."""
-    return None if source.path is None or source.pixels is not None else source.path / source.ids[row]
-
-
 def headers(source: Source, workers: int | None = None) -> list[Header | None]:
     """How each image is stored; None where it lies in no file of its own."""
 
     def one(row: int) -> Header | None:
-        file = file_of(source, row)
+        file = source.file(row)
         try:
             return header(file) if file is not None else None
         except Exception:  # gone, or changed, since it was read

@@ -11,7 +11,7 @@ from opsin.data.cache import thumbnail
 from opsin.data.doctor import Checked, Finding, Item
 from opsin.data.doctor.classes import counts
 from opsin.data.images import BadImage, quiet
-from opsin.data.source import Source
+from opsin.data.sources import Source
 from opsin.report import html, words
 
 SIDE = 104
