@@ -38,6 +38,14 @@ def test_nothing_wrong_is_0_and_a_fault_is_1(opsin, photos):
     assert all(len(line) <= 80 for line in out.splitlines() if not line.startswith("  train"))
 
 
+def test_a_class_that_a_part_lacks_is_one_fault_among_others(opsin, photos):
+    shutil.rmtree(photos / "val/b")
+    (photos / "val/a/0.png").write_bytes(b"")
+    code, out, err = opsin("data", "check", photos, FAST)
+    assert code == 1 and err == "" and "1 of 18 images cannot be read" in out
+    assert "1 of 2 classes have no readable image in a part\n  b test\n" in out
+
+
 def test_doubts_of_digits(opsin):
     code, out, _ = opsin("data", "check")
     assert code == 0 and "look doubtful to a quick learner" in out and re.search(r"digits/\d{4}: \d, or rather \d", out)

@@ -55,7 +55,7 @@ def check(
     if not minutes > 0:
         raise OpsinError(f"--minutes must be above 0, not {minutes:g}")
     manifest, pages = files_to_write(out, page)
-    source = load(data, groups, root)
+    source = load(data, groups, root, strict=False)
     with Terminal(Console(stderr=True, highlight=False)) as terminal:
         checked = look(source, Asked(near, doubts, minutes, workers), terminal)
     record = write(checked, manifest, pages)

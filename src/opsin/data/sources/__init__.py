@@ -22,7 +22,7 @@ from opsin.errors import OpsinError, unknown
 __all__ = ["PARTS", "Source", "check_classes", "image_files", "load", "load_any", "regrouped"]
 
 
-def load(data: str | Path, groups: str | None = None, root: str | Path | None = None) -> Source:
+def load(data: str | Path, groups: str | None = None, root: str | Path | None = None, strict: bool = True) -> Source:
     """The source that `data` names. No image file is opened; what is there is meant before a set of that name is.
 
     Args:
@@ -32,16 +32,21 @@ def load(data: str | Path, groups: str | None = None, root: str | Path | None = 
             `metadata.csv` in a folder; of the Hugging Face set; an array of the .npz file); or else a regular
             expression that is searched in each id, and whose first group, or whole match, is the name.
         root: where a copy of a named set lies; by default the cache folder, into which it is downloaded.
+        strict: whether every part must have images of every class, as training needs it.
 
     Raises:
         OpsinError: for data that is not as its reader wants it, and for an image that has no group.
     """
     text, path = str(data), Path(data)
     if by_its_name := _by_name(text, path):
-        return by_its_name(text, groups, None if root is None else Path(root))
-    if root is not None:
+        source = by_its_name(text, groups, None if root is None else Path(root))
+    elif root is not None:
         raise OpsinError(f"--root is for sets that are known by a name, not for {text!r}: leave it out")
-    return _by_path(text, path)(path, groups)
+    else:
+        source = _by_path(text, path)(path, groups)
+    if strict:
+        check_classes(source)
+    return source
 
 
 def load_any(data: str | Path, root: str | Path | None = None) -> Source:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from opsin.data.groups import by_column, by_pattern
 from opsin.data.images import plain
-from opsin.data.sources.source import PARTS, Source, by_name, by_number, check_classes, divided, part_called
+from opsin.data.sources.source import PARTS, Source, by_name, by_number, divided, part_called
 from opsin.errors import OpsinError
 from opsin.words import named
 
@@ -71,7 +71,6 @@ def read_npz(path: Path, groups: str | None = None) -> Source:
         parts_of_each = _stated_parts(held["parts"], len(every), str(path))
     source = stacked(path.stem, path, images, there if len(there) > 1 else [path.stem])
     source = replace(source, classes=classes, labels=indices, parts=divided(parts_of_each, str(path)))
-    check_classes(source)
     if groups is None:
         return source
     columns = {key: array.astype(str).tolist() for key, array in held.items() if array.shape == (len(source),)}

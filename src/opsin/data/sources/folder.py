@@ -15,7 +15,7 @@ import numpy as np
 
 from opsin.data.groups import group_of_each
 from opsin.data.images import FORMATS, BadImage, looks_like_image
-from opsin.data.sources.source import PART_NAMES, Source, by_name, check_classes, in_order, nfc, roles
+from opsin.data.sources.source import PART_NAMES, Source, by_name, in_order, nfc, roles
 from opsin.errors import OpsinError
 from opsin.words import many, named
 
@@ -32,7 +32,6 @@ def read_folder(folder: Path, groups: str | None = None) -> Source:
     inside the folder; or else a regular expression on the paths.
     """
     source = gather(folder, _layout(folder))
-    check_classes(source)
     return source if groups is None else replace(source, groups=group_of_each(source.ids, groups, folder / METADATA))
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from opsin.data.groups import by_column
 from opsin.data.images import BadImage, read
-from opsin.data.sources.source import PART_NAMES, Source, by_name, by_number, check_classes, divided
+from opsin.data.sources.source import PART_NAMES, Source, by_name, by_number, divided
 from opsin.errors import OpsinError
 from opsin.words import many, named, printable
 
@@ -95,7 +95,6 @@ def _source(name: str, path: Path | None, found: Any, groups: str | None) -> Sou
     )
     stored = [_undecoded(some, picture) for some in splits.values()]
     source = replace(source, opener=Encoded(stored, picture, source.ids))
-    check_classes(source)
     if groups is None:
         return source
     columns = {

@@ -16,7 +16,7 @@ from typing import Any
 
 from opsin.data.groups import by_column
 from opsin.data.sources.folder import called_image
-from opsin.data.sources.source import Source, by_name, check_classes, divided, in_order, part_called
+from opsin.data.sources.source import Source, by_name, divided, in_order, part_called
 from opsin.errors import OpsinError
 from opsin.words import many, named, printable
 
@@ -60,7 +60,6 @@ def read_list(path: Path, groups: str | None = None) -> Source:
         parts=None if parts is None else tuple(parts[i] for i in order),
         folder=folder,
     )
-    check_classes(source)
     groups = groups or group_of
     if groups is None:
         return source

@@ -27,7 +27,7 @@ from opsin.data.groups import by_pattern
 from opsin.data.sources.arrays import as_pixels, stacked
 from opsin.data.sources.folder import folders_in, gather
 from opsin.data.sources.idx import read_idx
-from opsin.data.sources.source import Source, by_number, check_classes, divided
+from opsin.data.sources.source import Source, by_number, divided
 from opsin.errors import OpsinError
 from opsin.words import many
 
@@ -93,7 +93,6 @@ def read_named(name: str, groups: str | None = None, root: Path | None = None) -
                 "unpack it anew, or give its images as a folder of class folders"
             )
     source = replace(source, name=name, path=None)
-    check_classes(source)
     return source if groups is None else replace(source, groups=by_pattern(source.ids, groups))
 
 
