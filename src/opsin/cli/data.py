@@ -31,7 +31,7 @@ def check(
     page: Path = typer.Option(None, help="Write the page with pictures to this .html file."),
     near: bool = typer.Option(None, "--near/--no-near", help="Near duplicates. [default: of images from 64 px]"),
     doubts: bool = typer.Option(True, "--doubts/--no-doubts", help="Labels that a quick learner doubts."),
-    minutes: float = typer.Option(3.0, help="For the doubts, at most."),
+    minutes: float = typer.Option(3.0, help="For near duplicates, and for doubts, at most."),
     groups: str = typer.Option(None, help="Images that belong together: a regex on paths, or a column."),
     root: Path = typer.Option(None, help=ROOT),
     workers: int = typer.Option(None, help="Threads. [default: one for each core]"),

@@ -30,7 +30,7 @@ class Asked:
     Attributes:
         near: near duplicates; None for those of images of at least 64 px.
         doubts: labels that a quickly trained learner doubts.
-        minutes: after which the learner begins no further block of images.
+        minutes: after which no further candidates are compared, and the learner begins no further block of images.
         workers: threads.
     """
 
@@ -149,9 +149,9 @@ def _near(scan: Scan, asked: Asked, watch: Watch, notes: list[str]) -> Alike | N
         watch.stage("comparing near duplicates", total)
         return watch.counter()
 
-    alike = near_duplicates(scan.source, outlines, rows, stage, asked.workers)
+    alike = near_duplicates(scan.source, outlines, rows, stage, asked.workers, 60 * asked.minutes)
     if not alike.whole:
-        notes.append("near duplicates are so many that not all were compared")
+        notes.append("candidates for near duplicates are so many that not all were compared")
     return alike
 
 

@@ -4,6 +4,7 @@ Outlines that differ in few bits give candidates; the pixels decide: one picture
 the other best, and what is left of the difference must be small, everywhere.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -47,20 +48,27 @@ def near_duplicates(
     rows: np.ndarray,
     stage: Callable[[int], Progress] | None = None,
     workers: int | None = None,
+    seconds: float = np.inf,
 ) -> Alike:
     """The near duplicates among `rows`, one of each set of identical images.
 
     Args:
         outlines: uint64, of every image of the source; 0 where there is none.
-        stage: called with how many images are to be decoded once more; gives what is told of progress.
+        stage: called with how many images are to be decoded once more and pairs compared; gives what is told of it.
+        seconds: for comparing, the closest candidates first.
     """
     rows = rows[outlines[rows] != 0]
-    pairs, whole = close_pairs(outlines[rows])
+    codes = outlines[rows]
+    pairs, whole = close_pairs(codes)
+    pairs = pairs[np.argsort(np.bitwise_count(codes[pairs[:, 0]] ^ codes[pairs[:, 1]]), kind="stable")]
     needed, at = np.unique(pairs, return_inverse=True)
     at = at.reshape(-1, 2)
     kept: list[tuple[int, int, float]] = []
+    total = len(needed) + len(pairs)
+    told = stage(total) if stage and len(pairs) else lambda done, total: None
     with TemporaryFile() as file:
-        pictures = _pictures(source, rows[needed], file, stage, workers)
+        pictures = _pictures(source, rows[needed], file, lambda done, _: told(done, total), workers)
+        began = time.monotonic()
         above = list(range(len(needed)))
 
         def top(i: int) -> int:
@@ -69,7 +77,12 @@ def near_duplicates(
                 i = above[i]
             return i
 
-        for i, j in at.tolist():
+        for done, (i, j) in enumerate(at.tolist()):
+            if done % 100 == 0:
+                told(len(needed) + done, total)
+                if time.monotonic() - began > seconds:
+                    whole = False
+                    break
             if top(i) != top(j) and (like := likeness(pictures[i], pictures[j])) > 0:
                 above[top(j)] = top(i)
                 kept.append((i, j, like))
@@ -127,14 +140,12 @@ def _lookups(codes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
                 yield np.repeat(part, each), order[np.repeat(first[part], each) + place]
 
 
-def _pictures(source: Source, rows: np.ndarray, file, stage, workers: int | None) -> np.ndarray:
+def _pictures(source: Source, rows: np.ndarray, file, progress: Progress, workers: int | None) -> np.ndarray:
     """What is compared of each image, uint8 [n, SIDE, SIDE], in a file without a name."""
     if not len(rows):
         return np.zeros((0, SIDE, SIDE), np.uint8)
     with quiet():
-        for picture in in_threads(
-            lambda k: small(source.image(int(rows[k]))), len(rows), stage and stage(len(rows)), workers
-        ):
+        for picture in in_threads(lambda k: small(source.image(int(rows[k]))), len(rows), progress, workers):
             file.write(picture.tobytes())
     file.flush()
     return np.memmap(file, np.uint8, "r", shape=(len(rows), SIDE, SIDE))
