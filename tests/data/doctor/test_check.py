@@ -96,6 +96,12 @@ def test_copies_and_conflicts(photos):
     assert kinds["copies"].level == "note" and not any(kind.startswith("near") for kind in kinds)
 
 
+def test_a_published_set_is_not_at_fault(photos):
+    shutil.copy(photos / "train/a/00.png", photos / "test/b/copy.png")
+    levels = {f.kind: f.level for f in check(replace(load(photos), path=None), QUICK).findings}
+    assert levels == {"copies-across-parts": "warning", "conflicts": "warning"}
+
+
 def test_classes(tmp_path):
     for name, count in (("many", 40), ("some", 12), ("few", 5), ("one", 1)):
         for k in range(count):

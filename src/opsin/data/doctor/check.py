@@ -113,7 +113,7 @@ def check(source: Source, asked: Asked = Asked(), watch: Watch | None = None) ->
     seen = look_at(source, watch.counter(), asked.workers)
     bad = tuple((row, found) for row, found in enumerate(seen) if isinstance(found, BadImage))
     scan = assembled(source, seen)
-    notes: list[str] = []
+    notes = list(source.notes)
     heads = reading.headers(scan.source, asked.workers)
     findings = [
         *reading.of_bad(source, bad),

@@ -37,6 +37,7 @@ def same_bytes(source: Source, rows: Sequence[int]) -> bool | None:
 
 
 def _of_sets(source: Source, items: Sequence[Item], what: str, prefix: str) -> Iterator[Finding]:
+    own = source.path is not None  # a set that is known by its name stays as it is published
     across, torn, others = [], [], []
     for item in items:
         several = len({source.labels[row] for row in item.rows}) > 1
@@ -49,15 +50,15 @@ def _of_sets(source: Source, items: Sequence[Item], what: str, prefix: str) -> I
     if across:
         yield Finding(
             f"{prefix}copies-across-parts",
-            "fault",
+            "fault" if own else "warning",
             f"{many(len(across), 'set')} of {what} images across parts: what is trained is tested",
-            "keep one of each set, or all of a set in one part",
+            "keep one of each set, or all of a set in one part" if own else "so it is published: its test is too easy",
             tuple(across),
         )
     if torn:
         yield Finding(
             f"{prefix}conflicts",
-            "warning" if prefix else "fault",
+            "fault" if own and not prefix else "warning",
             f"{many(len(torn), 'set')} of {what} images under different classes: a label is wrong",
             "decide on one class for each set",
             tuple(torn),
