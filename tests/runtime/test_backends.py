@@ -110,3 +110,21 @@ def test_no_runtime_writes_into_the_home(tmp_path):
     environment = {key: value for key, value in os.environ.items() if key not in told} | {"HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_openvino_leaves_the_stack_of_signals_as_it_was(tmp_path):
+    """It puts one of its own in place and frees it later, and the signal after that ends the process."""
+    pytest.importorskip("openvino")
+    code = """
+import gc, signal, sys, torch
+from opsin import zoo
+from opsin.runtime import backends
+run = backends.build("openvino", zoo.build_model("lenet1989").eval(), torch.zeros(1, 1, 16, 16), 1)
+run(torch.zeros(1, 1, 16, 16))
+del run
+gc.collect()
+signal.signal(signal.SIGTERM, lambda *got: print("caught"))
+signal.raise_signal(signal.SIGTERM)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout.split()[-1:]) == (0, ["caught"])

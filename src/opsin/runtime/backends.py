@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from opsin.device import place, place_images
 from opsin.errors import OpsinError, unknown
+from opsin.runtime import signal_stack
 from opsin.runtime.graphs import INPUT, to_onnx
 
 Runner = Callable[[Tensor], Tensor]
@@ -65,7 +66,8 @@ def openvino(graph: Path, threads: int, at_once: int | None = None, workers: int
     model = core.read_model(graph)
     if at_once is not None:
         model.reshape([at_once, *(side.get_length() for side in list(model.input(0).partial_shape)[1:])])
-    network = core.compile_model(model, "CPU", options)
+    with signal_stack.kept():
+        network = core.compile_model(model, "CPU", options)
     free: SimpleQueue[ov.InferRequest] = SimpleQueue()
     for _ in range(workers):
         free.put(network.create_infer_request())
