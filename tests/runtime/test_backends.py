@@ -1,6 +1,5 @@
 """Every backend gives eager's logits for any number of images, and what is missing is said."""
 
-import ctypes
 import os
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import torch
 from torch import nn
 
 from opsin.errors import OpsinError
-from opsin.runtime import backends, signal_stack
+from opsin.runtime import backends
 from opsin.runtime.backends import build, check_backend, installed, torch_threads
 
 
@@ -116,12 +115,18 @@ def test_no_runtime_writes_into_the_home(tmp_path):
 def test_openvino_leaves_the_stack_of_signals_as_it_was():
     """It puts one of its own in place and frees it later; the next signal that is caught then ends the process."""
     pytest.importorskip("openvino")
-
-    def address():
-        stack = signal_stack.SignalStack()
-        ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack))
-        return stack.address, stack.size
-
-    before = address()
-    build("openvino", nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).eval(), torch.zeros(1, 1, 2, 2), 1)
-    assert address() == before
+    code = """
+import ctypes, torch
+from opsin.runtime import backends
+def address():
+    stack = signal_stack.SignalStack()
+    ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack))
+    return stack.address, stack.size
+before = address()
+net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2)).eval()
+backends.build("openvino", net, torch.zeros(1, 1, 2, 2), 1)
+print(before, address(), sep="|")
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    before, after = ended.stdout.splitlines()[-1].split("|")
+    assert before == after
