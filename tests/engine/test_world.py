@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,18 @@ from opsin.engine.world import World
 from opsin.errors import OpsinError
 
 SCRIPT = Path(__file__).with_name("world_run.py")
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def command(folder: Path, what: str, restarts: int = 0) -> list[str]:
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--monitor-interval", "0.1"]
+    return [sys.executable, *torchrun, "--max-restarts", str(restarts), str(SCRIPT), str(folder), what]
 
 
 def together(folder: Path, what: str, restarts: int = 0) -> tuple[object, str]:
     """What two processes find, and what they say."""
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--monitor-interval", "0.1"]
-    command = [sys.executable, *torchrun, "--max-restarts", str(restarts), str(SCRIPT), str(folder), what]
-    ran = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
+    asked = command(folder, what, restarts)
+    ran = subprocess.run(asked, capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
     assert ran.returncode == 0, ran.stderr[-2000:]
     line = next(line for line in ran.stdout.splitlines() if line.startswith("found "))
     return json.loads(line.removeprefix("found ")), ran.stderr
@@ -70,3 +74,29 @@ def test_a_process_killed_five_times_changes_nothing(tmp_path):
     found, said = together(tmp_path / "run", "killed", restarts=KILLS)
     assert found == expected
     assert said.count("exitcode: -9") >= KILLS
+
+
+@pytest.mark.slow
+def test_no_process_outlives_the_one_that_started_it(tmp_path):
+    shared = Path("/dev/shm")
+    before = set(shared.iterdir()) if shared.exists() else set()
+    torchrun = subprocess.Popen(command(tmp_path, "endless"), stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    assert torchrun.stdout is not None
+    pids = [int(torchrun.stdout.readline().split()[1]) for _ in range(2)]
+    torchrun.kill()
+    torchrun.wait()
+    for _ in range(100):
+        if not any(alive(pid) for pid in pids):
+            break
+        time.sleep(0.1)
+    assert not [pid for pid in pids if alive(pid)]
+    assert not shared.exists() or set(shared.iterdir()) <= before
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"

@@ -1,7 +1,8 @@
 """One of several processes that train together: python world_run.py FOLDER WHAT, started as torchrun starts it.
 
-WHAT is "float64" or "float32" for fifty steps of a network without batch norm, or "killed" for one with it, in which
-the second process kills itself once in each of five starts. The first process prints the losses, or a SHA-256.
+WHAT is "float64" or "float32" for fifty steps of a network without batch norm; "killed" for one with it, in which the
+second process kills itself once in each of five starts; or "endless". The first process prints the losses, or a
+SHA-256.
 """
 
 import json
@@ -81,6 +82,10 @@ def killed(folder: Path) -> str:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     what = sys.argv[2]
+    if what == "endless":
+        print("pid", os.getpid(), world("cpu").size, flush=True)
+        while True:
+            world("cpu").sum(1.0)
     found = killed(Path(sys.argv[1])) if what == "killed" else losses(getattr(torch, what))
     if world("cpu").rank == 0:
         print("found", json.dumps(found), flush=True)

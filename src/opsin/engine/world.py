@@ -5,6 +5,9 @@ Batch normalisation takes its statistics from the share of one process on a CPU,
 """
 
 import os
+import signal
+import threading
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -127,12 +130,22 @@ def world(device: str = "auto") -> World:
     elif kind.type != "cpu":
         raise OpsinError(f"several processes cannot share {kind.type}: start one, or give --device cpu")
     if not dist.is_initialized():
+        threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
         try:
             dist.init_process_group("nccl" if kind.type == "cuda" else "gloo", timeout=timedelta(minutes=10))
         except (RuntimeError, ValueError) as error:
             why = " ".join(str(error).split())[:160]
             raise OpsinError(f"the processes of this training do not find each other ({why}): see torchrun") from None
     return World(dist.get_rank(), dist.get_world_size(), kind)
+
+
+def end_with(parent: int) -> None:
+    """Asks this process to stop when its parent has ended, however: torchrun's workers would go on without it."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(5)
+    os._exit(143)  # it waits for another process
 
 
 def leave() -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from filelock import FileLock, Timeout
 
 from opsin import zoo
+from opsin.costs.free import free_memory
 from opsin.data.cache import materialise
 from opsin.data.preprocess import Preprocess
 from opsin.data.scan import Scan, scan
@@ -210,16 +212,8 @@ def measured(scanned: Scan, preprocess: Preprocess, train: np.ndarray, watch: Wa
 def fits(n: int, preprocess: Preprocess, folder: Path) -> bool:
     """Whether so many decoded images find room on the disk, and in memory with it."""
     needed = n * preprocess.channels * preprocess.size**2
-    return needed < ROOM * min(shutil.disk_usage(folder).free, free_memory())
-
-
-def free_memory() -> float:
-    """Bytes of memory that are free, as far as the system says."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-        return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        return 8e9
+    free = free_memory(torch.device("cpu")) or needed
+    return needed < ROOM * min(shutil.disk_usage(folder).free, free)
 
 
 def check_folder(folder: Path, identity: dict[str, Any]) -> dict[str, Any] | None:

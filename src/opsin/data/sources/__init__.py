@@ -41,7 +41,8 @@ def load(data: str | Path, groups: str | None = None, root: str | Path | None = 
     if by_its_name := _by_name(text, path):
         source = by_its_name(text, groups, None if root is None else Path(root))
     elif root is not None:
-        raise OpsinError(f"--root is for sets that are known by a name, not for {text!r}: leave it out")
+        here = f"{text!r}, which is a folder here" if named.known(text) else repr(text)
+        raise OpsinError(f"--root is for sets that are known by a name, not for {here}: leave it out")
     else:
         source = _by_path(text, path)(path, groups)
     if strict:
