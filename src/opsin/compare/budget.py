@@ -8,6 +8,7 @@ epochs.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from opsin import zoo
 from opsin.compare.plan import Plan
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
@@ -44,15 +45,17 @@ class Estimate:
 
     def epoch(self, plan: Plan, entry: Entry) -> float:
         """Seconds of one epoch, its validation included."""
-        return self.speeds[entry.model, plan.size_of(entry)].epoch(self.images)
+        return self.speeds[plan.speed_key(entry)].epoch(self.images)
 
     def runs(self, plan: Plan, entry: Entry) -> list[float]:
         """Seconds of each run of an entry."""
         if entry.start == "probe":
-            speed = self.speeds[entry.model, plan.size_of(entry)]
+            speed = self.speeds[plan.speed_key(entry)]
             return [sum(self.images) * speed.predict + self.images[0] * self.fit]
         recipe, epoch = plan.recipe_of(entry), self.epoch(plan, entry)
-        tries = [epoch * plan.probe_epochs(recipe)] * len(plan.rates(entry)) if plan.tune else []
+        if recipe.start_from:  # is trained first, and so long
+            epoch *= 1 + (zoo.card(recipe.start_from).macs or 0) / (zoo.card(entry.model).macs or 1)
+        tries = [epoch * plan.probe_epochs(recipe)] * len(plan.rates(entry)) if plan.tuned(entry) else []
         return tries + [epoch * recipe.epochs] * len(plan.seeds)
 
     def seconds(self, plan: Plan) -> float:
@@ -77,9 +80,11 @@ def fit(
     left_out = list(plan.left_out)
     while needs > limit and len(plan.entries) > floor.models:
         dearest = max(plan.entries, key=lambda entry: sum(known.runs(plan, entry)))
-        minutes = sum(known.runs(plan, dearest)) / known.workers / 60
-        left_out.append({"model": dearest.name, "why": f"the dearest: {minutes:.1f} of the minutes"})
-        plan = replace(plan, entries=tuple(entry for entry in plan.entries if entry is not dearest))
+        out = [entry for entry in plan.entries if entry is dearest or (entry.recipe and entry.model == dearest.model)]
+        minutes = sum(sum(known.runs(plan, entry)) for entry in out) / known.workers / 60
+        name = dearest.model if dearest.recipe else dearest.name
+        left_out.append({"model": name, "why": f"the dearest: {minutes:.1f} of the minutes"})
+        plan = replace(plan, entries=tuple(entry for entry in plan.entries if entry not in out))
         needs = known.seconds(plan)
     if left_out:
         notes.append("left out, the dearest first: " + ", ".join(entry["model"] for entry in left_out))
@@ -92,6 +97,12 @@ def fit(
     asked = plan
     while needs > limit and (shorter := _shortened(plan, floor.epochs)) != plan:
         plan, needs = shorter, known.seconds(shorter)
+    for told in dict.fromkeys(
+        f"{each.recipe.epochs} instead of {asked.own[name].recipe.epochs} epochs"
+        for name, each in plan.own.items()
+        if each.recipe.epochs < asked.own[name].recipe.epochs
+    ):
+        notes.append(told)
     for start, recipe in plan.recipes.items():
         if recipe.epochs < asked.recipes[start].epochs:
             of = "" if start == "scratch" else " of fine-tuning"
@@ -111,7 +122,8 @@ def _shortened(plan: Plan, least: int) -> Plan:
     def shorter(recipe: Recipe) -> Recipe:
         return replace(recipe, epochs=max(min(recipe.epochs, least), recipe.epochs - 1))
 
-    return replace(plan, recipe=shorter(plan.recipe), finetune=shorter(plan.finetune))
+    own = {name: replace(each, recipe=shorter(each.recipe)) for name, each in plan.own.items()}
+    return replace(plan, recipe=shorter(plan.recipe), finetune=shorter(plan.finetune), own=own)
 
 
 def _shrink_images(plan: Plan, limit: float, floor: Floor, estimate: Callable[[Plan], Estimate]) -> tuple[Plan, float]:

@@ -174,6 +174,8 @@ def _train(
             folds=plan.folds,
             data=setting.scanned.fingerprint,
             split={"val": None, "groups": setting.request.groups},
+            source=setting.scanned.source if recipe.looks_at_originals else None,
+            workers=0 if setting.request.device_type == "cpu" else None,  # its process is one of many
         )
 
     cost = {entry.name: float(count_model(entry.model, **setting.arguments(plan, entry)).executed) for entry in entries}

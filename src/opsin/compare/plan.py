@@ -1,11 +1,12 @@
 """The plan of a comparison: what was asked, and what follows from it. Written first, and reused on resume."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from opsin import zoo
+from opsin.compare.several import Fitted
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
 from opsin.files import write_json
@@ -23,9 +24,10 @@ class Plan:
     """What is run. All entries have the same images and split, and those that start alike the same recipe and epochs.
 
     `input_size` is what was aimed at; a network that does not take it gets the nearest larger size that it takes (see
-    `size_of`). `finetune` is the recipe of those that go on from public weights. With `undecided`, some of the probed
-    networks are to be fine-tuned, and which is decided when the probes have ended. `folds` are those of a probe.
-    `left_out` lists networks that a time budget had no room for, and why; `notes` what else gave way.
+    `size_of`). `finetune` is the recipe of those that go on from public weights. `own` are the recipes of entries that
+    have one of their own, by name. With `undecided`, some of the probed networks are to be fine-tuned, and which is
+    decided when the probes have ended. `folds` are those of a probe. `left_out` lists networks that a time budget had
+    no room for, and why; `notes` what else gave way.
     """
 
     entries: tuple[Entry, ...]
@@ -39,6 +41,7 @@ class Plan:
     minutes: float | None = None
     left_out: tuple[dict[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    own: dict[str, Fitted] = field(default_factory=dict)
 
     def __str__(self) -> str:
         told = []
@@ -46,9 +49,13 @@ class Plan:
             entries = [entry for entry in self.entries if entry.start == start]
             if not entries:
                 continue
-            words = [_counted(len(entries), "network")]
+            words = [_counted(len({entry.model for entry in entries}), "network")]
+            if labels := list(dict.fromkeys(entry.recipe for entry in entries if entry.recipe)):
+                words.append(f"{len(labels)} recipes ({', '.join(labels)})")
             if start != "probe":
-                words += [_counted(len(self.seeds), "seed"), _counted(self.recipe_of(entries[0]).epochs, "epoch")]
+                epochs = sorted({self.recipe_of(entry).epochs for entry in entries})
+                told_epochs = _counted(epochs[0], "epoch") if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]} epochs"
+                words += [_counted(len(self.seeds), "seed"), told_epochs]
             sizes = sorted({self.size_of(entry) for entry in entries}) if start != "scratch" else [self.input_size]
             told.append(f"{', '.join(words)} at {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} px")
             told[-1] += "" if start == "scratch" else f" ({STARTED[start]})"
@@ -56,7 +63,9 @@ class Plan:
 
     @property
     def recipes(self) -> dict[str, Recipe]:
-        """The recipe of each start that trains."""
+        """The recipe of each start that trains; none where the entries have their own."""
+        if self.own:
+            return {}
         return {entry.start: self.recipe_of(entry) for entry in self.entries if entry.start != "probe"}
 
     @property
@@ -78,11 +87,17 @@ class Plan:
 
     def recipe_of(self, entry: Entry) -> Recipe:
         """What trains an entry; what is probed is not trained."""
+        if own := self.own.get(entry.name):
+            return own.recipe
         return self.finetune if entry.start == "finetune" else self.recipe
 
     def tuned(self, entry: Entry) -> bool:
-        """Whether short probes choose the entry's learning rate."""
-        return self.tune and entry.start != "probe"
+        """Whether short probes choose the entry's learning rate; they do not where its recipe leaves no choice."""
+        return self.tune and entry.start != "probe" and len(self.rates(entry)) > 1
+
+    def speed_key(self, entry: Entry) -> tuple[str, int]:
+        """What an entry's speed is measured once for: its network, and its recipe where there are several; its size."""
+        return entry.name if entry.recipe else entry.model, self.size_of(entry)
 
     def probe_epochs(self, recipe: Recipe) -> int:
         """Epochs of one probe of a learning rate."""
@@ -96,7 +111,9 @@ class Plan:
     def rates(self, entry: Entry) -> tuple[float, ...]:
         """The learning rates that an entry's probes try; a single one without tuning."""
         recipe = self.recipe_of(entry)
-        factors = recipe.rates if self.tune else (1.0,)
+        if not self.tune or recipe.rates == (1.0,):
+            return (recipe.learning_rate,)
+        factors = recipe.rates
         rounded = (float(f"{recipe.learning_rate * factor:.3g}") for factor in factors)
         return tuple(dict.fromkeys(rounded))
 
@@ -105,7 +122,7 @@ class Plan:
         if entry.start == "probe":
             return 0
         recipe = self.recipe_of(entry)
-        probes = self.probe_epochs(recipe) * len(self.rates(entry)) if self.tune else 0
+        probes = self.probe_epochs(recipe) * len(self.rates(entry)) if self.tuned(entry) else 0
         return probes + recipe.epochs * len(self.seeds)
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,6 +138,7 @@ class Plan:
             "minutes": self.minutes,
             "left_out": list(self.left_out),
             "notes": list(self.notes),
+            **({"own": {name: each.to_dict() for name, each in self.own.items()}} if self.own else {}),
         }
 
     @classmethod
@@ -131,6 +149,7 @@ class Plan:
         fields["entries"] = tuple(Entry.from_dict(entry) for entry in fields["entries"])
         for key in ("recipe", "finetune"):
             fields[key] = Recipe.from_dict(fields[key])
+        fields["own"] = {name: Fitted.from_dict(each) for name, each in fields.get("own", {}).items()}
         return cls(**fields)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from opsin.compare import budget
+from opsin.compare import budget, several
 from opsin.compare.plan import Plan
 from opsin.compare.schedule import Trained
 from opsin.compare.setting import Setting
@@ -31,10 +31,13 @@ def make_plan(setting: Setting, began: float, speeds: "Speeds | None" = None) ->
     request, scanned, watch = setting.request, setting.scanned, setting.watch
     size = request.input_size or default_size(scanned, request.device_type)
     chosen = choose_entries(request, own_size(scanned), size, watch)
+    entries = several.entries(chosen.entries, request.several) if request.several else chosen.entries
+    own = _own(setting, chosen.entries)
+    notes = (*chosen.notes, several.said(list(own.values()))) if own else chosen.notes
     recipes = [request.recipe_for(start) for start in ("scratch", "finetune")]
     recipe, finetune = (replace(each, batch_size=each.batch(setting.counts()[0])) for each in recipes)
     plan = Plan(
-        entries=chosen.entries,
+        entries=entries,
         input_size=size,
         seeds=tuple(range(request.seeds)),
         recipe=recipe,
@@ -43,26 +46,38 @@ def make_plan(setting: Setting, began: float, speeds: "Speeds | None" = None) ->
         folds=request.folds,
         undecided=chosen.undecided,
         minutes=request.minutes,
-        notes=chosen.notes,
+        notes=notes,
+        own=own,
     )
-    for note in chosen.notes:
+    for note in notes:
         watch.say(note)
     if request.minutes is None:
         return plan
     least = min(size, max(SMALLEST, default_size(scanned, "cpu") // 2)) if not request.input_size else size
     if any(entry.start != "scratch" for entry in plan.entries):
         least = size  # public weights keep their own
-    few = 1 if chosen.undecided else 4
+    few = 1 if chosen.undecided else 4 * max(1, len(request.several))
     floor = budget.Floor(least, models=len(plan.entries) if request.models else few)
     watch.say(f"planning for {request.minutes:g} minutes: a short probe of each network's speed")
     spent = time.monotonic()
     speeds.estimate(plan)  # measuring takes of the time, too
     left = _left(setting, began) - speeds.saved
     plan, needs = budget.fit(plan, left, floor, speeds.estimate, request.minutes * 60 - left)
-    for note in plan.notes[len(chosen.notes) :]:
+    for note in plan.notes[len(notes) :]:
         watch.say(f"to keep to the time: {note}")
     watch.say(f"planned: {needs / 60:.1f} minutes, after a probe of {(time.monotonic() - spent) / 60:.1f}")
     return plan
+
+
+def _own(setting: Setting, found: tuple[Entry, ...]) -> dict[str, several.Fitted]:
+    """The recipes of entries that have their own, by the names of these."""
+    request, own = setting.request, {}
+    for name in request.several:
+        for entry in several.entries(found, request.several):
+            fitted = several.fit(name, entry.model, setting.counts()[0], setting.scanned.channels, request.epochs)
+            if entry.recipe in ("", fitted.asked):
+                own[entry.name] = fitted
+    return own
 
 
 def _left(setting: Setting, began: float) -> float:
@@ -138,7 +153,7 @@ class Speeds:
 
     def estimate(self, plan: Plan) -> budget.Estimate:
         setting, new = self.setting, {}
-        for key, entry in {(entry.model, plan.size_of(entry)): entry for entry in plan.entries}.items():
+        for key, entry in {plan.speed_key(entry): entry for entry in plan.entries}.items():
             if key in self.found:
                 continue
             probe = self._probe(plan, entry, key[1])

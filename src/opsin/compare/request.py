@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from opsin import recipes
+from opsin.compare import several
 from opsin.device import choose_device
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError, unknown
@@ -36,6 +37,8 @@ class Request:
         minutes: a budget for the whole comparison instead; what gives way to it, in order: image size, the dearest
             networks, seeds, epochs.
         recipe: a name, or a .toml or .json file; by default "modern" from scratch and "finetune" from public weights.
+            "era" stands for the recipe of each network's own paper. Several with commas between them: each network is
+            trained by each of them, from scratch, and what they gained is told apart from what the networks gained.
         input_size: the images' side in pixels; by default the images' own, from 16 to 64 (224 on an accelerator).
         metric: "top1", "balanced" or "macro_f1"; by default balanced where the largest class has more than three
             times the images of the smallest, else top1.
@@ -99,6 +102,8 @@ class Request:
         for name in self.weights:
             if name not in (self.models or list_models()):
                 raise unknown("network in --weights", name, self.models or list_models())
+        if self.several and parse_starts(self.start.replace("auto", "scratch")) != ("scratch",):
+            raise OpsinError(f"--recipe {self.recipe} trains from scratch: leave --start {self.start} out")
         if self.weights and self.starts == ("scratch",):
             raise OpsinError("--weights and --start scratch exclude each other: give one of them")
         if self.cluster is not None:
@@ -108,11 +113,20 @@ class Request:
     @property
     def starts(self) -> tuple[Start, ...] | None:
         """What the networks start from; None where that is to be seen."""
+        if self.several:
+            return ("scratch",)
         return None if self.start == "auto" else parse_starts(self.start)
+
+    @property
+    def several(self) -> tuple[str, ...]:
+        """The recipes, where a network has its own, or one of several; empty where one serves all."""
+        names = several.named(self.recipe)
+        return names if len(names) > 1 or names == (several.ERA,) else ()
 
     def recipe_for(self, start: Start) -> Recipe:
         """The recipe of a start, with the epochs that were asked for."""
-        recipe = recipes.recipe(self.recipe or {"finetune": "finetune"}.get(start, "modern"))
+        one = None if self.several else self.recipe
+        recipe = recipes.recipe(one or {"finetune": "finetune"}.get(start, "modern"))
         return recipe if self.epochs is None else replace(recipe, epochs=self.epochs)
 
     @property
@@ -132,7 +146,7 @@ class Request:
 
         Raises OpsinError for a file of weights that cannot be read.
         """
-        return {
+        asked = {
             "data": fingerprint,
             "models": list(self.models) if self.models else None,
             "lineup": self.lineup,
@@ -147,3 +161,7 @@ class Request:
             "tune": self.tune,
             "device": self.device_type,
         }
+        if not self.several:
+            return asked
+        own = {name: several.ERA if name == several.ERA else recipes.recipe(name).to_dict() for name in self.several}
+        return asked | {"recipe": None, "finetune": None, "recipes": own, "epochs": self.epochs}

@@ -48,5 +48,6 @@ class Setting:
         return entry.preprocess(plan.size_of(entry), self.scanned.channels)
 
     def arguments(self, plan: Plan, entry: Entry) -> dict[str, Any]:
-        """Of the network, as it is built for these images."""
-        return entry.arguments(len(self.scanned.source.classes), self.scanned.channels, plan.size_of(entry))
+        """Of the network, as it is built for these images, and as its own recipe says."""
+        built = entry.arguments(len(self.scanned.source.classes), self.scanned.channels, plan.size_of(entry))
+        return built | (plan.recipe_of(entry).arguments if entry.start != "probe" else {})

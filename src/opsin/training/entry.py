@@ -35,6 +35,7 @@ class Entry:
         file: the weights on this disk (a file, or a folder as timm writes it); None from scratch.
         origin: where they come from.
         size: the side of the images that the weights are used with, in pixels; None where the comparison's counts.
+        recipe: the name of its recipe, where a comparison has several; else "".
     """
 
     model: str
@@ -42,11 +43,12 @@ class Entry:
     file: str | None = None
     origin: Origin | None = None
     size: int | None = None
+    recipe: str = ""
 
     @property
     def name(self) -> str:
         """Tells it apart from all others of its comparison."""
-        return self.model if self.start == "scratch" else f"{self.model}-{self.start}"
+        return "-".join((self.model, *([self.start] if self.start != "scratch" else []), *filter(None, [self.recipe])))
 
     def preprocess(self, size: int, channels: int) -> Preprocess:
         """How its images are made: as its weights expect them, ImageNet's way where they do not say.

@@ -1,0 +1,95 @@
+"""More than one recipe in a comparison: each network's own era's, and others beside it."""
+
+import inspect
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from opsin import recipes, zoo
+from opsin.engine.recipe import Recipe
+from opsin.errors import OpsinError, unknown
+from opsin.training.entry import Entry
+
+ERA = "era"
+"""The name under which each network has the recipe of its own paper."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a recipe became for one network and these images; `asked` is how it was named, `changes` say what changed."""
+
+    asked: str
+    recipe: Recipe
+    changes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"asked": self.asked, "recipe": self.recipe.to_dict(), "changes": list(self.changes)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Fitted":
+        return cls(values["asked"], Recipe.from_dict(values["recipe"]), tuple(values["changes"]))
+
+
+def named(text: str | None) -> tuple[str, ...]:
+    """ "modern, era" -> ("era", "modern"): the era first, since the others are held against it; else as they stand.
+
+    Raises OpsinError for an unknown name, and for two recipes that are called alike.
+    """
+    names = list(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
+    if text is not None and not names:
+        raise unknown("recipe", text, (ERA, *recipes.RECIPES))
+    names.sort(key=lambda name: name != ERA)
+    labels = [label(name) for name in names]
+    if twice := next((each for each in labels if labels.count(each) > 1), None):
+        raise OpsinError(f"--recipe {text}: two recipes are called {twice}: give one of them another name")
+    return tuple(names)
+
+
+def label(name: str) -> str:
+    """How a recipe is called in the names of entries, and so of folders."""
+    if name == ERA:
+        return ERA
+    if name not in recipes.RECIPES and not name.endswith((".toml", ".json")):
+        raise unknown("recipe", name, (ERA, *recipes.RECIPES))
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", recipes.recipe(name).name).strip("-.") or "recipe"
+
+
+def entries(found: Sequence[Entry], names: Sequence[str]) -> tuple[Entry, ...]:
+    """Each entry under each of the recipes `names`; where there is one, the entries need not say it."""
+    if len(names) == 1:
+        return tuple(found)
+    return tuple(replace(entry, recipe=label(name)) for entry in found for name in names)
+
+
+def fit(name: str, model: str, images: int, channels: int, epochs: int | None) -> Fitted:
+    """The recipe `name` of a network for so many training images, and each change in words.
+
+    A recipe of ours or of a paper runs `epochs`, by default as many as "modern", so that all run equally many; one from
+    a file runs its own where none are given, and keeps its batch. Arguments of a constructor that the network does not
+    take are left out.
+    """
+    if name == ERA or name in recipes.RECIPES:
+        recipe = recipes.era(model) if name == ERA else recipes.recipe(name)
+        recipe, changes = recipes.fitted(recipe, images, epochs or recipes.MODERN.epochs, channels=channels)
+    else:
+        recipe, changes = recipes.recipe(name), ()
+        recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    taken = inspect.signature(zoo.card(model).build).parameters
+    spare = [key for key in recipe.arguments if key not in taken]
+    if spare:
+        kept = {key: value for key, value in recipe.arguments.items() if key in taken}
+        recipe = replace(recipe, arguments=kept)
+        changes = (*changes, f"without {', '.join(spare)}, which the network does not have")
+    return Fitted(label(name), replace(recipe, batch_size=recipe.batch(images)), tuple(changes))
+
+
+def said(own: Sequence[Fitted]) -> str:
+    """How long the recipes run, in a sentence."""
+    epochs = sorted({each.recipe.epochs for each in own})
+    what = "each network is trained by its own era's recipe" if {each.asked for each in own} == {ERA} else ""
+    names = ", ".join(dict.fromkeys(each.asked for each in own))
+    what = what or f"each network is trained by each recipe ({names})"
+    if len(epochs) > 1:
+        return f"{what}, of {epochs[0]} to {epochs[-1]} epochs"
+    return f"{what}, scaled to {epochs[0]} epochs: shares of a run keep their places"
