@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from opsin import zoo
 from opsin.compare.plan import Plan
+from opsin.engine.optimizers import DiagonalLM
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError
 from opsin.forecast.speed import MARGIN, Speed, makespan
@@ -45,7 +46,9 @@ class Estimate:
 
     def epoch(self, plan: Plan, entry: Entry) -> float:
         """Seconds of one epoch, its validation included."""
-        return self.speeds[plan.speed_key(entry)].epoch(self.images)
+        speed, optimizer = self.speeds[plan.speed_key(entry)], plan.recipe_of(entry).optimizer
+        curved = min(self.images[0], optimizer.samples) if isinstance(optimizer, DiagonalLM) else 0
+        return speed.epoch(self.images) + curved * speed.train
 
     def runs(self, plan: Plan, entry: Entry) -> list[float]:
         """Seconds of each run of an entry."""

@@ -8,6 +8,7 @@ import numpy as np
 from opsin import __version__, zoo
 from opsin.compare import pareto, statistics
 from opsin.compare.details import details
+from opsin.compare.gains import gains
 from opsin.compare.measured import memory_mb
 from opsin.compare.outcome import Outcome
 from opsin.compare.pick import pick
@@ -37,8 +38,10 @@ def assemble(outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
         "seconds": outcome.seconds,
         "recipe": outcome.plan.main_recipe.to_dict() if outcome.plan.recipes else None,
         "recipes": {start: recipe.to_dict() for start, recipe in outcome.plan.recipes.items()},
+        "fitted": {entry.name: _fitted(outcome, entry) for entry in outcome.plan.entries if outcome.plan.own},
         "plan": _plan(outcome),
         "rows": [],
+        "gains": [],
         "baselines": outcome.baselines,
         "pick": None,
     }
@@ -58,6 +61,8 @@ def assemble(outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
         row["gain"] = _gain(row, rows, on_test)
     _mark_fronts(rows)
     results["rows"] = rows
+    on_validation = {row["entry"]: row["val_mean"] for row in rows if row["val_mean"] is not None}
+    results["gains"] = gains(outcome.plan.entries, on_test, on_validation)
     finished = list(predicted["val"])
     p50 = {name: outcome.latency[name].p50 for name in finished}
     macs = {name: outcome.counts[name].macs for name in finished}
@@ -101,8 +106,14 @@ def _data(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def _fitted(outcome: Outcome, entry: Entry) -> dict[str, Any]:
+    """What an entry's own recipe became, each change in words, and whether its learning rate was tuned."""
+    return outcome.plan.own[entry.name].to_dict() | {"tuned": outcome.plan.tuned(entry)}
+
+
 def _plan(outcome: Outcome) -> dict[str, Any]:
     plan = outcome.plan
+    epochs = sorted({plan.recipe_of(entry).epochs for entry in plan.entries})
     return {
         "models": list(dict.fromkeys(entry.model for entry in plan.entries)),
         "entries": list(plan.names),
@@ -110,7 +121,8 @@ def _plan(outcome: Outcome) -> dict[str, Any]:
         "left_out": list(plan.left_out),
         "input_size": plan.input_size,
         "seeds": list(plan.seeds),
-        "epochs": plan.main_recipe.epochs if plan.recipes else None,
+        "epochs": epochs[-1] if plan.own else plan.main_recipe.epochs if plan.recipes else None,
+        "recipes": list(dict.fromkeys(each.asked for each in plan.own.values())),
         "metric": outcome.metric,
         "margin": outcome.request.margin,
         "minutes": plan.minutes,
@@ -131,6 +143,7 @@ def _row(outcome: Outcome, entry: Entry) -> dict[str, Any]:
         "entry": name,
         "model": entry.model,
         "start": entry.start,
+        "recipe": outcome.plan.own[name].asked if name in outcome.plan.own else None,
         "weights": _weights(entry),
         "family": card.family,
         "year": card.year,

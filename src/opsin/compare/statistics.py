@@ -85,12 +85,20 @@ class Resampled:
 
     def gain(self, model: str, base: str) -> tuple[float, Interval]:
         """How far a network lies above another, and the 95 % interval of that, paired in images and seeds."""
-        at, below = self.models.index(model), self.models.index(base)
-        observed = float(self.observed[at] - self.observed[below])
-        low, high = bounds(self.draws[:, at] - self.draws[:, below], observed, (0.025, 0.975))
+        return self.contrast({model: 1.0, base: -1.0} if model != base else {})
+
+    def contrast(self, weights: Mapping[str, float]) -> tuple[float, Interval]:
+        """A sum of networks' scores, each times its weight, and the 95 % interval of that, paired in images and seeds.
+
+        Weights that add up to zero, the positive ones to one at most, as those of a difference of two means do; with
+        fewer than two images or groups nothing is known, and the interval is -1 to 1.
+        """
+        at, factors = [self.models.index(model) for model in weights], np.array(list(weights.values()))
+        observed, draws = float(self.observed[at] @ factors), self.draws[:, at] @ factors
+        low, high = bounds(draws, observed, (0.025, 0.975))
         if self.units < 2:
             low, high = -1.0, 1.0
-        return observed, Interval(float(min(low, observed)), float(max(high, observed)), self.over(model, base))
+        return observed, Interval(float(min(low, observed)), float(max(high, observed)), self.over(*weights))
 
 
 def resample(

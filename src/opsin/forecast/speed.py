@@ -92,7 +92,7 @@ def _time_training(net: nn.Module, probe: SpeedProbe, device: torch.device) -> f
     Where fewer images are timed, the optimizer's part, which a step has once, is shared among the whole batch.
     """
     optimizer = make_optimizer(net, probe.recipe)
-    task = Classify(probe.recipe.label_smoothing, probe.recipe.aux_weight)
+    task = Classify(probe.recipe.label_smoothing, probe.recipe.aux_weight, probe.recipe.loss)
     images = torch.randn(probe.timed, probe.arguments["in_chans"], probe.size, probe.size, device=device)
     labels = torch.zeros(probe.timed, dtype=torch.long, device=device)
     times: list[float] = []
