@@ -35,7 +35,8 @@ class Estimate:
     """How long plans take on `workers` processes, for a data set of `images` (n_train, n_val, n_test).
 
     `fixed` are the seconds of all that is not training: starting workers, baselines, latency, the page. `fit` are those
-    of a probe's logistic regression, for an image.
+    of a probe's logistic regression, for an image, and `decode` those of reading one from its file, which recipes do
+    that cut crops out of it.
     """
 
     speeds: dict[tuple[str, int], Speed]
@@ -43,12 +44,14 @@ class Estimate:
     workers: int
     fixed: float = 20.0
     fit: float = 0.01
+    decode: float = 0.0
 
     def epoch(self, plan: Plan, entry: Entry) -> float:
         """Seconds of one epoch, its validation included."""
-        speed, optimizer = self.speeds[plan.speed_key(entry)], plan.recipe_of(entry).optimizer
-        curved = min(self.images[0], optimizer.samples) if isinstance(optimizer, DiagonalLM) else 0
-        return speed.epoch(self.images) + curved * speed.train
+        speed, recipe = self.speeds[plan.speed_key(entry)], plan.recipe_of(entry)
+        curved = min(self.images[0], recipe.optimizer.samples) if isinstance(recipe.optimizer, DiagonalLM) else 0
+        decoded = self.images[0] * self.decode if recipe.looks_at_originals else 0.0
+        return speed.epoch(self.images) + curved * speed.train + decoded
 
     def runs(self, plan: Plan, entry: Entry) -> list[float]:
         """Seconds of each run of an entry."""

@@ -11,6 +11,7 @@ from opsin.compare.schedule import Trained
 from opsin.compare.setting import Setting
 from opsin.compare.starts import choose_entries
 from opsin.data.scan import Scan
+from opsin.data.sources import Source
 from opsin.errors import OpsinError
 from opsin.forecast.pool import gather
 from opsin.forecast.remembered import Remembered
@@ -80,6 +81,16 @@ def _own(setting: Setting, found: tuple[Entry, ...]) -> dict[str, several.Fitted
     return own
 
 
+def _decoding(source: Source) -> float:
+    """Seconds of reading one image, the median of eight."""
+    times = []
+    for i in np.linspace(0, len(source) - 1, min(8, len(source))).astype(int).tolist():
+        began = time.perf_counter()
+        source.image(i).load()
+        times.append(time.perf_counter() - began)
+    return float(np.median(times))
+
+
 def _left(setting: Setting, began: float) -> float:
     """Seconds left of the budget."""
     assert setting.request.minutes is not None
@@ -142,7 +153,7 @@ def own_size(scanned: Scan) -> int:
 class Speeds:
     """Estimates of plans; the speeds that they need are measured on the pool, once, or remembered where they may be.
 
-    `found` has them by network and size; `saved` are the seconds that those remembered have taken when they were
+    `found` has them by `Plan.speed_key`, `decode` has the seconds of reading an image where that counts; `saved` are the seconds that those remembered have taken when they were
     measured.
     """
 
@@ -150,6 +161,7 @@ class Speeds:
     remembered: Remembered | None = None
     found: dict[tuple[str, int], Speed] = field(default_factory=dict)
     saved: float = 0.0
+    decode: float | None = None
 
     def estimate(self, plan: Plan) -> budget.Estimate:
         setting, new = self.setting, {}
@@ -173,7 +185,9 @@ class Speeds:
                 self.remembered.put(probes[name], speed)
         if self.remembered and new:
             self.remembered.write()
-        return budget.Estimate(self.found, setting.counts(), setting.pool.size)
+        if self.decode is None and any(plan.recipe_of(entry).looks_at_originals for entry in plan.entries):
+            self.decode = _decoding(setting.scanned.source)
+        return budget.Estimate(self.found, setting.counts(), setting.pool.size, decode=self.decode or 0.0)
 
     def _probe(self, plan: Plan, entry: Entry, size: int) -> SpeedProbe:
         recipe = plan.recipe_of(entry)

@@ -8,17 +8,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from opsin import zoo
 from opsin.costs.measure import synchronise
 from opsin.data.preprocess import Preprocess
 from opsin.data.store import Stored
-from opsin.device import choose_device, place, place_images
+from opsin.device import choose_device, place
+from opsin.engine.average import Averaged
 from opsin.engine.evaluate import predict
+from opsin.engine.feed import Data, Feed
 from opsin.engine.optim import make_optimizer
 from opsin.engine.recipe import Recipe
 from opsin.engine.train import train_step
+from opsin.engine.world import World
 from opsin.tasks.classify import Classify
 
 MEASURE = "opsin.forecast.speed:measure_speed"
@@ -27,6 +31,8 @@ MARGIN = 0.92
 """The share of a time that is planned with: timings are never better than this."""
 LARGE, FEW = 64, 8
 """Of images above so many pixels a side, so many say enough."""
+STEPS = 200
+"""At most so many steps are timed, and after a tenth of them no more than half a second's worth."""
 
 
 @dataclass(frozen=True)
@@ -89,20 +95,47 @@ def measure_speed(probe: SpeedProbe, report: Callable[[Any], None]) -> Speed:
 def _time_training(net: nn.Module, probe: SpeedProbe, device: torch.device) -> float:
     """Seconds of one image in a training step of the probe's batch.
 
-    Where fewer images are timed, the optimizer's part, which a step has once, is shared among the whole batch.
+    All that a step does is timed: images are augmented, weights averaged. Where fewer images are timed, the optimizer's
+    part, which a step has once, is shared among the whole batch.
     """
     optimizer = make_optimizer(net, probe.recipe)
+    average = Averaged(net, probe.recipe.average) if probe.recipe.average else None
     task = Classify(probe.recipe.label_smoothing, probe.recipe.aux_weight, probe.recipe.loss)
-    images = torch.randn(probe.timed, probe.arguments["in_chans"], probe.size, probe.size, device=device)
-    labels = torch.zeros(probe.timed, dtype=torch.long, device=device)
+    batches = _feed(probe, device).batches([np.arange(probe.timed)] * STEPS, epoch=0)
     times: list[float] = []
-    while len(times) < 3 or (sum(times) < 0.8 and len(times) < 20):
+    while len(times) < 3 or (sum(times) < (0.8 if len(times) < STEPS // 10 else 0.5) and len(times) < STEPS):
         began = time.perf_counter()
-        train_step(net, place_images(images), labels, task, optimizer, 1e-9, probe.recipe)
+        torch.manual_seed(len(times))
+        train_step(net, *next(batches), task, optimizer, 1e-9, probe.recipe)
+        if average:
+            average.follow(net, len(times), STEPS)
         times.append(time.perf_counter() - began)
     step = float(np.median(times[1:]))
     once = min(step, _time_update(net, optimizer, probe.recipe)) if probe.timed < probe.batch_size else 0.0
     return (step - once) / probe.timed + once / probe.batch_size
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Made-up originals, out of which a recipe's crops are cut; what decoding a file takes is not among it."""
+
+    pixels: np.ndarray
+
+    def image(self, index: int) -> Image.Image:
+        return Image.fromarray(self.pixels)
+
+
+def _feed(probe: SpeedProbe, device: torch.device) -> Feed:
+    """Made-up images as the probe's recipe feeds them."""
+    channels, rng, every = probe.arguments["in_chans"], np.random.default_rng(0), np.arange(probe.timed)
+    pixels = rng.integers(0, 256, (probe.timed, channels, probe.size, probe.size), dtype=np.uint8)
+    side = round(probe.size * 8 / 7)
+    noise: Any = Noise(rng.integers(0, 256, (side, side) if channels == 1 else (side, side, 3), dtype=np.uint8))
+    preprocess = Preprocess(size=probe.size, channels=channels)
+    labels, workers = np.zeros(probe.timed, np.int64), 0 if device.type == "cpu" else None
+    classes = probe.arguments["num_classes"]
+    data = Data(Stored(pixels), labels, every, every[:0], preprocess, noise, workers, classes)
+    return Feed(data, probe.recipe, 0, World(device=device))
 
 
 def _time_update(net: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe) -> float:
