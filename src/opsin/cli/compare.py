@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from opsin.cli.data_help import DATA, ROOT
+from opsin.words import many, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +36,9 @@ def compare(
     epochs: int = typer.Option(None, help="Passes over the training images. [default: the recipe's]"),
     minutes: float = typer.Option(None, help="A budget for the whole, instead of epochs."),
     recipe: str = typer.Option(
-        None, help="A recipe's name, or a .toml or .json file. [default: modern; finetune from public weights]"
+        None,
+        help="A recipe's name, or a .toml or .json file; era for that of each network's own paper; or several with "
+        "commas between them: era,modern. [default: modern; finetune from public weights]",
     ),
     input_size: int = typer.Option(None, help="The images' side in pixels. [default: what suits them]"),
     metric: str = typer.Option(None, help="top1, balanced or macro_f1. [default: what suits the classes]"),
@@ -125,15 +128,16 @@ def print_summary(console: "Console", comparison: "Comparison", page: Path) -> N
 
     results = comparison.results
     table = Table(box=None, pad_edge=False, header_style="bold")
-    mixed = results["plan"]["starts"] != ["scratch"]
-    first = ("network", "start") if mixed else ("year", "network")
+    several = len(results["plan"].get("recipes", [])) > 1
+    kind = "start" if results["plan"]["starts"] != ["scratch"] else "recipe" if several else None
+    first = ("network", kind) if kind else ("year", "network")
     for heading in (*first, "accuracy", "95 %", "params", "MACs", "ms/image"):
-        table.add_column(heading, justify="left" if heading in ("network", "start") else "right", no_wrap=True)
+        table.add_column(heading, justify="left" if heading in ("network", kind) else "right", no_wrap=True)
     pick = results["pick"]
     for row in sorted(results["rows"], key=lambda row: (row["year"], row["model"])):
         style = "bold green" if pick and row["entry"] == pick["entry"] else None
-        name = shortened(row["model"], 21 if mixed else 26)
-        names = (name, row["start"]) if mixed else (str(row["year"]), name)
+        name = shortened(row["model"], 21 if kind else 26)
+        names = (name, shortened(row[kind], 8)) if kind else (str(row["year"]), name)
         if row["top1_mean"] is None:
             table.add_row(*names, "-", row["status"].partition(":")[0][:10], "", "", "", style="red")
             continue
@@ -149,8 +153,10 @@ def print_summary(console: "Console", comparison: "Comparison", page: Path) -> N
     for row in results["baselines"]:
         if row["top1"] is not None:
             name = row["name"].removesuffix(" on pixels")
-            table.add_row(*((name, "") if mixed else ("", name)), f"{row['top1']:.1%}", style="dim")
+            table.add_row(*((name, "") if kind else ("", name)), f"{row['top1']:.1%}", style="dim")
     console.print(table)
+    for gain in results.get("gains", []):
+        print_gains(console, gain, results["fitted"])
     console.print()
     if pick:
         console.print(Text.assemble("Take ", (pick["entry"], "bold green"), ". ", pick["why"]))
@@ -160,6 +166,42 @@ def print_summary(console: "Console", comparison: "Comparison", page: Path) -> N
         command = shlex.join([sys.argv[0], "predict", str(comparison.bundle)])
         console.print(Text(f"\nPredict:  {command} IMAGE"), soft_wrap=True)
     console.print(Text(f"Page:     {page}"), soft_wrap=True)
+
+
+def print_gains(console: "Console", gain: dict, fitted: dict[str, dict]) -> None:
+    """What training and architecture gained between two recipes, in points."""
+    from rich.table import Table
+    from rich.text import Text
+
+    def points(part: dict) -> str:
+        low, high = (100 * end for end in part["ci"])
+        return f"{100 * part['top1']:+.1f} ({low:+.1f} to {high:+.1f})"
+
+    old, new = (printable(gain[key]) for key in ("old", "new"))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in (f"points from {shortened(old, 8)} to {shortened(new, 8)}", "training", "architecture"):
+        table.add_column(heading, justify="right" if heading in ("training", "architecture") else "left", no_wrap=True)
+    table.add_row(f"mean of {many(len(gain['networks']), 'network')}", points(gain["training_mean"]), "")
+    told = f"Intervals of 95 % resample {gain['whole']['ci_over']}."
+    if gain["oldest"] != gain["best"]:
+        for way, order in (*gain["orders"].items(), ("mean of both orders", gain["mean"])):
+            table.add_row(way, points(order["training"]), points(order["architecture"]))
+        told = (
+            f"The last three rows divide {points(gain['whole'])}, from {gain['oldest']} ({old}) to {gain['best']} "
+            f"({new}, the best on validation). {told}"
+        )
+    console.print()
+    console.print(table)
+    console.print(Text(f"{told} {tuning(fitted)}".strip()))
+
+
+def tuning(fitted: dict[str, dict]) -> str:
+    """Whose learning rates were tuned, where not all were treated alike."""
+    ways = {how: sorted({each["asked"] for each in fitted.values() if each["tuned"] is how}) for how in (True, False)}
+    if not all(ways.values()):
+        return ""
+    tuned, kept = (printable(", ".join(ways[how])) for how in (True, False))
+    return f"Learning rates were tuned under {tuned}, not under {kept} (--no-tune: under none)."
 
 
 def shortened(name: str, width: int) -> str:
