@@ -131,7 +131,9 @@ def look_ahead(request: Request, watch: Watch | None = None, thorough: bool = Fa
         OpsinError: whatever is wrong with the data or the options; no network that can be trained here.
     """
     if request.several:
-        raise OpsinError(f"--recipe {request.recipe}: a forecast is of one recipe: name one, or `opsin compare --minutes`")
+        raise OpsinError(
+            f"--recipe {request.recipe}: a forecast is of one recipe: name one, or `opsin compare --minutes`"
+        )
     watch = watch or Watch()
     began = time.monotonic()
     source = load(request.data, request.groups, request.root)

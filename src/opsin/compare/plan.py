@@ -54,7 +54,9 @@ class Plan:
                 words.append(f"{len(labels)} recipes ({', '.join(labels)})")
             if start != "probe":
                 epochs = sorted({self.recipe_of(entry).epochs for entry in entries})
-                told_epochs = _counted(epochs[0], "epoch") if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]} epochs"
+                told_epochs = (
+                    _counted(epochs[0], "epoch") if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]} epochs"
+                )
                 words += [_counted(len(self.seeds), "seed"), told_epochs]
             sizes = sorted({self.size_of(entry) for entry in entries}) if start != "scratch" else [self.input_size]
             told.append(f"{', '.join(words)} at {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} px")

@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from opsin.report import charts, curves, html, scene, starts, stories, tables, words
+from opsin.report import charts, curves, gains, html, scene, starts, stories, tables, words
 from opsin.report.records import Records, read_records
 from opsin.report.scales import HALF, NARROW, WIDE
 
@@ -51,6 +51,12 @@ def _figures(records: Records) -> dict[str, Any]:
             data.update({f"{key}-{each}": values for each, values in sets.items()})
             views[key] = {"spec": key, "data": {each: f"{key}-{each}" for each in sets}}
         main.append({"id": name, "title": title(records), "alt": _alt(records, axis)})
+    for k, gain in enumerate(records.gains):
+        for size, layout in (("wide", WIDE), ("narrow", NARROW)):
+            key = f"gain-{k}-{size}"
+            specs[key], sets = gains.gain_chart(records, gain, layout)
+            data.update({f"{key}-{each}": values for each, values in sets.items()})
+            views[key] = {"spec": key, "data": {each: f"{key}-{each}" for each in sets}}
     panels = curves.curve_panels(records)
     if panels:
         specs["curve"] = curves.curve_chart(panels)
@@ -90,6 +96,8 @@ def _context(records: Records, figures: dict[str, Any]) -> dict[str, Any]:
         "metric": stories.METRICS.get(results["plan"]["metric"], results["plan"]["metric"]),
         "years": sorted(records.steps.items()),
         "starts": starts.context(records),
+        "recipes": gains.context(records),
+        "several": records.several,
         "mixed": records.mixed,
         "public": records.public,
         "trained": set(records.starts) != {"probe"},

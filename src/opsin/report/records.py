@@ -23,9 +23,12 @@ class Records:
 
     @property
     def rows(self) -> list[Row]:
-        """All entries that were run: the oldest network first, of one network in the order of `STARTS`."""
-        order = list(STARTS)
-        return sorted(self.results["rows"], key=lambda row: (row["year"], row["model"], order.index(row["start"])))
+        """All entries that were run: the oldest network first, of one network by `STARTS`, then as recipes stand."""
+        order, recipes = list(STARTS), [*self.results["plan"]["recipes"], None]
+        return sorted(
+            self.results["rows"],
+            key=lambda row: (row["year"], row["model"], order.index(row["start"]), recipes.index(row["recipe"])),
+        )
 
     @cached_property
     def ok(self) -> list[Row]:
@@ -44,6 +47,26 @@ class Records:
         return len(self.starts) > 1
 
     @property
+    def several(self) -> bool:
+        """Whether networks are trained by more than one recipe, so that each entry must say by which."""
+        return len(self.results["plan"]["recipes"]) > 1
+
+    @property
+    def fitted(self) -> dict[str, dict[str, Any]]:
+        """What the recipe of each entry became, where entries have their own."""
+        return self.results["fitted"]
+
+    @cached_property
+    def gains(self) -> list[dict[str, Any]]:
+        """What training and architecture gained between recipes, where all that stands there ended well."""
+        there = {(row["model"], row["recipe"]) for row in self.ok}
+        return [
+            gain
+            for gain in self.results["gains"]
+            if all((each["model"], gain[way]) in there for each in gain["networks"] for way in ("old", "new"))
+        ]
+
+    @property
     def public(self) -> bool:
         """Whether any entry starts from public weights."""
         return any(start != "scratch" for start in self.starts)
@@ -51,7 +74,7 @@ class Records:
     @property
     def nouns(self) -> tuple[str, str]:
         """What rows stand for, one and many: networks, or where one may stand there more than once, entries."""
-        return ("entry", "entries") if self.mixed else ("network", "networks")
+        return ("entry", "entries") if self.mixed or self.several else ("network", "networks")
 
     @cached_property
     def networks(self) -> dict[str, str]:
@@ -60,11 +83,13 @@ class Records:
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """How the page calls each entry: "ResNet-20", or "ResNet-20 probed" where starts are mixed."""
-        return {
-            row["entry"]: self.networks[row["model"]] + (f" {STARTS[row['start']]}" if self.mixed else "")
-            for row in self.rows
-        }
+        """How the page calls each entry: "ResNet-20", "ResNet-20 probed" where starts are mixed, "ResNet-20 (era)"."""
+
+        def called(row: Row) -> str:
+            said = f" {STARTS[row['start']]}" if self.mixed else f" ({row['recipe']})" if self.several else ""
+            return self.networks[row["model"]] + said
+
+        return {row["entry"]: called(row) for row in self.rows}
 
     @cached_property
     def steps(self) -> dict[int, int]:
@@ -134,11 +159,15 @@ def read_records(folder: Path) -> Records:
 
 
 def _add_starts(results: dict[str, Any], page: dict[str, Any]) -> None:
-    """Fills in what records lack that were written when every network started from scratch."""
+    """Fills in what records lack that were written when every network started from scratch, under one recipe."""
+    results["plan"].setdefault("recipes", [])
+    results.setdefault("fitted", {})
+    results.setdefault("gains", [])
     for row in results["rows"]:
         row.setdefault("entry", row["model"])
         row.setdefault("start", "scratch")
         row.setdefault("weights", None)
+        row.setdefault("recipe", None)
     for named in (results.get("pick"), page.get("confusion")):
         if named:
             named.setdefault("entry", named["model"])

@@ -38,6 +38,10 @@ def kicker(records: Records) -> str:
     told = f"{words.plural(len(records.networks), 'network')} of " + " to ".join(
         dict.fromkeys(str(row["year"]) for row in years)
     )
+    if records.several:
+        return f"{told}, each under {words.listed(records.results['plan']['recipes'])}"
+    if records.fitted:
+        return f"{told}, each trained by its own era’s recipe"
     if records.mixed:
         entries = words.plural(len(records.rows), *records.nouns)
         return f"{told} in {entries}: {words.listed(STARTS[start] for start in records.starts)}"
@@ -79,13 +83,17 @@ def short(weights: dict[str, Any]) -> str:
 def training(records: Records) -> str:
     """How long was trained, for the strip under the headline."""
     recipes = _recipes(records)
+    seeds = words.plural(len(records.results["plan"]["seeds"]), "seed")
+    if records.fitted:
+        epochs = sorted({own["recipe"]["epochs"] for own in records.fitted.values()})
+        few = f"{epochs[0]} to " if len(epochs) > 1 else ""
+        return f"{few}{words.plural(epochs[-1], 'epoch')}, {seeds}"
     if not recipes:
         return "the last layer alone"
     told = [
         words.plural(recipe["epochs"], "epoch") + (f" {STARTS[start]}" if records.mixed else "")
         for start, recipe in recipes.items()
     ]
-    seeds = words.plural(len(records.results["plan"]["seeds"]), "seed")
     return f"{', '.join(told)}{';' if len(told) > 1 else ','} {seeds}"
 
 

@@ -49,7 +49,7 @@ def summary(records: Records) -> list[tuple[str, str]]:
     return [
         ("Images", f"{records.n_images:,}" + (f", {sides[0]} px{more}" if sides else "")),
         ("Classes", f"{len(data['classes']):,}"),
-        ("Networks", f"{networks}, in {finished} entries" if records.mixed else finished),
+        ("Networks", f"{networks}, in {finished} entries" if records.nouns[0] == "entry" else finished),
         ("Training", starts.training(records)),
         ("Time", words.duration(records.results["seconds"])),
         ("Machine", device),
@@ -122,8 +122,10 @@ def _dated(name: str, row: Row) -> str:
 
 
 def _alike(records: Records) -> list[Row]:
-    """The finished entries of the start that spans the most years; all where none spans two."""
-    groups = [[row for row in records.ok if row["start"] == start] for start in records.starts]
+    """The finished entries of the start and recipe that span the most years; all where none spans two."""
+    kinds = dict.fromkeys((row["start"], row["recipe"]) for row in records.ok)
+    ordered = sorted(kinds, key=lambda kind: records.starts.index(kind[0]))
+    groups = [[row for row in records.ok if (row["start"], row["recipe"]) == kind] for kind in ordered]
     widest = max(groups, key=lambda rows: len({row["year"] for row in rows}))
     return widest if len({row["year"] for row in widest}) > 1 else records.ok
 
@@ -131,9 +133,10 @@ def _alike(records: Records) -> list[Row]:
 def year_title(records: Records) -> str:
     rows = _alike(records)
     old, new, best = rows[0], rows[-1], records.best
-    alike = old["start"] == new["start"]
+    alike = (old["start"], old["recipe"]) == (new["start"], new["recipe"])
     first, last = (_dated(records.networks[r["model"]] if alike else records.name(r["entry"]), r) for r in (old, new))
     both = f", both {words.STARTS[old['start']]}" if records.mixed and alike else ""
+    both = f", both under {old['recipe']}" if records.several and alike else both
     told = f"From {first} to {last}{both}: {words.percent(old['top1_mean'])} to {words.percent(new['top1_mean'])}"
     if best is None or best is new or best is old:
         return told

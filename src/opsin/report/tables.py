@@ -69,6 +69,14 @@ def _public(records: Records) -> list[Column]:
     ]
 
 
+def _recipe(records: Records) -> Callable[[Row], Cell]:
+    def cell(row: Row) -> Cell:
+        name = records.fitted[row["entry"]]["recipe"]["name"]
+        return Cell(name, name, "text")
+
+    return cell
+
+
 def _status(row: Row) -> Cell:
     return Cell(row["status"], row["status"], "status")
 
@@ -80,6 +88,7 @@ def columns(records: Records) -> list[Column]:
     strength = Column("Strength C", _number("probe_strength", words.plain), "of a probe’s logistic regression")
     return [
         *_public(records),
+        *([Column("Recipe", _recipe(records), numeric=False)] if records.fitted else []),
         Column("Family", lambda row: Cell(row["family"], row["family"].lower(), "text"), numeric=False),
         Column("Year", _number("year", lambda year: str(year))),
         Column("Test accuracy", _accuracy, "mean over seeds, with its 95 % interval"),
