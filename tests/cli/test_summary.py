@@ -48,6 +48,39 @@ def test_it_fits_into_80_columns(tmp_path, starts):
     assert lines[-1].split() == ["logistic", "regression", "100.0%"]
 
 
+def part(top1):
+    return {"top1": top1, "ci": [top1 - 0.1, top1 + 0.1], "ci_over": "images and seeds"}
+
+
+@pytest.mark.parametrize("best", [NAME, "lenet1989"])
+def test_what_was_gained_fits_into_80_columns(tmp_path, best):
+    order = {"training": part(-0.2), "architecture": part(-0.3)}
+    gain = {
+        "old": "era",
+        "new": "a-recipe-with-a-long-name",
+        "oldest": "lenet1989",
+        "best": best,
+        "networks": [{}, {}],
+        "training_mean": part(0.1),
+        "whole": part(-0.5),
+        "mean": order,
+        "orders": {"training first": order, "architecture first": order},
+    }
+    rows = [row("scratch", 1.0) | {"recipe": name} for name in ("era", "a-recipe-with-a-long-name")]
+    fitted = {"a": {"asked": "era", "tuned": False}, "b": {"asked": "modern", "tuned": True}}
+    plan = {"starts": ["scratch"], "recipes": ["era", "a-recipe-with-a-long-name"]}
+    results = {"plan": plan, "rows": rows, "baselines": [], "pick": None, "gains": [gain], "fitted": fitted}
+    out = io.StringIO()
+    print_summary(Console(file=out, width=80, highlight=False), Comparison(tmp_path, results), tmp_path / "report.html")
+    text, lines = out.getvalue(), out.getvalue().splitlines()
+    assert max(len(line.rstrip()) for line in lines if not line.startswith("Page:")) <= 80
+    assert lines[1].split()[-7:] == ["100.0%", "97.8-100.0", "49.6", "M", "11.3", "G", "12345.67"]
+    assert "mean of 2 networks" in text
+    assert "+10.0 (+0.0 to +20.0)" in text
+    assert ("-20.0 (-30.0 to -10.0)" in text) is (best == NAME)
+    assert "tuned under modern, not under era" in " ".join(text.split())
+
+
 def test_weights_of_one_network_are_named_once():
     assert named_weights("resnet18=timm:a1_in1k, vgg16=a=b.pth") == {"resnet18": "timm:a1_in1k", "vgg16": "a=b.pth"}
     with pytest.raises(OpsinError, match="resnet18 more than once"):

@@ -1,16 +1,20 @@
 """The time of one image: what is timed, and how a step's share is told."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opsin import zoo
+from opsin.data.augment import Elastic, RandomCrop
+from opsin.engine.average import EMA
 from opsin.forecast import speed
 from opsin.forecast.speed import Speed, SpeedProbe, makespan, measure_speed
-from opsin.recipes import MODERN
+from opsin.recipes import MODERN, recipe
 
 ARGUMENTS = {"num_classes": 10, "in_chans": 1, "input_size": 28}
 
@@ -53,6 +57,45 @@ def test_the_update_is_shared_among_the_whole_batch(monkeypatch, most):
     paper_clock(monkeypatch, once=2.0, image=0.25)
     net = zoo.build_model("lenet5", **ARGUMENTS)
     assert speed._time_training(net, probe(most=most), torch.device("cpu")) == pytest.approx(10 / 32)
+
+
+def test_all_that_a_step_does_is_timed(monkeypatch):
+    """Beside a step's 2.25 s on one image 0.5 s of augmenting it and 0.125 s of averaging the weights."""
+    paper_clock(monkeypatch, once=2.0, image=0.25)
+    clock = speed.time.perf_counter
+    passed = []
+
+    class Busy(speed.Feed):
+        def prepared(self, images, samples, epoch):
+            passed.append(0.5)
+            return super().prepared(images, samples, epoch)
+
+    class Averaged:
+        def __init__(self, net, how):
+            pass
+
+        def follow(self, net, step, steps):
+            passed.append(0.125)
+
+    monkeypatch.setattr(speed, "Feed", Busy)
+    monkeypatch.setattr(speed, "Averaged", Averaged)
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: clock() + sum(passed))
+    recipe = replace(MODERN, average=EMA(), augment=(RandomCrop(), Elastic()))
+    net = zoo.build_model("lenet5", **ARGUMENTS)
+    one = probe(recipe=recipe, batch_size=1)
+    assert speed._time_training(net, one, torch.device("cpu")) == pytest.approx(2.25 + 0.5 + 0.125)
+
+
+@pytest.mark.parametrize("name", ["lenet1989", "lenet5", "ciresan_2010", "deit", "googlenet", "resnet"])
+def test_every_kind_of_recipe_can_be_timed(name):
+    """Curvatures, distortions, crops out of originals, mixed labels, averages, in grey and in colour."""
+    for channels in (1, 3):
+        arguments = {"num_classes": 4, "in_chans": channels, "input_size": 16}
+        small = SpeedProbe("lenet1989", arguments, recipe(name), 4, 16, "cpu")
+        feed = speed._feed(small, torch.device("cpu"))
+        images, targets = next(feed.batches([np.arange(4)], epoch=0))
+        assert images.shape == (4, channels, 16, 16)
+        assert len(targets) == 4
 
 
 def test_an_epoch_by_hand():

@@ -35,9 +35,9 @@ def gains(entries: Sequence[Entry], on_test: Resampled, on_val: Mapping[str, flo
         both = [model for model in by_recipe[old] if model in by_recipe[new]]
         ended = [model for model in both if {by_recipe[each][model] for each in (old, new)} <= set(on_test.models)]
         if ended:
-            pair = ({model: by_recipe[each][model] for model in ended} for each in (old, new))
+            before, after = ({model: by_recipe[each][model] for model in ended} for each in (old, new))
             left_out = [model for model in both if model not in ended]
-            found.append({"old": old, "new": new, "left_out": left_out} | between(*pair, on_test, on_val))
+            found.append({"old": old, "new": new, "left_out": left_out} | between(before, after, on_test, on_val))
     return found
 
 

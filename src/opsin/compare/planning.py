@@ -153,8 +153,8 @@ def own_size(scanned: Scan) -> int:
 class Speeds:
     """Estimates of plans; the speeds that they need are measured on the pool, once, or remembered where they may be.
 
-    `found` has them by `Plan.speed_key`, `decode` has the seconds of reading an image where that counts; `saved` are the seconds that those remembered have taken when they were
-    measured.
+    `found` has them by `Plan.speed_key`; `saved` are the seconds that those remembered have taken when they were
+    measured; `decode` are those of reading an image from its file, where that counts.
     """
 
     setting: Setting

@@ -17,7 +17,7 @@ ERA = "era"
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a recipe became for one network and these images; `asked` is how it was named, `changes` say what changed."""
+    """What a recipe became for one network and these images; `asked` is its name there, `changes` say what changed."""
 
     asked: str
     recipe: Recipe

@@ -51,11 +51,16 @@ def _told(records: Records, gain: Gain, k: int) -> dict[str, Any]:
 def title(gain: Gain) -> str:
     """The mean gain of training over the networks, or that it is not decided."""
     mean, n = gain["training_mean"], words.plural(len(gain["networks"]), "network")
-    change = f"from {gain['old']} to {gain['new']}"
+    change = f"under {gain['new']} instead of {called(gain['old'], 'their')}"
     if mean["ci"][0] <= 0 <= mean["ci"][1]:
-        return f"Whether training, {change}, gains anything over {n} is not decided here"
-    more = "gains" if mean["top1"] > 0 else "loses"
-    return f"Training, {change}, {more} {words.points(abs(mean['top1']))} on average over {n}"
+        return f"Whether {n} {change} gain or lose on average is not decided here"
+    more = "gain" if mean["top1"] > 0 else "lose"
+    return f"{words.sentence(change)}, {n} {more} {words.points(abs(mean['top1']))} on average"
+
+
+def called(recipe: str, whose: str) -> str:
+    """A recipe in a sentence: "modern", "its era’s recipe"."""
+    return f"{whose} era’s recipe" if recipe == "era" else recipe
 
 
 def story(records: Records, gain: Gain) -> str:
@@ -69,10 +74,10 @@ def story(records: Records, gain: Gain) -> str:
         steps = [f"{words.signed(order[part]['top1'])} for the {part}" for part in way_of(way)]
         told.append(f"{'' if told else 'changing '}the {way}, {' and then '.join(steps)}")
     return (
-        f"From {first} under {gain['old']} to {best} under {gain['new']}, the best on validation, accuracy changes by "
-        f"{whole}: {'; '.join(told)}. The two orders differ where a recipe suits one network more than the other; "
-        "their mean (Shapley’s value) treats both alike. None of this is more than these images, networks and epochs "
-        "show."
+        f"From {first} under {called(gain['old'], 'its')} to {best} under {gain['new']}, the best there on validation, "
+        f"accuracy changes by {whole}: {'; '.join(told)}. The two orders differ where a recipe suits one network more "
+        "than the other; their mean (Shapley’s value) treats both alike. None of this says more than these images, "
+        "networks and epochs can."
     )
 
 
@@ -122,8 +127,8 @@ def tuning(records: Records) -> str:
         return ""
     tuned, kept = (words.listed(sorted(kinds[how])) for how in (True, False))
     return (
-        f"Not all were treated alike: learning rates were tuned on validation under {tuned}, and stand as printed under "
-        f"{kept}. A part of the difference may be that; --no-tune tunes none."
+        f"Not all were treated alike: learning rates were tuned on validation under {tuned}, and stand as they are "
+        f"written under {kept}. A part of the difference may be that; --no-tune tunes none."
     )
 
 
