@@ -34,6 +34,16 @@ def place_images(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last)
 
 
+def reseed(device: torch.device, seed: int) -> None:
+    """Seeds PyTorch's generators of the CPU and of `device` alone.
+
+    `torch.manual_seed` asks every kind of device, and for those that are not there it notes the whole call stack.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
+
+
 def precision(device: torch.device, which: str = "auto") -> contextlib.AbstractContextManager:
     """ "float32"; "bfloat16" by autocast; or "auto", which is bfloat16 on CUDA and float32 elsewhere."""
     if which == "bfloat16" or (which == "auto" and device.type == "cuda"):

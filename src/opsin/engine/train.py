@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from opsin.data.counted import key
 from opsin.data.sampler import visits
-from opsin.device import place, precision
+from opsin.device import place, precision, reseed
 from opsin.engine.average import Averaged
 from opsin.engine.checkpoint import Checkpoints
 from opsin.engine.curvature import estimate
@@ -203,7 +203,7 @@ def train_epoch(
     if state.step == epoch * steps:
         estimate(state.optimizer, net, feed, recipe, task, seed, epoch)
     for whole, (images, targets) in zip(batches, feed.batches(batches, epoch), strict=True):
-        torch.manual_seed(step_seed(seed, state.step, world.rank))
+        reseed(world.device, step_seed(seed, state.step, world.rank))
         rate = learning_rate(recipe, state.step, total, losses)
         weight = world.size * len(images) / len(whole)
         try:
