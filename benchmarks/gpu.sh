@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # What Opsin does on a GPU: installs, checks that runs repeat, benches the networks of Canziani, Paszke and Culurciello
 # with their energy, forecasts, and compares the large line-up on photos.
-#   bash benchmarks/gpu.sh PHOTOS [OUT]     PHOTOS: a folder of class folders, or train and val of them
+#   [TIMM=TRAIN.PY] [CIFAR=FOLDER] bash benchmarks/gpu.sh PHOTOS [OUT]
+# PHOTOS: a folder of class folders, or train and val of them; with train and val, whole training runs are timed beside
+# torchvision's loop, and beside timm's script where TIMM names it. CIFAR holds cifar-10-batches-py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 photos=$1
@@ -20,6 +22,15 @@ PY
 .venv/bin/opsin bench resnet50 vgg16 mobilenet_v2_100 vit_base_patch16_224 --batch 1,16,256 --train --power \
   --device cuda --csv "$out/bench.csv"
 .venv/bin/opsin bench --all --device cuda --power --page --out "$out/bench.html" --keep "$out/bench"
+speed() { # model, data, batch
+  .venv/bin/python benchmarks/training_speed.py "$1" "$2" --batch-size "$3" --device cuda --workers "$(nproc)" \
+    --epochs 3 ${TIMM:+--timm "$TIMM"}
+}
+if [ -d "$photos/train" ] && [ -d "$photos/val" ]; then
+  speed resnet50 "$photos" 256 | tee "$out/speed-resnet50.txt"
+  speed convnext_tiny "$photos" 128 | tee "$out/speed-convnext_tiny.txt"
+fi
+[ -z "${CIFAR:-}" ] || speed resnet20_cifar "$CIFAR" 128 | tee "$out/speed-resnet20_cifar.txt"
 .venv/bin/opsin plan "$photos" --minutes 30 --device cuda --input-size 224
 .venv/bin/opsin compare "$photos" --lineup large --epochs 5 --seeds 2 --input-size 224 --device cuda --out "$out/large"
 .venv/bin/opsin compare digits --device cuda --workers 4 --out "$out/digits"

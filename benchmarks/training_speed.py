@@ -72,13 +72,13 @@ def small_images(data: Path, folder: Path) -> Set:
     return Set(folder / "cifar10.npz", data, len(arrays["x_train"]), 10, SMALL)
 
 
-def photos(data: Path, folder: Path) -> Set:
+def photos(data: Path, folder: Path, most: int | None) -> Set:
     """The same files in two folders of links: train and validation for the others, train, val and test for Opsin."""
     classes = sorted(entry.name for entry in (data / "train").iterdir() if entry.is_dir())
     train = 0
     for name in classes:
         for part in ("train", "val"):
-            files = sorted((data / part / name).iterdir())
+            files = sorted((data / part / name).iterdir())[:most]
             train += len(files) * (part == "train")
             for i, file in enumerate(files):
                 own = "test" if part == "val" and i % TENTH == 0 else part
@@ -158,6 +158,8 @@ def ways(model: str, images: Set, given: argparse.Namespace, folder: Path) -> di
     """The command of each way, and what it adds to the environment."""
     one = {"OMP_NUM_THREADS": "1"}
     found: dict[str, tuple[list[str], dict]] = {"opsin": (opsin_run(model, images, given, folder / "opsin-run"), {})}
+    if given.device == "cpu":
+        found["opsin, one thread"] = (opsin_run(model, images, given, folder / "opsin-run-1"), one)
     if given.timm:
         timm = timm_run(model, images, given, folder / "timm-run")
         found["timm"] = (timm, {})
@@ -182,7 +184,7 @@ def timed(name: str, command: list[str], environment: dict[str, str], found: Tim
         command,
         env=os.environ | {"PYTHONPATH": paths} | environment,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if name != "opsin" else None,
+        stderr=subprocess.STDOUT if not name.startswith("opsin") else None,
         text=True,
     )
     assert child.stdout
@@ -203,7 +205,9 @@ def timed(name: str, command: list[str], environment: dict[str, str], found: Tim
         raise SystemExit("\n".join([*lines[-20:], f"{name} ended with {child.returncode}: {' '.join(command)}"]))
     found.whole.append(time.monotonic() - began)
     found.cpu.append(used.ru_utime + used.ru_stime)
-    found.training.append(json.loads(lines[-1])["train_seconds"] if name == "opsin" else last - (first or began))
+    found.training.append(
+        json.loads(lines[-1])["train_seconds"] if name.startswith("opsin") else last - (first or began)
+    )
 
 
 def matrix_product(device: str) -> float:
@@ -233,7 +237,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=given.scratch, prefix="training-speed-") as name:
         folder = Path(name)
         small = (given.data / "cifar-10-batches-py").is_dir()
-        images = small_images(given.data, folder) if small else photos(given.data, folder)
+        images = small_images(given.data, folder) if small else photos(given.data, folder, given.most)
         found: dict[str, Timed] = {}
         for repeat in range(given.repeats):
             for way, (command, environment) in ways(given.model, images, given, folder / str(repeat)).items():
@@ -248,7 +252,9 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
         "epochs": given.epochs,
         "batch": given.batch_size,
         "load_before": load_before,
-        "ways": {way: rates(times, seen, 0 if way == "opsin" else given.batch_size) for way, times in found.items()},
+        "ways": {
+            way: rates(times, seen, 0 if way.startswith("opsin") else given.batch_size) for way, times in found.items()
+        },
     }
     if given.device == "cuda":
         reached = result["ways"]["opsin"]["training"] * operations(given.model, images.size)
@@ -278,6 +284,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=BATCH)
     parser.add_argument("--workers", type=int, default=2, help="processes of the others that decode")
+    parser.add_argument("--most", type=int, help="photos of a class in each part, for a quick look")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--only", nargs="*", help="these ways alone: opsin, timm ...")
     parser.add_argument("--scratch", type=Path, help="where the runs' folders lie until the end")
@@ -293,10 +300,10 @@ def main() -> None:
         f"{given.batch_size}, {given.device}; medians of {given.repeats} runs, load before {result['load_before']:.1f}"
     )
     print(f"  {'images/s':24} {'whole':>8} {'(from':>8} {'to)':>8} {'training':>9} {'CPU us':>8}  opsin's ratios")
-    ours = result["ways"].get("opsin")
+    ours = result["ways"].get("opsin") or next(iter(result["ways"].values()))
     for way, of in result["ways"].items():
-        ratios = [f"{ours[key] / of[key]:.2f}" for key in ("whole", "training")] if ours else []
-        ratios += [f"{of['cpu_us_an_image'] / ours['cpu_us_an_image']:.2f}"] if ours else []
+        ratios = [f"{ours[key] / of[key]:.2f}" for key in ("whole", "training")]
+        ratios += [f"{of['cpu_us_an_image'] / ours['cpu_us_an_image']:.2f}"]
         low, high = of["slowest_whole"], of["quickest_whole"]
         figures = f"{of['whole']:8,.0f} {low:8,.0f} {high:8,.0f} {of['training']:9,.0f} {of['cpu_us_an_image']:8,.0f}"
         print(f"  {way:24} {figures}  {' '.join(ratios)}")
