@@ -15,7 +15,7 @@ from opsin.engine.recipe import Recipe
 from opsin.report.page import write_page
 
 pytestmark = pytest.mark.slow
-MODELS = ("ciresan_mlp1", "alexnet_32")
+MODELS = ("lenet1989", "alexnet_32")
 OPTIONS = {"models": MODELS, "recipe": "era,modern", "epochs": 1, "seeds": 2, "workers": 1}
 
 
@@ -25,7 +25,7 @@ def met(tmp_path_factory):
 
 
 def test_each_run_had_its_recipe(met):
-    """The recipe of 2010 has one image a step and no try of rates; that of 2012 cuts crops out of the originals."""
+    """The recipe of 1989 has one image a step and no try of rates; that of 2012 cuts crops out of the originals."""
     rows = {row["entry"]: row for row in met.results["rows"]}
     assert list(rows) == [f"{model}-{recipe}" for model in MODELS for recipe in ("era", "modern")]
     assert {row["status"] for row in rows.values()} == {"ok"}
@@ -38,8 +38,8 @@ def test_each_run_had_its_recipe(met):
         assert fitted["tuned"] is (row["recipe"] == "modern")
         tries = list((met.folder / "runs" / name).glob("lr-*"))
         assert len(tries) == (3 if fitted["tuned"] else 0)
-    mlp = Recipe.from_dict(met.results["fitted"]["ciresan_mlp1-era"]["recipe"])
-    assert (mlp.name, mlp.batch_size, mlp.epochs) == ("ciresan_2010", 1, 1)
+    lenet = Recipe.from_dict(met.results["fitted"]["lenet1989-era"]["recipe"])
+    assert (lenet.name, lenet.batch_size, lenet.epochs) == ("lenet1989", 1, 1)
     assert Recipe.from_dict(met.results["fitted"]["alexnet_32-era"]["recipe"]).looks_at_originals
     assert (met.results["recipe"], met.results["recipes"]) == (None, {})
     assert met.results["plan"]["recipes"] == ["era", "modern"]
@@ -54,7 +54,7 @@ def test_what_was_gained_follows_from_the_predictions(met):
     for each in gain["networks"]:
         hand = right[f"{each['model']}-modern"] - right[f"{each['model']}-era"]
         assert each["training"]["top1"] == pytest.approx(hand)
-    assert gain["oldest"] == "ciresan_mlp1"
+    assert gain["oldest"] == "lenet1989"
     assert met.results["pick"]["entry"] in right
 
 
@@ -69,7 +69,7 @@ def test_page_and_summary(met):
     page = write_page(met.folder)
     html = page.read_text(encoding="utf-8")
     assert "What the architecture gained, what the training gained" in html
-    assert "ciresan_2010" in html
+    assert "epochs 90 -&gt; 1" in html
     out = io.StringIO()
     print_summary(Console(file=out, width=80, highlight=False), met, page)
     lines = out.getvalue().splitlines()

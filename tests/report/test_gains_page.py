@@ -84,6 +84,7 @@ def test_the_section_has_both_orders_and_every_network(usual):
     assert "What the architecture gained, what the training gained" in usual.text
     assert "Under modern instead of their era’s recipe, 4 networks gain 4 points on average" in usual.text
     for told in (
+        "One by one they gain from −1 (LeNet-1989) to +8 (ConvNeXt)",
         "From LeNet-1989 under its era’s recipe to ResNet-20 under modern",
         "accuracy changes by +8 (+6 to +10) points",
         "changing the training first, −1 for the training and then +9 for the architecture",

@@ -86,10 +86,14 @@ def fit(name: str, model: str, images: int, channels: int, epochs: int | None) -
 
 def said(own: Sequence[Fitted]) -> str:
     """How long the recipes run, in a sentence."""
-    epochs = sorted({each.recipe.epochs for each in own})
-    what = "each network is trained by its own era's recipe" if {each.asked for each in own} == {ERA} else ""
-    names = ", ".join(dict.fromkeys(each.asked for each in own))
-    what = what or f"each network is trained by each recipe ({names})"
-    if len(epochs) > 1:
-        return f"{what}, of {epochs[0]} to {epochs[-1]} epochs"
-    return f"{what}, scaled to {epochs[0]} epochs: shares of a run keep their places"
+    names = list(dict.fromkeys(each.asked for each in own))
+    how = "its own era's recipe" if names == [ERA] else f"each recipe ({', '.join(names)})"
+    epochs = to({each.recipe.epochs for each in own})
+    papers = {recipes.RECIPES[each.recipe.name].epochs for each in own if each.asked == ERA}
+    beside = f"; in the papers they are {to(papers)}" if papers else ""
+    return f"each network is trained by {how}, schedules scaled to {epochs} epochs{beside}"
+
+
+def to(numbers: set[int]) -> str:
+    """{20, 164} -> "20 to 164"."""
+    return " to ".join(f"{number:,}" for number in dict.fromkeys((min(numbers), max(numbers))))

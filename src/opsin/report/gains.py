@@ -69,12 +69,15 @@ def story(records: Records, gain: Gain) -> str:
     whole = f"{_points(gain['whole'])} points"
     if gain["oldest"] == gain["best"]:
         return f"{first}, the oldest network, is also the best under {gain['new']}: all of {whole} is the training’s."
+    gained = sorted((each["training"]["top1"], records.networks[each["model"]]) for each in gain["networks"])
+    (least, lowest), (most, highest) = gained[0], gained[-1]
+    each = f"One by one they gain from {words.signed(least)} ({lowest}) to {words.signed(most)} ({highest}). "
     told = []
     for way, order in gain["orders"].items():
         steps = [f"{words.signed(order[part]['top1'])} for the {part}" for part in way_of(way)]
         told.append(f"{'' if told else 'changing '}the {way}, {' and then '.join(steps)}")
     return (
-        f"From {first} under {called(gain['old'], 'its')} to {best} under {gain['new']}, the best there on validation, "
+        f"{each}From {first} under {called(gain['old'], 'its')} to {best} under {gain['new']}, the best there on validation, "
         f"accuracy changes by {whole}: {'; '.join(told)}. The two orders differ where a recipe suits one network more "
         "than the other; their mean (Shapley’s value) treats both alike. None of this says more than these images, "
         "networks and epochs can."
