@@ -47,7 +47,7 @@ def _row(network: tuple[Any, ...], seeds: list[int], draw: random.Random) -> dic
     mean = sum(by_seed) / len(by_seed)
     wide = 1.96 * (mean * (1 - mean) / 360) ** 0.5
     return {
-        "entry": model, "model": model, "start": "scratch", "weights": None,
+        "entry": model, "model": model, "start": "scratch", "recipe": None, "weights": None,
         "family": family, "year": year, "status": "ok", "seeds": seeds,
         "top1_mean": mean, "top1_ci": [mean - 1.1 * wide, min(mean + 0.8 * wide, 1.0)],
         "ci_over": "images and seeds" if len(seeds) > 1 else "images", "top1_by_seed": by_seed,
@@ -137,7 +137,7 @@ def records(
                    "weight_decay": 0.05, "label_smoothing": 0.1, "warmup_epochs": 2, "shift": 1},
         "plan": {"models": [n[0] for n in pool], "left_out": [{"model": "vgg16", "why": "dearest: would take 40 min"}],
                  "input_size": 16, "seeds": seeds, "epochs": epochs, "metric": "top1", "margin": 0.01,
-                 "minutes": None, "tune": True, "notes": []},
+                 "minutes": None, "tune": True, "notes": [], "recipes": []},
         "rows": rows,
         "baselines": [
             {"name": "majority class", "top1": 0.103, "top1_ci": [0.072, 0.136], "balanced": 0.1,
@@ -172,7 +172,7 @@ def records(
         "cards": {n[0]: _card(n) for n in pool},
         "files": {"bundle": "runs/resnet20_cifar/seed-0/bundle"},
     }  # fmt: skip
-    results["recipes"] = {"scratch": results["recipe"]}
+    results |= {"recipes": {"scratch": results["recipe"]}, "fitted": {}, "gains": []}
     return results, page
 
 

@@ -77,10 +77,10 @@ def story(records: Records, gain: Gain) -> str:
         steps = [f"{words.signed(order[part]['top1'])} for the {part}" for part in way_of(way)]
         told.append(f"{'' if told else 'changing '}the {way}, {' and then '.join(steps)}")
     return (
-        f"{each}From {first} under {called(gain['old'], 'its')} to {best} under {gain['new']}, the best there on validation, "
-        f"accuracy changes by {whole}: {'; '.join(told)}. The two orders differ where a recipe suits one network more "
-        "than the other; their mean (Shapley’s value) treats both alike. None of this says more than these images, "
-        "networks and epochs can."
+        f"{each}From {first} under {called(gain['old'], 'its')} to {best} under {gain['new']}, the best there on "
+        f"validation, accuracy changes by {whole}: {'; '.join(told)}. The two orders differ where a recipe suits one "
+        "network more than the other; their mean (Shapley’s value) treats both alike. None of this says more than these "
+        "images, networks and epochs can."
     )
 
 
