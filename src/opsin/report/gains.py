@@ -79,8 +79,8 @@ def story(records: Records, gain: Gain) -> str:
     return (
         f"{each}From {first} under {called(gain['old'], 'its')} to {best} under {gain['new']}, the best there on "
         f"validation, accuracy changes by {whole}: {'; '.join(told)}. The two orders differ where a recipe suits one "
-        "network more than the other; their mean (Shapley’s value) treats both alike. None of this says more than these "
-        "images, networks and epochs can."
+        "network more than the other; their mean (Shapley’s value) treats both alike. None of this says more than "
+        "these images, networks and epochs can."
     )
 
 
