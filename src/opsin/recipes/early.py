@@ -26,8 +26,8 @@ ERAS = (
         "maximum a posteriori probability with a class of rubbish.",
         "",
         "The curvature is the exact diagonal of Gauss-Newton in expectation; the paper neglects what units of a layer "
-        "share. All rates are a fifth of the paper's: from our initial weights its own saturate every unit in the first "
-        "thousand steps. The run with 540,000 distorted digits (0.8 %) is not this one.", images=60_000),
+        "share. All rates are a fifth of the paper's, whose own saturate every unit within the first thousand steps "
+        "here. The run with 540,000 distorted digits (0.8 %) is not this one.", images=60_000),
     Era(early(
         "ciresan_2010", epochs=800, batch_size=1, optimizer=SGD(momentum=0.0), learning_rate=1e-3, weight_decay=0.0,
         schedule=Exponential(factor=(1e-6 / 1e-3) ** (1 / 800), times=800),
