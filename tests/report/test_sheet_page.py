@@ -1,5 +1,6 @@
 """The page of one network: drawn to scale, wired as its paper has it, every figure told, no text breaks out."""
 
+import functools
 import math
 import re
 from dataclasses import replace
@@ -10,6 +11,7 @@ from test_history_page import HOSTILE
 from test_page import Reader
 
 from opsin import zoo
+from opsin.costs import blocks as costs_blocks
 from opsin.costs.blocks import Block, sheet_of
 from opsin.report.history import record
 from opsin.report.sheet import drawing, page, stories
@@ -200,7 +202,11 @@ def test_an_odd_name_is_cut_to_its_room():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in zoo.list_models() if "1001" not in name and "1202" not in name])
-def test_every_network_has_a_page(name):
-    sheet, blocks = sheet_of(name)
+def test_every_network_has_a_page_and_fits_80_columns(opsin, name, monkeypatch):
+    """In a terminal by `opsin show`, whose sheet the page is of."""
+    monkeypatch.setattr(costs_blocks, "sheet_of", functools.cache(sheet_of))
+    told = opsin("show", name, "--layers")[1]
+    assert max(len(line) for line in told.splitlines() if not line.startswith("http")) <= 80
+    sheet, blocks = costs_blocks.sheet_of(name, None, 1)
     assert isinstance(blocks[0], Block)
     assert len(svgs(page.render(zoo.card(name), sheet, blocks))) == 2
