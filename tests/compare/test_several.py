@@ -1,9 +1,11 @@
 """Several recipes in one comparison: how they are named, what they become, what is planned with, before any run."""
 
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from paper_pool import PaperPool
 
 from opsin import recipes, zoo
 from opsin.compare import planning, several
@@ -205,6 +207,18 @@ def test_a_network_gives_way_under_all_its_recipes(digits, tmp_path):
     epochs = {own.recipe.epochs for own in short.own.values()}
     assert len(epochs) == 1 and epochs < set(range(2, 10))
     assert short.notes[-1] == f"{min(epochs)} instead of 10 epochs"
+
+
+def test_what_a_short_time_leaves_is_what_is_told(digits, tmp_path):
+    """With speeds on paper, whose minutes have room for a part of the epochs: the changes name those that are run."""
+    pool = PaperPool(1, second=lambda name: 0.004)
+    asked = Request("digits", models=MODELS, recipe="era,modern", minutes=6, tune=False)
+    plan = make_plan(Setting(asked, tmp_path, *digits, pool, Watch()), time.monotonic())
+    assert plan.own.keys() == set(plan.names)
+    (epochs,) = {own.recipe.epochs for own in plan.own.values()}
+    assert 5 <= epochs < 30
+    assert plan.own["resnet20_cifar-era"].changes[0] == f"epochs 164 -> {epochs}, the schedule with them"
+    assert plan.notes[-1] == f"{epochs} instead of 30 epochs"
 
 
 def test_reading_an_image_is_timed():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sample import mixed, write
 from sample import records as sample_records
+from test_gains_page import two_recipes
 from test_page import hostile
 
 from opsin.report.page import write_page
@@ -65,6 +66,19 @@ def test_starts_are_drawn_apart(tmp_path):
     chart = dom.partition('data-chart="operations-wide"')[2].partition("</svg>")[0]
     assert len(re.findall(r'd="M-[\d.]+,0L0,[^"]*Z" fill="var\(--paper\)"', chart)) == 2  # hollow diamonds
     assert len(re.findall(r'd="M(-[\d.]+),\1h[^"]*Z" fill="var\(--y', chart)) == 2  # squares
+
+
+def test_recipes_are_joined(tmp_path):
+    """Four networks under two recipes: four lines, a hollow mark at the one end and a filled one at the other."""
+    dom, logged = dump(write_page(write(tmp_path / "out", *two_recipes())), tmp_path / "profile")
+    assert 'data-charts="16 rendered"' in dom
+    assert logged == []
+    chart = dom.partition('data-chart="gain-0-wide"')[2].partition("</svg>")[0]
+    hollow = re.findall(r'<path[^>]* fill="var\(--paper\)" stroke="var\(--y\d\)"', chart)
+    assert len(hollow) == 4
+    assert len(re.findall(r'stroke-width="1.75"', chart)) == 4
+    for name in ("LeNet-1989", "AlexNet", "ResNet-20", "ConvNeXt"):
+        assert re.search(rf"<text[^>]*>{name}</text>", chart)
 
 
 @pytest.mark.parametrize("guarded", [True, False])

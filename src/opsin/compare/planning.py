@@ -33,7 +33,7 @@ def make_plan(setting: Setting, began: float, speeds: "Speeds | None" = None) ->
     size = request.input_size or default_size(scanned, request.device_type)
     chosen = choose_entries(request, own_size(scanned), size, watch)
     entries = several.entries(chosen.entries, request.several) if request.several else chosen.entries
-    own = _own(setting, chosen.entries)
+    own = _own(setting, entries)
     notes = (*chosen.notes, several.said(list(own.values()))) if own else chosen.notes
     recipes = [request.recipe_for(start) for start in ("scratch", "finetune")]
     recipe, finetune = (replace(each, batch_size=each.batch(setting.counts()[0])) for each in recipes)
@@ -64,20 +64,21 @@ def make_plan(setting: Setting, began: float, speeds: "Speeds | None" = None) ->
     speeds.estimate(plan)  # measuring takes of the time, too
     left = _left(setting, began) - speeds.saved
     plan, needs = budget.fit(plan, left, floor, speeds.estimate, request.minutes * 60 - left)
+    plan = replace(plan, own=_own(setting, plan.entries, plan))
     for note in plan.notes[len(notes) :]:
         watch.say(f"to keep to the time: {note}")
     watch.say(f"planned: {needs / 60:.1f} minutes, after a probe of {(time.monotonic() - spent) / 60:.1f}")
     return plan
 
 
-def _own(setting: Setting, found: tuple[Entry, ...]) -> dict[str, several.Fitted]:
-    """The recipes of entries that have their own, by the names of these."""
+def _own(setting: Setting, entries: tuple[Entry, ...], shortened: Plan | None = None) -> dict[str, several.Fitted]:
+    """The recipes of entries that have their own, by their names; fitted to the epochs of a plan that was shortened."""
     request, own = setting.request, {}
-    for name in request.several:
-        for entry in several.entries(found, request.several):
-            fitted = several.fit(name, entry.model, setting.counts()[0], setting.scanned.channels, request.epochs)
-            if entry.recipe in ("", fitted.asked):
-                own[entry.name] = fitted
+    names = {several.label(name): name for name in request.several}
+    for entry in entries if names else ():
+        epochs = shortened.recipe_of(entry).epochs if shortened else request.epochs
+        images, channels = setting.counts()[0], setting.scanned.channels
+        own[entry.name] = several.fit(names[entry.recipe or several.ERA], entry.model, images, channels, epochs)
     return own
 
 
