@@ -69,7 +69,7 @@ def test_page_and_summary(met):
     page = write_page(met.folder)
     html = page.read_text(encoding="utf-8")
     assert "What the architecture gained, what the training gained" in html
-    assert "epochs 90 -&gt; 1" in html
+    assert "epochs 90 → 1" in html
     out = io.StringIO()
     print_summary(Console(file=out, width=80, highlight=False), met, page)
     lines = out.getvalue().splitlines()

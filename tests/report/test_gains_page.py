@@ -100,7 +100,7 @@ def test_the_section_has_both_orders_and_every_network(usual):
 def test_what_each_recipe_became(usual):
     assert "What each recipe became here" in usual.text
     assert "of_alexnet_322016sgd0.001" in usual.text
-    assert "batch 128 -> 16; epochs 90 -> 20" in usual.text
+    assert "batch 128 → 16; epochs 90 → 20" in usual.text
     assert "the same split, the same recipe" not in usual.text
     assert "All networks had the same recipe" not in usual.text
 

@@ -150,7 +150,7 @@ def fitted(records: Records) -> list[dict[str, Any]]:
                     "optimizer": recipe["optimizer"]["kind"],
                     "rate": row.get("learning_rate") or recipe["learning_rate"],
                     "tuned": own["tuned"],
-                    "changes": "; ".join(own["changes"]),
+                    "changes": "; ".join(own["changes"]).replace("->", "→"),
                 }
             )
     return found
