@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -83,16 +84,22 @@ def decode(batches: Iterable[Sequence[Item]], one: Callable[[Item], np.ndarray],
 
     todo = iter(batches)
     waiting: deque[list[Future[list[np.ndarray]]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="opsin-decode") as pool:
-        try:
-            while True:
-                for batch in islice(todo, AHEAD + 1 - len(waiting)):
-                    size = max(1, min(16, len(batch) // workers))
-                    waiting.append([pool.submit(some, batch[at : at + size]) for at in range(0, len(batch), size)])
-                if not waiting:
-                    return
-                parts = waiting.popleft()
-                yield torch.from_numpy(np.stack(list(chain.from_iterable(part.result() for part in parts))))
-        finally:
-            for future in chain.from_iterable(waiting):
-                future.cancel()
+    pool = decoders(workers)
+    try:
+        while True:
+            for batch in islice(todo, AHEAD + 1 - len(waiting)):
+                size = max(1, min(16, len(batch) // workers))
+                waiting.append([pool.submit(some, batch[at : at + size]) for at in range(0, len(batch), size)])
+            if not waiting:
+                return
+            parts = waiting.popleft()
+            yield torch.from_numpy(np.stack(list(chain.from_iterable(part.result() for part in parts))))
+    finally:
+        for future in chain.from_iterable(waiting):
+            future.cancel()
+
+
+@cache
+def decoders(workers: int) -> ThreadPoolExecutor:
+    """The threads that decode, kept from one epoch to the next: with new ones each time the heap grows."""
+    return ThreadPoolExecutor(workers, thread_name_prefix="opsin-decode")
