@@ -117,7 +117,7 @@ def test_openvino_leaves_the_stack_of_signals_as_it_was():
     pytest.importorskip("openvino")
     code = """
 import ctypes, torch
-from opsin.runtime import backends
+from opsin.runtime import backends, signal_stack
 def address():
     stack = signal_stack.SignalStack()
     ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack))
@@ -128,5 +128,6 @@ backends.build("openvino", net, torch.zeros(1, 1, 2, 2), 1)
 print(before, address(), sep="|")
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-2000:]
     before, after = ended.stdout.splitlines()[-1].split("|")
     assert before == after
