@@ -17,11 +17,15 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed import PrefixStore  # pyright: ignore[reportPrivateImportUsage]
+from torch.distributed.rendezvous import rendezvous
 
 from opsin.device import choose_device
 from opsin.errors import OpsinError
 
 Shared = TypeVar("Shared")
+PATIENCE = timedelta(hours=2)
+"""How long a process waits for the others: the first one may be reading images meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,9 @@ def averaging(net: nn.Module, last: bool) -> AbstractContextManager:
 def world(device: str = "auto") -> World:
     """The world that this process belongs to: a process group that lives, that which torchrun names, or itself alone.
 
+    After a restart torchrun's store still has the addresses of processes that are dead (PyTorch 2.15), and gloo would
+    wait for them: each start has keys of its own there.
+
     Raises OpsinError where a device is missing, or the other processes do not answer.
     """
     kind = choose_device(device)
@@ -132,7 +139,10 @@ def world(device: str = "auto") -> World:
     if not dist.is_initialized():
         threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
         try:
-            dist.init_process_group("nccl" if kind.type == "cuda" else "gloo", timeout=timedelta(minutes=10))
+            store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+            store = PrefixStore(f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+            backend = "nccl" if kind.type == "cuda" else "gloo"
+            dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
         except (RuntimeError, ValueError) as error:
             why = " ".join(str(error).split())[:160]
             raise OpsinError(f"the processes of this training do not find each other ({why}): see torchrun") from None
