@@ -56,10 +56,12 @@ def train(
 
     given = {"data": data, "model": model, "recipe": recipe, "settings": settings or None, "epochs": epochs}
     given |= {"pretrained": pretrained or None, "weights": weights, "input_size": input_size, "val": val, "out": out}
+    given |= {"seed": seed or None, "groups": groups, "root": root, "skip_bad": skip_bad or None}
+    given |= {"device": None if device == "auto" else device}
     if resume is not None:
         if extra := [name for name, value in given.items() if value is not None]:
             raise OpsinError(f"--resume goes on as the run was asked for: leave out {', '.join(extra)}")
-        training = resumed(resume)
+        training = resumed(resume, workers)
     else:
         if data is None or model is None:
             raise OpsinError("name the data and the network: opsin train DATA --model resnet18 (see `opsin list`)")

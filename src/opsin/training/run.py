@@ -64,11 +64,15 @@ class Run:
         return Record(self.folder).read_metrics()
 
 
-def resume(folder: Path, **changed: Any) -> Training:
-    """What was asked of the run in a folder, to go on with it. Raises OpsinError where there is none."""
+def resume(folder: Path, workers: int | None = None) -> Training:
+    """What was asked of the run in a folder, to go on with it, with so many decoding threads where they are given.
+
+    Raises OpsinError where there is no run.
+    """
     if not (folder / PLAN).is_file():
         raise OpsinError(f"{folder} holds no run: give the folder that --out named, or the line that training printed")
-    return replace(Training.from_dict(read_plan(folder)["asked"]), out=folder, **changed)
+    training = replace(Training.from_dict(read_plan(folder)["asked"]), out=folder)
+    return training if workers is None else replace(training, workers=workers)
 
 
 def run_training(training: Training, watch: Watch | None = None, signals: bool = False) -> Run:
