@@ -161,6 +161,19 @@ def test_a_run_that_is_asked_to_stop_goes_on_from_its_very_step(tmp_path, unbrok
     assert len(history) == EPOCHS
 
 
+def test_a_signal_at_the_very_end_leaves_nothing_to_train(tmp_path, unbroken, monkeypatch):
+    flag = Asked()
+
+    def ask(metrics):
+        if metrics["epoch"] == EPOCHS:
+            flag(signal.SIGTERM, None)
+
+    with pytest.raises(Stopped):
+        fit(checkpoints=Checkpoints(tmp_path), asked=flag, on_epoch=ask)
+    monkeypatch.setattr(engine, "train_step", None)
+    assert fit(checkpoints=Checkpoints(tmp_path))[0] == unbroken
+
+
 def test_a_signal_in_the_validation_stops_it_there(tmp_path, unbroken, monkeypatch):
     flag, predict = Asked(), engine.predict
 

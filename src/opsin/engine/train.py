@@ -96,7 +96,7 @@ class Keeper:
         self.told = time.monotonic()
 
     def __call__(self) -> None:
-        """To be called after each step, and each epoch but the last."""
+        """To be called after each step and each epoch."""
         if self.on_step and time.monotonic() - self.told > TELL:
             self.on_step(self.state.step)
             self.told = time.monotonic()
@@ -167,8 +167,7 @@ def train(
         state.loss = state.seconds = 0.0
         if on_epoch:
             on_epoch(state.history[-1])
-        if epoch + 1 < recipe.epochs:
-            keep()
+        keep()
     if state.average:
         net.load_state_dict(state.average.net.state_dict())
     return state.history
