@@ -9,9 +9,10 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,26 @@ def check_writable(path: Path, option: str = "--out") -> None:
         if isinstance(error, FileExistsError | NotADirectoryError):
             why = f"{error.filename} is no folder"
         raise OpsinError(f"cannot write {path}: {why}; name another with {option}") from None
+
+
+def slug(name: str) -> str:
+    """A name for a folder, made of what people call their images."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "images"
+
+
+def locked(file: Path, work: str) -> AbstractContextManager:
+    """Held for as long as `work` (a comparison, a training) is done in the folder of `file`.
+
+    The system frees it when the process ends, however. Raises OpsinError where another one is at work there.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        return FileLock(file).acquire(timeout=0)
+    except Timeout:
+        raise OpsinError(f"another {work} is at work in {file.parent}: wait for it, or choose another --out") from None
+    except OSError as error:
+        raise OpsinError(f"no permission to write {file.parent} ({error.strerror}): choose another --out") from None
 
 
 def write_json(path: Path, values: Any) -> None:

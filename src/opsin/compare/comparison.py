@@ -1,6 +1,5 @@
 """A comparison, from a folder of images to its results."""
 
-import re
 import shutil
 import time
 from dataclasses import dataclass, replace
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from opsin.compare.baseline_job import BaselineJob
 from opsin.compare.baselines import MAX_SIDE
@@ -29,7 +27,7 @@ from opsin.data.split import divide
 from opsin.engine.recipe import Recipe
 from opsin.engine.record import Record
 from opsin.errors import OpsinError
-from opsin.files import digest, write_json
+from opsin.files import digest, locked, slug, write_json
 from opsin.launch.cluster import Cluster, connect
 from opsin.launch.local import Pool, Task
 from opsin.launch.ray import ClusterPool
@@ -72,7 +70,7 @@ def run_comparison(request: Request, watch: Watch | None = None) -> Comparison:
     for note in divided.notes:
         watch.say(note)
     identity = request.identity(scanned.fingerprint)
-    folder = request.out or Path("opsin-runs") / f"{_slug(source.name)}-{digest(identity)}"
+    folder = request.out or Path("opsin-runs") / f"{slug(source.name)}-{digest(identity)}"
     if source.path is not None and folder.resolve().is_relative_to(source.path.resolve()):
         raise OpsinError(f"the results would lie among the images, in {folder}: give an --out elsewhere")
     read_plan(folder, identity)  # says what is wrong before anything is made
@@ -80,7 +78,7 @@ def run_comparison(request: Request, watch: Watch | None = None) -> Comparison:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OpsinError(f"cannot make the folder {folder} ({error.strerror}): choose another --out") from None
-    with _lock(folder), _pool(request, folder, cluster) as pool:
+    with locked(folder / LOCK, "comparison"), _pool(request, folder, cluster) as pool:
         plan = read_plan(folder, identity)
         setting = Setting(request, folder, scanned, divided, pool, watch)
         if plan is None:
@@ -99,21 +97,6 @@ def _pool(request: Request, folder: Path, cluster: Cluster | None) -> Pool:
     if cluster is None:
         return Pool(request.processes)
     return ClusterPool(cluster, folder, request.workers, gpu=request.device_type == "cuda")
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "images"
-
-
-def _lock(folder: Path):
-    """Held for as long as a comparison works in its folder; the system frees it when the process ends, however."""
-    lock = FileLock(folder / LOCK)
-    try:
-        return lock.acquire(timeout=0)
-    except Timeout:
-        raise OpsinError(f"another comparison is at work in {folder}: wait for it, or choose another --out") from None
-    except OSError as error:
-        raise OpsinError(f"no permission to write {folder} ({error.strerror}): choose another --out") from None
 
 
 def _run(setting: Setting, plan: Plan, identity: dict[str, Any], began: float) -> dict[str, Any]:

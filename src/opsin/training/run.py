@@ -1,7 +1,6 @@
 """One training, from a set of images to the folder of a run."""
 
 import json
-import re
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,7 +10,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 
 from opsin import zoo
 from opsin.costs.free import free_memory
@@ -26,7 +24,7 @@ from opsin.engine.record import Record
 from opsin.engine.stop import Stopped, asked
 from opsin.engine.world import World, world
 from opsin.errors import OpsinError
-from opsin.files import digest, write_json
+from opsin.files import check_writable, digest, locked, slug, write_json
 from opsin.training.entry import Entry, started
 from opsin.training.job import Job, run
 from opsin.training.training import Training
@@ -126,12 +124,12 @@ def prepare(training: Training, watch: Watch, held: ExitStack) -> Job:
     for note in divided.notes:
         watch.say(note)
     identity = training.identity(scanned.fingerprint)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", source.name).strip("-.") or "images"
-    folder = training.out or Path("opsin-runs") / f"{name}-{training.model}-{digest(identity)}"
+    folder = training.out or Path("opsin-runs") / f"{slug(source.name)}-{training.model}-{digest(identity)}"
     if source.path is not None and folder.resolve().is_relative_to(source.path.resolve()):
         raise OpsinError(f"the run would lie among the images, in {folder}: give an --out elsewhere")
     planned = check_folder(folder, identity)
-    held.enter_context(locked(folder))
+    check_writable(folder / PLAN)
+    held.enter_context(locked(folder / LOCK, "training"))
     if planned is None:
         planned = plan(training, scanned, divided, watch)
         write_json(folder / PLAN, {"schema": SCHEMA, "asked": training.to_dict(), "identity": identity} | planned)
@@ -246,16 +244,3 @@ def read_plan(folder: Path) -> dict[str, Any]:
         return found
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OpsinError(f"cannot read {folder / PLAN} ({error}): choose another --out") from None
-
-
-def locked(folder: Path) -> FileLock:
-    """Held for as long as a process trains in the folder; the system frees it when that ends, however."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise OpsinError(f"another training is at work in {folder}: wait for it, or choose another --out") from None
-    except OSError as error:
-        raise OpsinError(f"cannot write {folder} ({error.strerror}): choose another --out") from None
-    return lock
