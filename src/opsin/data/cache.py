@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from opsin.data.images import quiet
 from opsin.data.preprocess import Preprocess
 from opsin.data.sources import Source
-from opsin.data.threads import Progress, in_threads
+from opsin.data.threads import Progress, in_blocks
 from opsin.errors import OpsinError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -58,6 +59,12 @@ def _write(
 ) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     needed = int(np.prod(shape))
+
+    def some(rows: range) -> Iterable[np.ndarray]:
+        images = source.stack(np.arange(rows.start, rows.stop))
+        ready = None if images is None else preprocess.stack(images)
+        return [preprocess.pixels(source.image(i)) for i in rows] if ready is None else ready
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(path.parent).free
@@ -67,7 +74,7 @@ def _write(
         with temporary.open("wb") as stream, quiet():
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(stream, header)
-            for pixels in in_threads(lambda i: preprocess.pixels(source.image(i)), len(source), progress):
+            for pixels in in_blocks(some, len(source), source.block, progress):
                 stream.write(pixels.data)
             stream.flush()
             os.fsync(stream.fileno())

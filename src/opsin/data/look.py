@@ -11,7 +11,7 @@ from PIL import Image
 from opsin.data.images import BadImage, is_grey, quiet
 from opsin.data.remembered import Remembered
 from opsin.data.sources import Source
-from opsin.data.threads import Progress, in_threads
+from opsin.data.threads import Progress, in_blocks
 
 PHOTO = 64
 """Images with a shorter side below this, in pixels, get no outline: digits and letters are all alike."""
@@ -40,11 +40,21 @@ class Look:
 def look(image: Image.Image) -> Look:
     """The look at an image as `opsin.data.images.read` gives it."""
     grey = is_grey(image)
-    values = np.asarray(image.getchannel(0) if grey else image)
-    digest = hashlib.sha256(repr(values.shape).encode())
-    digest.update(np.ascontiguousarray(values).data)
+    pixels = _digest(np.asarray(image.getchannel(0) if grey else image))
     large = min(image.size) >= PHOTO
-    return Look(image.height, image.width, grey, digest.hexdigest(), outline(image) if large else 0)
+    return Look(image.height, image.width, grey, pixels, outline(image) if large else 0)
+
+
+def looks(images: np.ndarray) -> list[Look]:
+    """The same at small images of one size, which need no decoding: uint8 [N, H, W] or [N, H, W, 3]."""
+    height, width = images.shape[1:3]
+    if images.ndim == 3:
+        return [Look(height, width, True, _digest(values), 0) for values in images]
+    greys = (images == images[..., :1]).all(axis=(1, 2, 3)).tolist()
+    return [
+        Look(height, width, grey, _digest(values[..., 0] if grey else values), 0)
+        for values, grey in zip(images, greys, strict=True)
+    ]
 
 
 def look_at(source: Source, progress: Progress | None = None, workers: int | None = None) -> list[Look | BadImage]:
@@ -65,10 +75,22 @@ def look_at(source: Source, progress: Progress | None = None, workers: int | Non
         remembered.put(i, stamp, found)
         return found
 
+    def some(rows: range) -> list[Look | BadImage]:
+        images = source.stack(np.arange(rows.start, rows.stop))
+        if images is None or min(images.shape[1:3]) >= PHOTO:
+            return [one(i) for i in rows]
+        return [*looks(images)]
+
     with quiet():
-        found = list(in_threads(one, len(source), progress, workers))
+        found = list(in_blocks(some, len(source), source.block, progress, workers))
     remembered.write()
     return found
+
+
+def _digest(values: np.ndarray) -> str:
+    digest = hashlib.sha256(repr(values.shape).encode())
+    digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
 
 
 def outline(image: Image.Image) -> int:

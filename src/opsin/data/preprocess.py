@@ -67,6 +67,17 @@ class Preprocess:
             image = self._square(image)
         return self._array(image)
 
+    def stack(self, images: np.ndarray) -> np.ndarray | None:
+        """The same of images that need no resizing, uint8 [N, H, W] or [N, H, W, 3]: uint8 [N, channels, size, size].
+
+        None where some pixel would have to be computed.
+        """
+        if images.shape[1:3] != (self.size, self.size) or self.resize or (images.ndim == 4 and self.channels == 1):
+            return None
+        if images.ndim == 3:
+            return np.repeat(images[:, None], self.channels, axis=1)
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
     def crops(self, image: Image.Image) -> np.ndarray:
         """Four corners and the centre, uint8 [5, channels, size, size]: top left and right, bottom left and right.
 

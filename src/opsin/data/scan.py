@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,8 +46,9 @@ class Scan:
     @cached_property
     def native_sizes(self) -> tuple[tuple[int, int, int], ...]:
         """(height, width, how many), the most common first."""
-        counts = Counter(map(tuple, self.sizes.tolist()))
-        return tuple((h, w, count) for (h, w), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        sizes, counts = np.unique(self.sizes, axis=0, return_counts=True)
+        found = [(h, w, count) for (h, w), count in zip(sizes.tolist(), counts.tolist(), strict=True)]
+        return tuple(sorted(found, key=lambda size: (-size[2], size)))
 
     @cached_property
     def duplicates(self) -> tuple[tuple[int, ...], ...]:

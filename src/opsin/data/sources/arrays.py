@@ -41,6 +41,14 @@ class Stacked:
             row -= len(array)
         raise IndexError(row)
 
+    def stack(self, rows: np.ndarray) -> np.ndarray | None:
+        start = 0
+        for array in self.arrays:
+            if start <= rows.min() and rows.max() < start + len(array) and array.shape[3:] in ((), (3,)):
+                return array[rows - start]
+            start += len(array)
+        return None
+
 
 def read_npz(path: Path, groups: str | None = None) -> Source:
     """The source of a .npz file; nothing in it is unpickled.

@@ -42,6 +42,9 @@ class Encoded:
             row -= len(some)
         raise IndexError(row)
 
+    def stack(self, rows: np.ndarray) -> None:
+        """They have to be decoded."""
+
 
 def read_hub(text: str, groups: str | None = None, root: Path | None = None) -> Source:
     """The source of "hf:owner/name" or "hf:owner/name:config"; downloads lie in the library's cache, or at `root`.

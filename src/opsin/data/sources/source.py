@@ -6,14 +6,16 @@ and no order of files, rows or parts can shift it. Names are compared in Unicode
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
 from opsin.data.images import read
+from opsin.data.threads import FEW
 from opsin.errors import OpsinError, unknown
 from opsin.words import named, printable
 
@@ -23,6 +25,16 @@ PART_NAMES = {
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+
+
+class Opener(Protocol):
+    """Images that are no files of their own, by their row in the whole source. It can be pickled."""
+
+    def __call__(self, row: int) -> Image.Image: ...
+
+    def stack(self, rows: np.ndarray) -> np.ndarray | None:
+        """See `Source.stack`."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +51,7 @@ class Source:
         groups: the group of each image; None where none were asked for and the source knows none.
         notes: what has been left out, a line each.
         folder: where the images are files; None where they are not.
-        opener: for images that are no files: the image of a row of the whole source; it can be pickled.
+        opener: for images that are no files.
         rows: int64 [n], the rows of the whole source which these images are; for `opener`.
     """
 
@@ -52,7 +64,7 @@ class Source:
     groups: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     folder: Path | None = None
-    opener: Callable[[int], Image.Image] | None = None
+    opener: Opener | None = None
     rows: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -65,6 +77,19 @@ class Source:
         file = self.file(i)
         assert file is not None
         return read(file, self.ids[i])
+
+    def stack(self, rows: np.ndarray) -> np.ndarray | None:
+        """The images at `rows` (int64, ascending) as one array, uint8 [N, H, W] or [N, H, W, 3].
+
+        None where they are not in such an array already: then each has to be opened by `image`.
+        """
+        return None if self.opener is None else self.opener.stack(rows if self.rows is None else self.rows[rows])
+
+    @property
+    def block(self) -> int:
+        """Images to be taken at once: a few where each has to be decoded; else those of about a megabyte."""
+        first = self.stack(np.arange(1))
+        return FEW if first is None else max(FEW, 2**20 // first.nbytes)
 
     def file(self, i: int) -> Path | None:
         """The file that image i is; None where it is none of its own."""
