@@ -16,12 +16,14 @@ def test_what_it_prints_and_that_the_same_again_trains_nothing(opsin, tmp_path):
     assert all(len(line) <= 80 for line in lines)
     assert "epochs 30 -> 2" in err
     assert "on 359 images, 95 %: " in out and f"Run:      {folder}" in out
+    assert f"Page:     {folder / 'report.html'}\n" in out
+    assert f"LeNet-\u20601989 recognises {out.split()[2].rstrip('%')}\u00a0%" in (folder / "report.html").read_text()
     assert json.loads((folder / "run.json").read_text())["recipe"]["batch_size"] == 64
     for again in ((*ASKED, "--out", folder), ("train", "--resume", folder)):
         code, repeated, err = opsin(*again)
         assert (code, repeated) == (0, out) and "epoch 1/2" not in err
     code, out, _ = opsin("train", "--resume", folder, "--json")
-    assert (code, json.loads(out)["status"]) == (0, "ok")
+    assert (code, json.loads(out)["status"], json.loads(out)["page"]) == (0, "ok", str(folder / "report.html"))
 
 
 def test_without_validation(opsin, tmp_path):
@@ -34,6 +36,8 @@ def test_what_diverges_exits_with_3(opsin, tmp_path):
     code, out, err = opsin(*ASKED, *wild, "--out", tmp_path / "run")
     assert (code, out) == (3, "")
     assert err.splitlines()[-1].startswith("opsin: failed: ") and "--set learning_rate" in err
+    assert f"({tmp_path / 'run' / 'report.html'})" in err
+    assert "The training of LeNet-\u20601989 failed" in (tmp_path / "run" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

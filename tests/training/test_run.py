@@ -12,6 +12,7 @@ from PIL import Image
 from opsin.bundle import Bundle
 from opsin.data.augment import AreaCrop, Flip, RandAugment
 from opsin.engine import train as engine
+from opsin.engine.record import Record
 from opsin.engine.settings import to_toml
 from opsin.engine.stop import Stopped
 from opsin.errors import OpsinError
@@ -98,7 +99,10 @@ def test_another_run_is_not_written_over(whole, photos):
 
 
 def test_stopped_and_resumed_it_ends_with_the_same_bits(whole, photos, tmp_path, monkeypatch):
-    taken, step = [], engine.train_step
+    taken, states, step = [], [], engine.train_step
+
+    def follow(folder, state):
+        states.append((len(Record(folder).read_metrics()), state))
 
     def signalled(*arguments):
         taken.append(0)
@@ -108,11 +112,13 @@ def test_stopped_and_resumed_it_ends_with_the_same_bits(whole, photos, tmp_path,
 
     monkeypatch.setattr(engine, "train_step", signalled)
     with pytest.raises(Stopped) as stopped:
-        run_training(Training(str(photos), **NET, out=tmp_path / "run"), signals=True)
+        run_training(Training(str(photos), **NET, out=tmp_path / "run"), signals=True, follow=follow)
     assert (stopped.value.code, stopped.value.folder, len(taken)) == (143, tmp_path / "run", 2)
-    run = run_training(resume(tmp_path / "run"))
+    run = run_training(resume(tmp_path / "run"), follow=follow)
     assert same(weights(run), weights(whole[0]))
     assert run.facts["figures"] == whole[0].facts["figures"]
+    heard = [(0, "training"), (0, "stopped"), (0, "training"), (1, "training"), (2, "training"), (2, "ended")]
+    assert states == heard
 
 
 def test_images_decoded_during_the_run_give_the_same_bits(whole, photos, tmp_path, monkeypatch):

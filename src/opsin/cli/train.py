@@ -39,7 +39,7 @@ def train(
     resume: Path = typer.Option(None, help="Go on with the run in this folder, as it was asked for."),
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
     workers: int = typer.Option(None, help="Threads that decode images meanwhile. [default: one for each core]"),
-    as_json: bool = typer.Option(False, "--json", help="Print run.json on standard output."),
+    as_json: bool = typer.Option(False, "--json", help="Print run.json, and where its page lies, on standard output."),
 ) -> None:
     """Train one network on your images under one recipe: era by era, or as today.
 
@@ -50,6 +50,7 @@ def train(
 
     from opsin.engine.stop import Stopped
     from opsin.engine.world import leave
+    from opsin.report.run.live import Live
     from opsin.training.run import resume as resumed
     from opsin.training.run import run_training
     from opsin.training.training import Training
@@ -86,8 +87,9 @@ def train(
             command=shlex.join(["opsin", *sys.argv[1:]]),
         )
     with terminal() as watch:
+        live = Live(watch.say)
         try:
-            run = run_training(training, watch, signals=True)
+            run = run_training(training, watch, signals=True, follow=live)
         except Stopped as stopped:
             print(f"opsin: stopped; to go on: opsin train --resume {shlex.quote(str(stopped.folder))}", file=sys.stderr)
             raise SystemExit(stopped.code) from None
@@ -96,11 +98,11 @@ def train(
     if run.rank:
         return
     if run.facts["status"] != "ok":
-        raise Failed(run)
+        raise Failed(run, live.page)
     if as_json:
-        print(json.dumps(run.facts))
+        print(json.dumps(run.facts | {"page": live.page and str(live.page)}))
     else:
-        print_summary(Console(highlight=False), run)
+        print_summary(Console(highlight=False), run, live.page)
 
 
 class Failed(OpsinError):
@@ -108,8 +110,10 @@ class Failed(OpsinError):
 
     code = 3
 
-    def __init__(self, run: "Run"):
-        super().__init__(f"{run.facts['status']}; a smaller rate may do: --set learning_rate=... ({run.folder})")
+    def __init__(self, run: "Run", page: Path | None):
+        super().__init__(
+            f"{run.facts['status']}; a smaller rate may do: --set learning_rate=... ({page or run.folder})"
+        )
 
 
 def terminal():
@@ -144,7 +148,7 @@ def line(metrics: dict[str, Any], epochs: int) -> str:
     return told + f"  rate {metrics['learning_rate']:.2g}  {metrics['seconds']:.1f} s"
 
 
-def print_summary(console: "Console", run: "Run") -> None:
+def print_summary(console: "Console", run: "Run", page: Path | None) -> None:
     """The test's accuracy with its interval, and where everything lies."""
     from rich.text import Text
 
@@ -161,4 +165,6 @@ def print_summary(console: "Console", run: "Run") -> None:
     )  # fmt: skip
     program = sys.argv[0] if not sys.argv[0].endswith("__main__.py") else "opsin"
     console.print(Text(f"\nPredict:  {shlex.join([program, 'predict', str(run.folder)])} IMAGE"), soft_wrap=True)
+    if page:
+        console.print(Text(f"Page:     {page}"), soft_wrap=True)
     console.print(Text(f"Run:      {run.folder}"), soft_wrap=True)

@@ -109,6 +109,16 @@ def log_ticks(scale: Scale, at_most: int = 7) -> list[float]:
     return ticks[:: math.ceil(len(ticks) / at_most)]
 
 
+def linear_ticks(scale: Scale, at_most: int = 7) -> list[float]:
+    """Round numbers on a linear axis: multiples of 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(scale.high - scale.low) - 2)
+    for step in (factor * power * decade for decade in (1, 10, 100, 1000) for factor in (1, 2, 5)):
+        first, last = math.ceil(scale.low / step - 1e-9), math.floor(scale.high / step + 1e-9)
+        if last - first < at_most:
+            return [k * step for k in range(first, last + 1)]
+    return []
+
+
 def year_ticks(scale: Scale, at_most: int = 8) -> list[float]:
     for step in (1, 2, 5, 10, 20):
         years = [y for y in range(math.ceil(scale.low), math.floor(scale.high) + 1) if y % step == 0]

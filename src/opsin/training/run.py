@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -42,6 +42,8 @@ ROOM = 0.5
 """Of the memory and of the disk that are free, the share that decoded images may take."""
 
 Value = TypeVar("Value")
+State = Literal["training", "stopped", "ended"]
+Follow = Callable[[Path, State], None]
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,15 @@ def resume(folder: Path, workers: int | None = None) -> Training:
     return training if workers is None else replace(training, workers=workers)
 
 
-def run_training(training: Training, watch: Watch | None = None, signals: bool = False) -> Run:
+def run_training(
+    training: Training, watch: Watch | None = None, signals: bool = False, follow: Follow | None = None
+) -> Run:
     """Trains a network on a set of images, and evaluates it; the same again goes on where it was stopped.
 
     Several processes that torchrun started train it together: all must see the same disk. With `signals`, SIGTERM and
-    SIGINT end it after the step and a save, with opsin.engine.stop.Stopped. Raises OpsinError for what cannot work.
+    SIGINT end it after the step and a save, with opsin.engine.stop.Stopped. The first process calls `follow` with the
+    run's folder and "training" at its beginning and after each epoch, "stopped", or "ended". Raises OpsinError for what
+    cannot work.
     """
     watch = watch or Watch()
     here = world(training.device)
@@ -85,17 +91,30 @@ def run_training(training: Training, watch: Watch | None = None, signals: bool =
     title = f"{training.model} seed-{training.seed}"
     with ExitStack() as held:
         job = said(here, None if here.rank else lambda: prepare(training, watch, held))
+
+        def tell(state: State) -> None:
+            if follow and here.rank == 0:
+                follow(job.folder, state)
+
+        def report(metrics: dict[str, Any]) -> None:
+            watch.epoch(title, metrics)
+            if "train_loss" in metrics:
+                tell("training")
+
         watch.stage("training")
         watch.started(title, job.recipe.epochs)
         flag = held.enter_context(asked(grace)) if signals else None
+        tell("training")
         try:
-            facts = run(job, lambda metrics: watch.epoch(title, metrics), flag)
+            facts = run(job, report, flag)
         except Stopped as stopped:
             stopped.folder = job.folder
+            tell("stopped")
             raise
         watch.ended(title, facts["status"])
         if here.rank == 0 and facts["status"] == "ok":
             shutil.rmtree(job.folder / "cache", ignore_errors=True)
+        tell("ended")
         return Run(job.folder, facts, here.rank)
 
 
@@ -196,6 +215,12 @@ def plan(training: Training, scanned: Scan, divided: Split, watch: Watch) -> dic
         "recipe": recipe.to_dict(),
         "preprocess": preprocess.to_dict(),
         "split": divided.how,
+        "data": {
+            "name": scanned.source.name,
+            "classes": len(scanned.source.classes),
+            "images": {part: len(divided.rows(part)) for part in WORDS},
+            "notes": list(divided.notes),
+        },
         "notes": list(notes),
     }
 
