@@ -11,7 +11,7 @@ def made(folder, history, epochs=8, status="ok", **asked):
         "schema": 1,
         "asked": {
             "data": "photos", "model": "resnet20_cifar", "recipe": None, "settings": [], "seed": 3, "groups": None,
-            "root": None, "command": "opsin train photos --model resnet20_cifar",
+            "root": None, "skip_bad": False, "command": "opsin train photos --model resnet20_cifar",
         } | asked,
         "identity": {"device": "cpu", "data": "cbb152c3"},
         "entry": {"start": "scratch", "origin": None},

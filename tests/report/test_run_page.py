@@ -1,5 +1,6 @@
 """The page of a training: its states, its curves against the figures, hostile names, and that it never disturbs."""
 
+import json
 import re
 import time
 from itertools import pairwise
@@ -68,6 +69,13 @@ def test_any_run_has_a_page(tmp_path, history, state):
     drawn = 0 if not history else 4 if "val_loss" in history[0] else 3
     told = text.partition("<body>")[2].partition('id="use"')[0]
     assert told.count("<svg") == drawn and ("alidation" in told) is (drawn == 4)
+
+
+def test_a_plan_of_before_pages_had_no_images(tmp_path):
+    plan = json.loads((made(tmp_path, epochs(2)) / "plan.json").read_text())
+    del plan["data"]
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    assert "<h3>The images: <span" in page(tmp_path) and "4\u00a0classes" not in page(tmp_path)
 
 
 def test_images_in_groups_have_no_interval(tmp_path):

@@ -111,6 +111,7 @@ def commands(run: Trained) -> list[tuple[str, str, str]]:
     """Each with an id and what it does."""
     folder, asked = shlex.quote(str(run.folder)), run.asked
     data = shlex.quote(asked["data"]) + (f" --root {shlex.quote(asked['root'])}" if asked["root"] else "")
+    data += " --skip-bad" if asked["skip_bad"] else ""
     found = []
     if run.state != "ended":
         found.append(("resume", "To go on", f"opsin train --resume {folder}"))
