@@ -60,8 +60,8 @@ def test_rates_as_printed():
         ("mobilenet_v2", 0.5001, 0.045 * 0.98**150), ("ciresan_2010", 0.9999, 1e-6), ("ciresan_2010", 0.0, 1e-3),
         ("resnet110_cifar", 399 / 64_000, 0.01), ("resnet110_cifar", 402 / 64_000, 0.1),
         ("resnet110_cifar", 0.49, 0.1), ("resnet110_cifar", 0.51, 0.01), ("resnet110_cifar", 0.76, 0.001),
-        ("lenet5", 1.5 / 20, 5e-4 / 5), ("lenet5", 3 / 20, 2e-4 / 5), ("lenet5", 7 / 20, 1e-4 / 5),
-        ("lenet5", 11 / 20, 5e-5 / 5), ("lenet5", 13 / 20, 1e-5 / 5),  # all a fifth of what is printed
+        ("lenet5", 1.5 / 20, 5e-4), ("lenet5", 3 / 20, 2e-4), ("lenet5", 7 / 20, 1e-4),
+        ("lenet5", 11 / 20, 5e-5), ("lenet5", 13 / 20, 1e-5),
         ("overfeat", 29 / 90, 0.05), ("overfeat", 55 / 90, 0.0125),
         ("overfeat", 0.99, 0.05 / 32), ("squeezenet", 0.5, 0.02), ("senet", 0.95, 0.0006),
         ("preact_resnet", 31 / 90, 0.01), ("densenet", 61 / 90, 0.001), ("densenet_cifar", 0.6, 0.01),

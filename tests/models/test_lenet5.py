@@ -101,6 +101,17 @@ def test_logits_are_minus_the_squared_distances(classes):
     assert output(output.codes).diagonal().abs().max() < 1e-3
 
 
+def test_initial_weights_are_drawn_within_2_4_by_the_root_of_the_fan_in():
+    torch.manual_seed(0)
+    net = LeNet5()
+    bounds = {"c1": 25, "s2": 4, "s4": 4, "c5": 400, "f6": 120}
+    for name, fan_in in bounds.items():
+        drawn = torch.cat([p.detach().flatten() for p in getattr(net, name).parameters()]).abs()
+        assert drawn.max() <= 2.4 / fan_in**0.5
+        assert drawn.max() > 0.8 * 2.4 / fan_in**0.5
+    assert net.c3.weight[:18].abs().max() <= 2.4 / 75**0.5 and net.c3.weight[:18].abs().max() > 0.9 * 2.4 / 75**0.5
+
+
 def test_cross_entropy_is_the_papers_criterion_without_rubbish():
     """Equation 9: the distance of the right unit plus the logarithm of the sum of exp(-distance)."""
     net = LeNet5()
