@@ -138,8 +138,8 @@ CARDS = (
         "ones and differ from them in an unknown number of dots. Other numbers of classes get codes of ±1 from a hash.",
         "The logits are minus the output units' distances. Cross-entropy on them is the paper's criterion of maximum a "
         "posteriori probability (equation 9) without its class of rubbish.",
-        "Initial weights from U(-a, a), a = 2.4/sqrt(F); appendix A prints 2.4/F, F the fan-in. From the latter the rates "
-        "of section III.B saturate the network, and curvatures stay below 0.01 in all layers but the last one or two, "
+        "Initial weights from U(-a, a), a = 2.4/sqrt(F); appendix A prints 2.4/F, F the fan-in. From the latter the "
+        "rates of section III.B saturate the network, and curvatures begin below 0.01 in all layers but the last two, "
         "where the section's effective rates of 7e-5 to 0.016 stand for 0.011 to 7.",
     ), note="The paper's connections count biases and the sums of the sub-sampling; the products here are 326,520, "
             "with 840 of the output units, whose weights are fixed and no parameters. Tutorials connect C3 fully and "
