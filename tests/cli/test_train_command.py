@@ -26,9 +26,10 @@ def test_what_it_prints_and_that_the_same_again_trains_nothing(opsin, tmp_path):
     assert (code, json.loads(out)["status"], json.loads(out)["page"]) == (0, "ok", str(folder / "report.html"))
 
 
-def test_without_validation(opsin, tmp_path):
-    code, out, err = opsin(*ASKED, "--val", "0", "--out", tmp_path / "run")
-    assert (code, err.count("val loss")) == (0, 0) and "test top-1" in out
+def test_without_validation_in_groups(opsin, tmp_path):
+    code, out, err = opsin(*ASKED, "--val", "0", "--groups", r"digits/(\d{3})", "--out", tmp_path / "run")
+    assert (code, err.count("val loss")) == (0, 0)
+    assert "test top-1" in out and "which come in groups: no interval" in out and "95 %" not in out
 
 
 def test_what_diverges_exits_with_3(opsin, tmp_path):

@@ -102,7 +102,7 @@ def train(
     if as_json:
         print(json.dumps(run.facts | {"page": live.page and str(live.page)}))
     else:
-        print_summary(Console(highlight=False), run, live.page)
+        print_summary(Console(highlight=False), run, live.page, grouped=training.groups is not None)
 
 
 class Failed(OpsinError):
@@ -148,8 +148,8 @@ def line(metrics: dict[str, Any], epochs: int) -> str:
     return told + f"  rate {metrics['learning_rate']:.2g}  {metrics['seconds']:.1f} s"
 
 
-def print_summary(console: "Console", run: "Run", page: Path | None) -> None:
-    """The test's accuracy with its interval, and where everything lies."""
+def print_summary(console: "Console", run: "Run", page: Path | None, grouped: bool) -> None:
+    """The test's accuracy, with its interval where images come in no groups, and where everything lies."""
     from rich.text import Text
 
     from opsin.tasks.metrics import wilson
@@ -157,10 +157,10 @@ def print_summary(console: "Console", run: "Run", page: Path | None) -> None:
     figures = run.facts["figures"]
     images, top1 = figures["test_images"], figures["test_top1"]
     low, high = wilson(round(top1 * images), images)
+    within = "which come in groups: no interval" if grouped else f"95 %: {low:.1%} to {high:.1%}"
     console.print(
         Text.assemble(
-            "test top-1 ", (f"{top1:.1%}", "bold green"), f" (error {1 - top1:.2%}) on {images:,} images, "
-            f"95 %: {low:.1%} to {high:.1%}",
+            "test top-1 ", (f"{top1:.1%}", "bold green"), f" (error {1 - top1:.2%}) on {images:,} images, {within}",
         )
     )  # fmt: skip
     program = sys.argv[0] if not sys.argv[0].endswith("__main__.py") else "opsin"
