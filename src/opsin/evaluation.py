@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ from opsin.bundle import Bundle
 from opsin.data.matched import match, take_part
 from opsin.data.sources import Source, load
 from opsin.data.threads import Progress
-from opsin.data.views import views
+from opsin.data.views import Views, views
 from opsin.embed import check_options
 from opsin.engine.record import versions
+from opsin.engine.world import World
 from opsin.errors import OpsinError, unknown
 from opsin.files import flush, whole, write_json
 from opsin.predict import memory
-from opsin.runtime.answers import answers
+from opsin.runtime.answers import Answers, answers, together
 from opsin.tasks import calibration, metrics
 from opsin.weights import imagenet
 from opsin.weights.create import create_model
@@ -161,6 +162,7 @@ def evaluate(
     ignore_unknown: bool = False,
     skip_bad: bool = False,
     device: torch.device | None = None,
+    world: World | None = None,
     batch_size: int | None = None,
     backend: str = "auto",
     threads: int | None = None,
@@ -180,40 +182,63 @@ def evaluate(
         crops, scales: as of `opsin.data.views.views`.
         ignore_unknown: leaves out images of classes that the network does not know.
         root: as of `opsin.data.load`.
+        device: by default that of `world`, or the CPU.
+        world: the processes that share the images (see `opsin.engine.world`). Each returns the whole, and a process
+            alone the same, with as many threads.
         batch_size: inputs at once; by default 16 on a CPU, elsewhere as many as their size lets be.
-        backend, threads: as of `opsin.predict.predict`; on a CPU, and where all inputs have one size.
+        backend, threads: as of `opsin.predict.predict`; on a CPU, and where all inputs have one size. Where several
+            processes are at work "auto" is PyTorch: they cannot try what is quicker beside each other.
         say: is told in a line what is found out.
 
     Raises:
         OpsinError: what cannot be read, or does not fit together.
     """
-    device = device or torch.device("cpu")
-    check_options(1 if batch_size is None else batch_size, device, backend, threads)
-    source = data if isinstance(data, Source) else load(data, root=root)
-    bundle = network if isinstance(network, Bundle) else read_network(network, weights, source.classes)
-    card = zoo.card(bundle.model)
-    if card.task != "classify":
-        raise OpsinError(f"{bundle.model} does not classify images (its task: {card.task}): take another network")
-    shown = views(bundle.preprocess, card.inputs, bundle.model, crops, scales)
-    source, part, notes, bad = take_part(source, part, bundle.data, bundle.split, skip_bad, progress)
-    source, truth, about = match(source, bundle.classes, bundle.model, ignore_unknown)
-    loss = bundle.recipe.get("loss", "cross_entropy")
-    if loss != "cross_entropy":
-        about.append(f"trained with the loss {loss}: the softmax of its outputs was not trained to be a probability")
-    found = answers(
-        bundle.net,
-        bundle.preprocess,
-        source,
-        shown,
-        device=device,
-        batch_size=batch_size,
-        backend=backend,
-        threads=threads,
-        keep=memory(bundle.folder),
-        skip_bad=skip_bad,
-        progress=progress,
-        say=say,
-    )
+    here = world or World(device=device or torch.device("cpu"))
+
+    @cache
+    def read(classes: tuple[str, ...]) -> tuple[Bundle, Views]:
+        bundle = network if isinstance(network, Bundle) else read_network(network, weights, classes)
+        card = zoo.card(bundle.model)
+        if card.task != "classify":
+            raise OpsinError(f"{bundle.model} does not classify images (its task: {card.task}): take another network")
+        return bundle, views(bundle.preprocess, card.inputs, bundle.model, crops, scales)
+
+    def look() -> tuple[Source, np.ndarray, str, list[str], tuple[str, ...]]:
+        """The images, their truth, the part, what to know, and what cannot be read."""
+        check_options(1 if batch_size is None else batch_size, here.device, backend, threads)
+        if here.size > 1 and backend == "best":
+            raise OpsinError("--backend best tries them one by one: name one for several processes, or start only one")
+        source = data if isinstance(data, Source) else load(data, root=root)
+        bundle, _ = read(source.classes)
+        source, which, notes, bad = take_part(source, part, bundle.data, bundle.split, skip_bad, progress)
+        source, truth, about = match(source, bundle.classes, bundle.model, ignore_unknown)
+        loss = bundle.recipe.get("loss", "cross_entropy")
+        if loss != "cross_entropy":
+            about.append(
+                f"trained with the loss {loss}: the softmax of its outputs was not trained to be a probability"
+            )
+        return source, truth, which, [*notes, *about], bad
+
+    def ask() -> Answers:
+        bundle, shown = read(source.classes)
+        return answers(
+            bundle.net,
+            bundle.preprocess,
+            source,
+            shown,
+            here=here,
+            batch_size=batch_size,
+            backend="eager" if here.size > 1 and backend == "auto" else backend,
+            threads=threads,
+            keep=memory(bundle.folder),
+            skip_bad=skip_bad,
+            progress=progress,
+            say=say,
+        )
+
+    source, truth, part, notes, bad = here.first(look)
+    found = together(here.each(ask), source, skip_bad)
+    bundle, shown = read(source.classes)
     source, truth = source.take(found.rows), truth[found.rows]
     finite = np.isfinite(found.logits).all(1)
     if not finite.all():
@@ -229,10 +254,12 @@ def evaluate(
         "preprocess": bundle.preprocess.to_dict(),
         "left_out": [*bad, *found.bad],
         "backends": list(found.backends),
-        "device": str(device),
+        "device": str(here.device),
         "versions": versions(),
     }
-    return Evaluation(source, bundle.classes, truth, found.logits, facts, (*notes, *about))
+    if here.size > 1:
+        facts["processes"] = here.size
+    return Evaluation(source, bundle.classes, truth, found.logits, facts, tuple(notes))
 
 
 def read_network(network: str | Path, weights: str | bool | None, classes: tuple[str, ...]) -> Bundle:

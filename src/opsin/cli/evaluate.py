@@ -1,7 +1,10 @@
 """`opsin evaluate`: a network and labelled images -> how good it is on them."""
 
 import json
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,7 @@ from opsin.words import many, printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from opsin.engine.world import World
     from opsin.evaluation import Evaluation
 
 WORST, PAIRS = 10, 8
@@ -42,37 +46,41 @@ def evaluate(
     """Say how good a network is on labelled images: accuracy, class by class, and whether its probabilities hold.
 
     Classes are matched by name, whatever their order. Softmax probabilities are averaged over the views of an image.
+    On many processes, which share the images: torchrun --nproc-per-node N -m opsin evaluate ...
     """
     from rich.console import Console
     from rich.progress import Progress
 
-    from opsin.data.sources import load
-    from opsin.device import choose_device
     from opsin.evaluation import evaluate as run
-    from opsin.evaluation import read_network
 
-    check_files({".json": ("--out", out), ".csv": ("--predictions", predictions), ".html": ("--page", page)})
-    sizes, where = whole_numbers(scales) if scales is not None else (), choose_device(device)
+    def checked() -> tuple[int, ...]:
+        check_files({".json": ("--out", out), ".csv": ("--predictions", predictions), ".html": ("--page", page)})
+        return whole_numbers(scales) if scales is not None else ()
+
     console = Console(stderr=True)
-    source = load(data, root=root)
-    chosen = read_network(network, weights, source.classes)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task("images", total=len(source))
-        found = run(
-            chosen,
-            source,
-            part=part,
-            crops=crops,
-            scales=sizes,
-            ignore_unknown=ignore_unknown,
-            skip_bad=skip_bad,
-            device=where,
-            batch_size=batch_size,
-            backend=backend,
-            threads=threads,
-            progress=lambda done, total: bars.update(task, completed=done, total=total),
-            say=lambda line: print(f"opsin: {printable(line)}", file=sys.stderr),
-        )
+    with processes(device) as here:
+        sizes, quiet = here.first(checked), here.rank > 0
+        with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bars:
+            task = bars.add_task("images", total=None)
+            found = run(
+                network,
+                data,
+                part=part,
+                weights=weights,
+                crops=crops,
+                scales=sizes,
+                ignore_unknown=ignore_unknown,
+                skip_bad=skip_bad,
+                world=here,
+                batch_size=batch_size,
+                backend=backend,
+                threads=threads,
+                root=root,
+                progress=lambda done, total: bars.update(task, completed=done, total=total),
+                say=lambda line: None if quiet else print(f"opsin: {printable(line)}", file=sys.stderr),
+            )
+    if quiet:
+        return
     for line in found.facts["left_out"]:
         print(f"opsin: left out: {printable(line)}", file=sys.stderr)
     if out is not None:
@@ -90,6 +98,21 @@ def evaluate(
         for file in (out, predictions, page):
             if file is not None:
                 print(printable(str(file)))
+
+
+@contextmanager
+def processes(device: str) -> Iterator["World"]:
+    """The processes that torchrun started, or this one alone; the first one speaks for all."""
+    from opsin.engine.world import leave, world
+
+    here = world(device)
+    if here.rank:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        with here.one_voice():
+            yield here
+    finally:
+        leave()
 
 
 def check_files(files: dict[str, tuple[str, Path | None]]) -> None:

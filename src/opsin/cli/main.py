@@ -35,6 +35,9 @@ app.command("embed")(embed.embed)
 app.command("train")(train.train)
 app.add_typer(data.app, name="data")
 
+SHARED = ("train", "evaluate")
+"""The commands whose work several processes share."""
+
 
 def print_version(wanted: bool) -> None:
     if wanted:
@@ -44,9 +47,24 @@ def print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version.", callback=print_version, is_eager=True),
 ) -> None:
     """What all commands share."""
+    check_processes(str(context.invoked_subcommand))
+
+
+def check_processes(command: str) -> None:
+    """Raises OpsinError where torchrun starts a command many times that does its work alone; the first says it."""
+    rank, size = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
+    if command in SHARED or not rank or not size.isdecimal() or int(size) < 2:
+        return
+    if rank != "0":
+        raise typer.Exit(1)
+    raise OpsinError(
+        f"`opsin {command}` is one process, and {size} were started: start it without torchrun, "
+        "which is for train and evaluate (elsewhere unset RANK and WORLD_SIZE)"
+    )
 
 
 class Stopped(BaseException):

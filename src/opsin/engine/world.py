@@ -8,8 +8,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -43,12 +43,12 @@ class World:
             return None
         return "synchronised over all processes" if self.device.type == "cuda" else "each process has its own"
 
-    def share(self, n: int) -> slice:
+    def share(self, n: int, together: int = 2) -> slice:
         """Which of `n` images of a step or an evaluation this process takes: a run of them, from an even place on.
 
-        Neighbours stay together in pairs, since images are mixed in pairs (see opsin.engine.mix).
+        Neighbours stay `together`: in pairs, since images are mixed in pairs (see opsin.engine.mix); or in batches.
         """
-        low, high = (2 * round(n * part / (2 * self.size)) for part in (self.rank, self.rank + 1))
+        low, high = (together * round(n * part / (together * self.size)) for part in (self.rank, self.rank + 1))
         return slice(low, n if self.rank + 1 == self.size else min(high, n))
 
     def check_batch(self, n: int) -> None:
@@ -94,8 +94,36 @@ class World:
         if self.size == 1:
             return value
         told: list[Any] = [value]
-        dist.broadcast_object_list(told, 0, device=self.device)
+        with hearing():
+            dist.broadcast_object_list(told, 0, device=self.device)
         return told[0]
+
+    def first(self, make: Callable[[], Shared]) -> Shared:
+        """What the first process makes; the OpsinError that it raises instead, all raise."""
+        if self.size == 1:
+            return make()
+        nothing: Made = (None, None)
+        return agreed([self.told(nothing if self.rank else tried(make))])[0]
+
+    def each(self, make: Callable[[], Shared]) -> list[Shared]:
+        """What every process makes, in their order; the first OpsinError that one raises instead, all raise."""
+        if self.size == 1:
+            return [make()]
+        made: list[Any] = [None] * self.size
+        own = tried(make)
+        with hearing():
+            dist.all_gather_object(made, own)
+        return agreed(made)
+
+    @contextmanager
+    def one_voice(self) -> Iterator[None]:
+        """Around what all processes do alike: an OpsinError is the first one's, the others end without a word."""
+        try:
+            yield
+        except OpsinError as error:
+            if self.rank:
+                raise SystemExit(error.code) from None
+            raise
 
     def gathered(self, part: Tensor, n: int) -> Tensor:
         """The parts of all processes, [n, ...], in the order of `share`."""
@@ -106,6 +134,37 @@ class World:
         moved = whole.to(self.device)
         dist.all_reduce(moved)  # the others' rows are zeros
         return moved.to(part.device)
+
+
+Made = tuple[Any, tuple[str, int] | None]
+"""What was made, or the text and the code of the error that was raised instead."""
+
+
+def tried(make: Callable[[], Any]) -> Made:
+    try:
+        return make(), None
+    except OpsinError as error:
+        return None, (str(error), error.code)
+
+
+def agreed(made: Sequence[Made]) -> list[Any]:
+    """What the processes have made. Raises the first error among them."""
+    for _, wrong in made:
+        if wrong:
+            error = OpsinError(wrong[0])
+            error.code = wrong[1]
+            raise error
+    return [value for value, _ in made]
+
+
+@contextmanager
+def hearing() -> Iterator[None]:
+    """Around waiting for the others. Raises OpsinError where one of them has ended."""
+    try:
+        yield
+    except RuntimeError as error:
+        why = " ".join(str(error).split())[:160]
+        raise OpsinError(f"another process has ended, or is not heard ({why}): see what it said") from None
 
 
 def averaging(net: nn.Module, last: bool) -> AbstractContextManager:

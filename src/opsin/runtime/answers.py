@@ -1,7 +1,7 @@
 """A network's answers to the images of a source, over all views of each."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, log
 from pathlib import Path
@@ -17,6 +17,7 @@ from opsin.data.threads import Progress, in_threads
 from opsin.data.views import Views
 from opsin.device import place, place_images
 from opsin.engine.evaluate import at_once
+from opsin.engine.world import World
 from opsin.errors import OpsinError
 from opsin.runtime.forward import Forward
 from opsin.words import many, named
@@ -27,7 +28,7 @@ BATCH = 16
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Logits float32 [m, K] of the images that could be read.
+    """Logits float32 [m, K] of the images that could be read; [0, 0] of none.
 
     Attributes:
         rows: int64 [m], which images of the source these are.
@@ -47,7 +48,7 @@ def answers(
     source: Source,
     views: Views,
     *,
-    device: torch.device,
+    here: World,
     batch_size: int | None = None,
     backend: str = "auto",
     threads: int | None = None,
@@ -56,28 +57,28 @@ def answers(
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Answers:
-    """Asks a network about every image; few are in memory at a time.
+    """Asks a network about this process's share of the images; few are in memory at a time.
 
-    One view gives the network's logits as they are; several the logarithms of the mean of their softmax.
+    Shares are whole batches, the same however many processes there are, and so are all sums. One view gives the
+    network's logits as they are; several the logarithms of the mean of their softmax.
 
     Args:
         batch_size: inputs at once; by default 16 on a CPU, elsewhere as many as their size lets be.
         backend, threads, keep: as of `Forward`; on a CPU, and where all inputs have one size.
-
-    Raises:
-        OpsinError: images cannot be read (at most ten are named), without `skip_bad`; or none can.
+        skip_bad: goes on where images cannot be read; without it they are all looked for, and no more is computed.
     """
-    size = preprocess.size
+    size, device = preprocess.size, here.device
     inputs = batch_size or (BATCH if device.type == "cpu" else at_once(size, size))
+    batch = ceil(inputs / views.count)
+    share = range(len(source))[here.share(len(source), batch)]
     was_training, forward = net.training, None
     net.eval()
     if device.type == "cpu" and views.one_size:
-        total = len(source) * views.count
         forward = Forward(
             net,
             preprocess.channels,
             size,
-            images=total,
+            images=len(share) * views.count,
             batch=min(inputs, BATCH),
             backend=backend,
             threads=threads,
@@ -97,37 +98,50 @@ def answers(
         parts = images.split(min(inputs, at_once(*images.shape[2:])))
         return torch.cat([net(place_images(part)) for part in parts]).float().cpu()
 
-    def look(i: int) -> list[np.ndarray] | BadImage:
+    def look(k: int) -> list[np.ndarray] | BadImage:
         try:
-            return views.of(source.image(i))
+            return views.of(source.image(share[k]))
         except BadImage as error:
             return error
 
     rows: list[int] = []
     bad: list[str] = []
     waiting: list[list[np.ndarray]] = []
-    logits: list[Tensor] = []
+    logits: list[np.ndarray] = []
     try:
         with quiet(), torch.inference_mode():
-            for i, seen in enumerate(in_threads(look, len(source), progress)):
+            for i, seen in zip(share, in_threads(look, len(share), progress), strict=True):
                 if isinstance(seen, BadImage):
                     bad.append(str(seen))
                 elif skip_bad or not bad:
                     rows.append(i)
                     waiting.append(seen)
-                if len(waiting) == ceil(inputs / views.count):
-                    logits.append(over_views(waiting, views, run))
+                if waiting and ((i + 1) % batch == 0 or i == share[-1]):
+                    logits.append(over_views(waiting, views, run).numpy())
                     waiting = []
-            if waiting:
-                logits.append(over_views(waiting, views, run))
     finally:
         net.train(was_training)
-    if bad and not (skip_bad and rows):
+    backends = tuple(forward.used) if forward else ()
+    return Answers(np.array(rows, dtype=np.int64), joined(logits), tuple(bad), backends)
+
+
+def together(shares: Sequence[Answers], source: Source, skip_bad: bool = False) -> Answers:
+    """The answers of all processes as those of one.
+
+    Raises OpsinError where images cannot be read (at most ten are named), without `skip_bad`; and where none can.
+    """
+    rows = np.concatenate([share.rows for share in shares])
+    bad = tuple(line for share in shares for line in share.bad)
+    if bad and not (skip_bad and len(rows)):
         count, it = f"{len(bad):,} of {many(len(source), 'image')}", "it" if len(bad) == 1 else "them"
         mend = f"mend {it}, take {it} away" + ("" if skip_bad else ", or give --skip-bad")
         raise OpsinError(f"{count} in {source.path or source.name} cannot be read; {mend}: {named(bad)}")
-    backends = tuple(forward.used) if forward else ()
-    return Answers(np.array(rows, dtype=np.int64), torch.cat(logits).numpy(), tuple(bad), backends)
+    backends = dict.fromkeys(way for share in shares for way in share.backends)
+    return Answers(rows, joined([share.logits for share in shares if len(share.rows)]), bad, tuple(backends))
+
+
+def joined(logits: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate(logits) if logits else np.zeros((0, 0), np.float32)
 
 
 def over_views(images: list[list[np.ndarray]], views: Views, run: Callable[[list[np.ndarray]], Tensor]) -> Tensor:

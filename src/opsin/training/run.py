@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from opsin.data.store import Decoded
 from opsin.engine.recipe import Recipe
 from opsin.engine.record import Record
 from opsin.engine.stop import Stopped, asked
-from opsin.engine.world import World, world
+from opsin.engine.world import world
 from opsin.errors import OpsinError
 from opsin.files import check_writable, digest, locked, slug, write_json
 from opsin.training.entry import Entry, started
@@ -41,7 +41,6 @@ SAME_SIGNAL = 2.0
 ROOM = 0.5
 """Of the memory and of the disk that are free, the share that decoded images may take."""
 
-Value = TypeVar("Value")
 State = Literal["training", "stopped", "ended"]
 Follow = Callable[[Path, State], None]
 
@@ -90,7 +89,8 @@ def run_training(
     grace = SAME_SIGNAL if here.size > 1 else 0.0
     title = f"{training.model} seed-{training.seed}"
     with ExitStack() as held:
-        job = said(here, None if here.rank else lambda: prepare(training, watch, held))
+        with here.one_voice():
+            job = here.first(lambda: prepare(training, watch, held))
 
         def tell(state: State) -> None:
             if follow and here.rank == 0:
@@ -116,22 +116,6 @@ def run_training(
             shutil.rmtree(job.folder / "cache", ignore_errors=True)
         tell("ended")
         return Run(job.folder, facts, here.rank)
-
-
-def said(here: World, make: Callable[[], Value] | None) -> Value:
-    """What the first process makes, or the error that it makes; the others hear it and end without a word."""
-    value = error = None
-    if make is not None:
-        try:
-            value = make()
-        except OpsinError as raised:
-            error = raised
-    value, code = here.told((value, error and error.code))
-    if error:
-        raise error
-    if code:
-        raise SystemExit(code)
-    return value  # pyright: ignore[reportReturnType]
 
 
 def prepare(training: Training, watch: Watch, held: ExitStack) -> Job:
