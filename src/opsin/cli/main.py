@@ -11,7 +11,7 @@ import typer
 
 from opsin import __version__, heap, waiting
 from opsin.cli import bench, compare, data, embed, evaluate, export, history, list_, plan, predict, recipes, show, train
-from opsin.errors import OpsinError
+from opsin.errors import OpsinError, leave_to_the_first
 from opsin.words import printable
 
 app = typer.Typer(
@@ -55,15 +55,15 @@ def options(
 
 
 def check_processes(command: str) -> None:
-    """Raises OpsinError where torchrun starts a command many times that does its work alone; the first says it."""
+    """Raises OpsinError where torchrun starts a command many times that does its work alone; the first one says it."""
     rank, size = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
     if command in SHARED or not rank or not size.isdecimal() or int(size) < 2:
         return
     if rank != "0":
-        raise typer.Exit(1)
+        leave_to_the_first(1)
     raise OpsinError(
-        f"`opsin {command}` is one process, and {size} were started: start it without torchrun, "
-        "which is for train and evaluate (elsewhere unset RANK and WORLD_SIZE)"
+        f"opsin {command} works in one process, and {size} were started: leave torchrun out (or unset RANK and "
+        "WORLD_SIZE); it is for train and evaluate"
     )
 
 

@@ -21,7 +21,7 @@ from torch.distributed import PrefixStore  # pyright: ignore[reportPrivateImport
 from torch.distributed.rendezvous import rendezvous
 
 from opsin.device import choose_device
-from opsin.errors import OpsinError
+from opsin.errors import OpsinError, leave_to_the_first
 
 Shared = TypeVar("Shared")
 PATIENCE = timedelta(hours=2)
@@ -122,7 +122,7 @@ class World:
             yield
         except OpsinError as error:
             if self.rank:
-                raise SystemExit(error.code) from None
+                leave_to_the_first(error.code)
             raise
 
     def gathered(self, part: Tensor, n: int) -> Tensor:
