@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -17,9 +20,12 @@ from opsin.data.preprocess import Preprocess
 from opsin.data.scan import scan
 from opsin.data.sources import load
 from opsin.data.split import divide
+from opsin.data.views import views
+from opsin.engine.world import World
 from opsin.errors import OpsinError
 from opsin.evaluation import evaluate
 from opsin.predict import predict
+from opsin.runtime.answers import answers, together
 from opsin.weights import imagenet
 from opsin.weights.create import Origin
 
@@ -183,6 +189,56 @@ def test_images_that_cannot_be_read(tmp_path, photos, opsin):
     assert code == 0
     assert json.loads(out)["figures"]["n"] == 6
     assert [line.split(":")[1] for line in err.splitlines()] == [" left out", " left out"]
+
+
+@pytest.mark.parametrize("how", [{}, {"crops": "ten"}, {"scales": (24, 44)}])
+def test_shares_together_are_the_whole(photos, tmp_path, how):
+    """To the last bit, whatever cannot be read: seven processes, some of them without an image, and one."""
+    for path in (photos / name for name in load(photos).ids):
+        (tmp_path / path.parent.name).mkdir(exist_ok=True)
+        (tmp_path / path.parent.name / path.name).write_bytes(b"" if path.stem in ("03", "07") else path.read_bytes())
+    own, source = bundle(), load(tmp_path)
+    shown = views(PREPROCESS, zoo.card(own.model).inputs, own.model, **({"crops": "single", "scales": ()} | how))
+
+    def ask(here):
+        return answers(own.net, PREPROCESS, source, shown, here=here, batch_size=4 * shown.count, skip_bad=True)
+
+    whole = ask(World())
+    shares = [ask(World(rank, 7)) for rank in range(7)]
+    joined = together(shares, source, skip_bad=True)
+    assert [len(share.rows) + len(share.bad) for share in shares] == [4, 4, 0, 4, 4, 0, 5]
+    assert (len(joined.bad), joined.bad) == (2, whole.bad)
+    assert joined.rows.tolist() == whole.rows.tolist()
+    assert joined.logits.tobytes() == whole.logits.tobytes()
+    with pytest.raises(OpsinError, match=r"2 of 21 images .*03\.png.*07\.png"):
+        together(shares, source)
+
+
+def torchrun(*arguments):
+    """Two processes of the command line: (exit code, stdout, what Opsin says)."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "opsin"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    ran = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, timeout=300, env=environment)
+    return ran.returncode, ran.stdout, [line for line in ran.stderr.splitlines() if line.startswith("opsin: ")]
+
+
+@pytest.mark.slow
+def test_two_processes_find_what_one_finds(photos, tmp_path, opsin):
+    bundle().write(tmp_path / "bundle")
+    for name in load(photos).ids:
+        (tmp_path / "some" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "some" / name).write_bytes(b"" if "19" in name else (photos / name).read_bytes())
+    asked = ("evaluate", tmp_path / "bundle", tmp_path / "some", "--crops", "ten", "--device", "cpu")
+    code, _, said = torchrun(*asked)
+    assert (code, len(said)) == (1, 1)
+    assert "1 of 21 images" in said[0]
+    asked = (*asked, "--skip-bad", "--json", "--predictions")
+    code, out, said = torchrun(*asked, tmp_path / "two.csv")
+    assert code == 0
+    assert [line.split(":")[1] for line in said] == [" left out"]
+    _, alone, _ = opsin(*asked, tmp_path / "one.csv")
+    assert json.loads(out) == json.loads(alone) | {"processes": 2}
+    assert (tmp_path / "two.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
 
 
 def test_public_weights_know_imagenets_classes(tmp_path, monkeypatch):

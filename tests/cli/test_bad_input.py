@@ -9,6 +9,8 @@ import zlib
 import pytest
 from PIL import Image
 
+from opsin import errors
+
 
 @pytest.fixture
 def photos(tmp_path):
@@ -182,3 +184,17 @@ def test_disk_full(opsin, tmp_path, monkeypatch):
     assert (code, out) == (1, "")
     assert err.strip().splitlines()[-1].startswith("opsin: disk full")
     assert not list((tmp_path / "out").rglob("*.npy*"))
+
+
+def test_torchrun_is_for_what_processes_share(opsin, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    code, out, err = opsin("list")
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert "opsin list works in one process, and 2 were started: leave torchrun out" in err
+    assert "name the data and the network" in opsin("train")[2]
+    monkeypatch.setattr(errors, "FIRST", 0)
+    monkeypatch.setenv("RANK", "1")
+    assert opsin("list") == (1, "", "")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert opsin("list", "lenet5")[0] == 0

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world_run import KILLS, losses
 
-from opsin.engine.world import World
+from opsin import errors
+from opsin.engine.world import World, agreed, tried
 from opsin.errors import OpsinError
 
 SCRIPT = Path(__file__).with_name("world_run.py")
@@ -51,6 +52,31 @@ def test_a_process_alone_agrees_with_itself():
     assert alone.told("a") == "a"
     assert torch.equal(alone.gathered(logits, 3), logits)
     assert alone.batch_norm is None and World(0, 2).batch_norm == "each process has its own"
+
+
+@given(st.integers(1, 9), st.integers(0, 300), st.integers(1, 40))
+def test_shares_are_whole_batches(size, n, batch):
+    shares = [range(n)[World(rank, size).share(n, batch)] for rank in range(size)]
+    assert [i for share in shares for i in share] == list(range(n))
+    assert all(share.start % batch == 0 for share in shares if share)
+    assert max(len(share) for share in shares) <= n / size + batch
+
+
+def test_an_error_of_one_is_raised_by_all_and_said_by_the_first(monkeypatch):
+    def fails():
+        error = OpsinError("no such file")
+        error.code = 3
+        raise error
+
+    assert agreed([tried(lambda: 5), tried(lambda: None)]) == [5, None]
+    with pytest.raises(OpsinError, match="no such file") as raised, World(0, 2).one_voice():
+        agreed([tried(lambda: 5), tried(fails)])
+    assert raised.value.code == 3
+    monkeypatch.setattr(errors, "FIRST", 0)
+    with pytest.raises(SystemExit) as ended, World(1, 2).one_voice():
+        fails()
+    assert ended.value.code == 3
+    assert World().first(lambda: 5) == 5 and World().each(lambda: 5) == [5]
 
 
 def test_a_step_too_small_to_share():
