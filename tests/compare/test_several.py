@@ -11,7 +11,7 @@ from opsin import recipes, zoo
 from opsin.compare import planning, several
 from opsin.compare.budget import Estimate, Floor, fit
 from opsin.compare.measured import alike
-from opsin.compare.outlook import look_ahead
+from opsin.compare.outlook import look_ahead, training_of
 from opsin.compare.plan import Plan, read_plan, write_plan
 from opsin.compare.planning import make_plan
 from opsin.compare.request import Request
@@ -25,6 +25,7 @@ from opsin.errors import OpsinError
 from opsin.forecast.speed import Speed
 from opsin.recipes import ERAS, MODERN
 from opsin.training.entry import Entry, scratch
+from opsin.training.training import Training
 from opsin.watch import Watch
 
 MODELS = ("lenet1989", "resnet20_cifar")
@@ -65,7 +66,7 @@ def test_files_are_called_by_their_names(tmp_path):
 
 
 def test_one_name_serves_all_as_ever():
-    for recipe in (None, "modern", "resnet_cifar"):
+    for recipe in (None, "modern", "finetune"):
         asked = Request("digits", recipe=recipe, epochs=3)
         assert asked.several == ()
         assert "recipes" not in asked.identity("data")
@@ -107,6 +108,23 @@ def test_each_network_has_its_own_papers_recipe_at_as_many_epochs(digits, tmp_pa
     assert note.endswith("in the papers they are 23 to 164")
     assert str(plan) == "2 networks, 2 seeds, 30 epochs at 16 px"
     assert setting.arguments(plan, plan.entries[0]).keys() == {"num_classes", "in_chans", "input_size"}
+
+
+def test_one_papers_recipe_is_fitted_as_an_era_is(digits, tmp_path):
+    """As `opsin train --recipe resnet_cifar` fits it, at the epochs of a comparison."""
+    plan, _ = planned(digits, tmp_path, recipe="resnet_cifar")
+    own, paper = plan.own["resnet20_cifar"], recipes.recipe("resnet_cifar")
+    trained = Training("digits", "resnet20_cifar", "resnet_cifar", epochs=MODERN.epochs).fitted_recipe(IMAGES[0], 1)
+    assert plan.names == MODELS
+    assert {each.asked for each in plan.own.values()} == {"resnet_cifar"}
+    assert (own.recipe, own.changes) == trained
+    assert own.recipe.batch_size < paper.batch_size == 128 and own.recipe.augment != paper.augment
+    (note,) = plan.notes
+    assert note == "each network is trained by resnet_cifar, its schedule scaled to 30 epochs from 164"
+    assert str(plan) == "2 networks, 2 seeds, 30 epochs at 16 px"
+    assert plan.own == planned(digits, tmp_path, recipe="resnet_cifar", epochs=30)[0].own
+    with pytest.raises(OpsinError, match=r"--recipe resnet_cifar trains from scratch: leave --start finetune out"):
+        Request("digits", recipe="resnet_cifar", start="finetune")
 
 
 def test_two_recipes_are_two_entries_of_a_network(digits, tmp_path):
@@ -241,8 +259,15 @@ def test_dropout_makes_no_other_latency():
 
 
 def test_a_forecast_is_of_one_recipe():
-    with pytest.raises(OpsinError, match="--recipe era,modern: a forecast is of one recipe"):
-        look_ahead(Request("digits", recipe="era,modern"))
+    for text in ("era", "era,modern"):
+        with pytest.raises(OpsinError, match=f"--recipe {text}: a forecast is of one recipe"):
+            look_ahead(Request("digits", recipe=text))
+
+
+def test_a_forecast_fits_the_recipe(digits):
+    asked = Request("digits", recipe="resnet_cifar", models=MODELS)
+    recipe = training_of(asked, digits[0], IMAGES, MODELS, 16).recipe
+    assert (recipe.name, recipe.epochs, recipe.batch_size) == ("resnet_cifar", 30, 16)
 
 
 def test_it_is_told_beforehand(digits, tmp_path):

@@ -162,6 +162,17 @@ def test_each_network_under_its_era_alone():
     assert (told["gains"], told["tuning"], len(told["fitted"])) == ([], "", 4)
 
 
+def test_all_networks_under_one_papers_recipe():
+    results, page = two_recipes()
+    rows = [row for row in results["rows"] if row["recipe"] == "modern"]
+    results["rows"] = [row | {"entry": row["model"], "recipe": "resnet"} for row in rows]
+    results["fitted"] = {row["entry"]: results["fitted"][f"{row['entry']}-modern"] for row in results["rows"]}
+    results["plan"]["recipes"], results["gains"] = ["resnet"], []
+    records = Records(results, page)
+    assert starts.kicker(records).endswith("each trained by resnet")
+    assert gains.context(records)["alone"] == "resnet"
+
+
 def test_the_title_by_year_keeps_to_one_recipe():
     told = stories.year_title(Records(*two_recipes()))
     assert told.startswith("From LeNet-1989 to ConvNeXt (2022), both under era")

@@ -37,8 +37,8 @@ def compare(
     minutes: float = typer.Option(None, help="A budget for the whole, instead of epochs."),
     recipe: str = typer.Option(
         None,
-        help="A recipe's name, or a .toml or .json file; era for that of each network's own paper; or several with "
-        "commas between them: era,modern. [default: modern; finetune from public weights]",
+        help="A recipe's name, fitted to the images, or a .toml or .json file; era for that of each network's own "
+        "paper; or several with commas between them: era,modern. [default: modern; finetune from public weights]",
     ),
     input_size: int = typer.Option(None, help="The images' side in pixels. [default: what suits them]"),
     metric: str = typer.Option(None, help="top1, balanced or macro_f1. [default: what suits the classes]"),

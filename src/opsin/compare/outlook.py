@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from opsin import __version__, zoo
+from opsin import __version__, recipes, zoo
+from opsin.compare import several
 from opsin.compare.budget import Estimate, Floor
 from opsin.compare.plan import Plan
 from opsin.compare.planning import Speeds, default_size, make_plan
@@ -130,7 +131,7 @@ def look_ahead(request: Request, watch: Watch | None = None, thorough: bool = Fa
     Raises:
         OpsinError: whatever is wrong with the data or the options; no network that can be trained here.
     """
-    if request.several:
+    if len(request.several) > 1 or several.ERA in request.several:
         raise OpsinError(
             f"--recipe {request.recipe}: a forecast is of one recipe: name one, or `opsin compare --minutes`"
         )
@@ -173,7 +174,10 @@ def training_of(
     request: Request, scanned: Scan, images: tuple[int, int, int], models: Sequence[str], size: int
 ) -> Training:
     """Runs from scratch of those of `models` that classify, at `size` px or the next larger size that they take."""
-    recipe, inputs = request.recipe_for("scratch"), {name: zoo.card(name).inputs for name in models}
+    inputs = {name: zoo.card(name).inputs for name in models}
+    recipe = request.recipe_for("scratch")
+    if request.several:
+        recipe, _ = several.scaled(recipes.recipe(request.several[0]), images[0], scanned.channels, request.epochs)
     built = {"num_classes": len(scanned.source.classes), "in_chans": scanned.channels}
     free = free_memory(choose_device(request.device))
     return Training(

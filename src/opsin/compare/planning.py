@@ -78,7 +78,8 @@ def _own(setting: Setting, entries: tuple[Entry, ...], shortened: Plan | None = 
     for entry in entries if names else ():
         epochs = shortened.recipe_of(entry).epochs if shortened else request.epochs
         images, channels = setting.counts()[0], setting.scanned.channels
-        own[entry.name] = several.fit(names[entry.recipe or several.ERA], entry.model, images, channels, epochs)
+        name = names[entry.recipe] if entry.recipe else request.several[0]
+        own[entry.name] = several.fit(name, entry.model, images, channels, epochs)
     return own
 
 

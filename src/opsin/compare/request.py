@@ -37,8 +37,9 @@ class Request:
         minutes: a budget for the whole comparison instead; what gives way to it, in order: image size, the dearest
             networks, seeds, epochs.
         recipe: a name, or a .toml or .json file; by default "modern" from scratch and "finetune" from public weights.
-            "era" stands for the recipe of each network's own paper. Several with commas between them: each network is
-            trained by each of them, from scratch, and what they gained is told apart from what the networks gained.
+            One of a paper is fitted to the images, and trains from scratch; "era" stands for that of each network's
+            own paper. Several with commas between them: each network is trained by each of them, from scratch, and
+            what they gained is told apart from what the networks gained.
         input_size: the images' side in pixels; by default the images' own, from 16 to 64 (224 on an accelerator).
         metric: "top1", "balanced" or "macro_f1"; by default balanced where the largest class has more than three
             times the images of the smallest, else top1.
@@ -119,9 +120,9 @@ class Request:
 
     @property
     def several(self) -> tuple[str, ...]:
-        """The recipes, where a network has its own, or one of several; empty where one serves all."""
+        """The recipes, where they are fitted to images and networks; empty where one serves all as it is."""
         names = several.named(self.recipe)
-        return names if len(names) > 1 or names == (several.ERA,) else ()
+        return names if len(names) > 1 or several.FITTED.issuperset(names) else ()
 
     def recipe_for(self, start: Start) -> Recipe:
         """The recipe of a start, with the epochs that were asked for."""

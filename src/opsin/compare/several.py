@@ -1,4 +1,4 @@
-"""More than one recipe in a comparison: each network's own era's, and others beside it."""
+"""Recipes of a comparison that are fitted to it: a paper's for all networks, each network's own era's, or several."""
 
 import inspect
 import re
@@ -13,6 +13,8 @@ from opsin.training.entry import Entry
 
 ERA = "era"
 """The name under which each network has the recipe of its own paper."""
+FITTED = {ERA, *recipes.RECIPES} - {recipes.MODERN.name, recipes.FINETUNE.name}
+"""The recipes that are fitted where they are named alone, too; the other two are made for any images."""
 
 
 @dataclass(frozen=True)
@@ -69,26 +71,38 @@ def fit(name: str, model: str, images: int, channels: int, epochs: int | None) -
     a file runs its own where none are given, and keeps its batch. Arguments of a constructor that the network does not
     take are left out.
     """
-    if name == ERA or name in recipes.RECIPES:
-        recipe = recipes.era(model) if name == ERA else recipes.recipe(name)
-        recipe, changes = recipes.fitted(recipe, images, epochs or recipes.MODERN.epochs, channels=channels)
-    else:
-        recipe, changes = recipes.recipe(name), ()
-        recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    recipe = recipes.era(model) if name == ERA else recipes.recipe(name)
+    recipe, changes = scaled(recipe, images, channels, epochs, file=name != ERA and name not in recipes.RECIPES)
     taken = inspect.signature(zoo.card(model).build).parameters
     spare = [key for key in recipe.arguments if key not in taken]
     if spare:
         kept = {key: value for key, value in recipe.arguments.items() if key in taken}
         recipe = replace(recipe, arguments=kept)
         changes = (*changes, f"without {', '.join(spare)}, which the network does not have")
-    return Fitted(label(name), replace(recipe, batch_size=recipe.batch(images)), tuple(changes))
+    return Fitted(label(name), recipe, tuple(changes))
+
+
+def scaled(
+    recipe: Recipe, images: int, channels: int, epochs: int | None, file: bool = False
+) -> tuple[Recipe, tuple[str, ...]]:
+    """A recipe for so many training images whatever the network, and each change in words; as of `fit`."""
+    changes = ()
+    if not file:
+        recipe, changes = recipes.fitted(recipe, images, epochs or recipes.MODERN.epochs, channels=channels)
+    elif epochs is not None:
+        recipe = replace(recipe, epochs=epochs)
+    return replace(recipe, batch_size=recipe.batch(images)), changes
 
 
 def said(own: Sequence[Fitted]) -> str:
     """How long the recipes run, in a sentence."""
     names = list(dict.fromkeys(each.asked for each in own))
-    how = "its own era's recipe" if names == [ERA] else f"each recipe ({', '.join(names)})"
     epochs = to({each.recipe.epochs for each in own})
+    if names != [ERA] and len(names) == 1:
+        asked = f"{recipes.RECIPES[names[0]].epochs:,}"
+        before = "" if asked == epochs else f" from {asked}"
+        return f"each network is trained by {names[0]}, its schedule scaled to {epochs} epochs{before}"
+    how = "its own era's recipe" if names == [ERA] else f"each recipe ({', '.join(names)})"
     papers = {recipes.RECIPES[each.recipe.name].epochs for each in own if each.asked == ERA}
     beside = f"; in the papers they are {to(papers)}" if papers else ""
     return f"each network is trained by {how}, schedules scaled to {epochs} epochs{beside}"

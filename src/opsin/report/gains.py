@@ -23,10 +23,12 @@ Gain = dict[str, Any]
 
 def context(records: Records) -> dict[str, Any]:
     """What the templates say of the recipes and of what was gained."""
+    asked = records.results["plan"]["recipes"]
     return {
         "gains": [_told(records, gain, k) for k, gain in enumerate(records.gains)],
         "tuning": tuning(records),
         "fitted": fitted(records),
+        "alone": asked[0] if len(asked) == 1 and asked[0] != "era" else None,
     }
 
 

@@ -4,6 +4,7 @@ from pathlib import PurePath
 from typing import Any
 
 from opsin.report import words
+from opsin.report.gains import called
 from opsin.report.records import Records, Row
 from opsin.report.words import STARTS
 
@@ -41,7 +42,7 @@ def kicker(records: Records) -> str:
     if records.several:
         return f"{told}, each under {words.listed(records.results['plan']['recipes'])}"
     if records.fitted:
-        return f"{told}, each trained by its own era’s recipe"
+        return f"{told}, each trained by {called(records.results['plan']['recipes'][0], 'its own')}"
     if records.mixed:
         entries = words.plural(len(records.rows), *records.nouns)
         return f"{told} in {entries}: {words.listed(STARTS[start] for start in records.starts)}"
