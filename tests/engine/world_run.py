@@ -83,7 +83,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     what = sys.argv[2]
     if what == "endless":
-        print("pid", os.getpid(), world("cpu").size, flush=True)
+        sys.stdout.write(f"pid {os.getpid()} of {world('cpu').size}\n")  # at once: torchrun starts it unbuffered
+        sys.stdout.flush()
         while True:
             world("cpu").sum(1.0)
     found = killed(Path(sys.argv[1])) if what == "killed" else losses(getattr(torch, what))
