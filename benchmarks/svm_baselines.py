@@ -13,10 +13,10 @@ support vectors, and these moved by one pixel to each of four sides, train anew 
 
 Images: for USPS pixels in -1..1, smoothed by a Gaussian of 0.75 pixels, divided by 16 (the root of their number), so
 that x·y is the papers' (x·y / 256); for MNIST pixels in 0..1, for polynomials scaled to length 1, `deslanted`: sheared
-until their second moments stand upright (LeCun et al. 1998, section III-A). C, which no paper prints for these figures,
-and the scales of MNIST's kernels are ours: C = 10 leaves almost no training digit on the wrong side, and the width was
-the best of four on 2,500 digits held out of 7,500 training ones. All figures of papers and their kernels are
-written from memory and not yet compared with the print, but for MNIST's, which its home page lists, too.
+until their second moments stand upright (LeCun et al. 1998, section III-A). C and the scales of MNIST's kernels are
+ours: C = 10 leaves almost no training digit on the wrong side, and the Gaussian's width was the best of four on 2,500
+digits held out of 7,500 training ones. The papers' figures and kernels are written from memory and not yet compared
+with the print; MNIST's figures stand in the table of its home page, too.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def deslant(images: Images) -> Images:
     left = np.floor(at).astype(np.int64)
     padded = np.pad(images, ((0, 0), (0, 0), (1, 2)))
     first, second = (np.take_along_axis(padded, left + k, axis=2) for k in (1, 2))
-    return (first + (at - left) * (second - first)).astype(np.float32)
+    return np.asarray(first + (at - left) * (second - first), np.float32)
 
 
 def moved(images: Images) -> Images:
@@ -182,10 +182,10 @@ def read(data: str, root: str | None = None, share: float = 1.0, seed: int = 0) 
 
 
 def _grey(source: Source, rows: NDArray[np.int64]) -> Images:
-    images = [np.asarray(source.image(int(row)).convert("L"), np.float32) / 255 for row in rows]
+    images = [np.asarray(source.image(int(row)).convert("L")) for row in rows]
     if len({image.shape for image in images}) != 1:
         raise OpsinError(f"{source.name} has images of several sizes: these machines take pixels, all of one size")
-    return np.stack(images)
+    return np.divide(np.stack(images), 255, dtype=np.float32)
 
 
 def train(rows: Rows, labels: NDArray[np.int64], kernel: dict[str, Any], against: str, tell: Callable) -> Trained:
