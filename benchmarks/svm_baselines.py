@@ -4,7 +4,7 @@
 
 DATA is `mnist`, a file `usps.npz`, or any other small images that Opsin reads (`digits`), which get USPS's machines and
 no printed figures. USPS takes half a minute; MNIST half a minute with a tenth of its training images (--share 0.1), and
-some ten for each machine with all. Its poly9-virtual takes hours (ten minutes with a tenth), and trains only where
+some ten for each machine with all. Its poly9-virtual would take hours (ten minutes with a tenth), and trains only where
 --machines names it. Nothing is chosen on the test part; what validates trains.
 
 `rest`: one machine for each class against all others, the largest output is the answer, as in the papers. `each`: one
