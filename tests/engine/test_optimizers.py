@@ -123,7 +123,7 @@ def test_sampled_curvature_is_that_of_the_loss(kind):
     task, label = Classify(loss_kind=kind), torch.tensor([1])
     logits = layer(image).detach()
     if kind == "map":
-        hessian = 2 * torch.eye(4, dtype=torch.float64)
+        hessian = 2 / 84 * torch.eye(4, dtype=torch.float64)
     elif kind == "squared":
         slope = 1.7159 * 2 / 3 * (1 - torch.tanh(2 / 3 * logits[0]).square())
         hessian = torch.diag(slope.square())

@@ -58,16 +58,16 @@ class TableConv2d(nn.Module):
 
 
 @torch.no_grad()
-def lecun_uniform_(layer: nn.Conv2d | nn.Linear | TableConv2d, power: float = 1.0) -> None:
-    """Draws weights and biases from U(-a, a), a = 2.4/F^power, F being the inputs of the unit without its bias."""
+def lecun_uniform_(layer: nn.Conv2d | nn.Linear | TableConv2d) -> None:
+    """Draws weights and biases from U(-2.4/F, 2.4/F), F being the inputs of the unit without its bias."""
     if isinstance(layer, TableConv2d):
-        layer.weight.uniform_(-2.4, 2.4).div_(torch.tensor(layer.fan_in_by_kernel)[:, None, None] ** power)
+        layer.weight.uniform_(-2.4, 2.4).div_(torch.tensor(layer.fan_in_by_kernel)[:, None, None])
         fan_in = torch.tensor(layer.fan_in)
     else:
         fan_in = torch.tensor(layer.weight.shape[1:].numel())
-        layer.weight.uniform_(-2.4, 2.4).div_(fan_in**power)
+        layer.weight.uniform_(-2.4, 2.4).div_(fan_in)
     if layer.bias is not None:
-        layer.bias.uniform_(-2.4, 2.4).div_(fan_in**power)
+        layer.bias.uniform_(-2.4, 2.4).div_(fan_in)
 
 
 def truncated_he_(weight: Tensor) -> None:

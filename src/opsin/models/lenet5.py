@@ -59,7 +59,7 @@ class Subsampling(nn.Module):
         self.coefficient = nn.Parameter(torch.empty(channels, 1, 1))
         self.bias = nn.Parameter(torch.empty(channels, 1, 1))
         for parameter in (self.coefficient, self.bias):
-            nn.init.uniform_(parameter, -1.2, 1.2)  # 2.4 / sqrt(4)
+            nn.init.uniform_(parameter, -2.4 / 4, 2.4 / 4)
 
     def forward(self, x: Tensor) -> Tensor:
         return 4 * F.avg_pool2d(x, 2) * self.coefficient + self.bias
@@ -94,8 +94,8 @@ class LeNet5(Network):
         self.f6 = nn.Linear(120, 84)
         self.output = RBF(num_classes)
         self.squash = ScaledTanh()
-        for layer in (self.c1, self.c3, self.c5, self.f6):
-            lecun_uniform_(layer, power=0.5)
+        for layer in (self.c1, self.c3, self.c5, self.f6):  # U(-2.4/F, 2.4/F), F the fan-in (appendix A)
+            lecun_uniform_(layer)
 
     def forward_features(self, x: Tensor) -> Tensor:
         x = self.squash(self.c1(x))  # N 6 28 28 (at 32 px)
@@ -138,9 +138,6 @@ CARDS = (
         "ones and differ from them in an unknown number of dots. Other numbers of classes get codes of ±1 from a hash.",
         "The logits are minus the output units' distances. Cross-entropy on them is the paper's criterion of maximum a "
         "posteriori probability (equation 9) without its class of rubbish.",
-        "Initial weights from U(-a, a), a = 2.4/sqrt(F); appendix A prints 2.4/F, F the fan-in. From the latter the "
-        "rates of section III.B saturate the network, and curvatures begin below 0.01 in all layers but the last two, "
-        "where the section's effective rates of 7e-5 to 0.016 stand for 0.011 to 7.",
     ), note="The paper's connections count biases and the sums of the sub-sampling; the products here are 326,520, "
             "with 840 of the output units, whose weights are fixed and no parameters. Tutorials connect C3 fully and "
             "have 61,706 parameters."),

@@ -10,7 +10,8 @@ from torch import Tensor
 
 RUBBISH = 0.1
 """The penalty of LeNet-5's class of rubbish (j in equation 9 of the 1998 paper)."""
-
+UNITS = 84
+"""Of the layer whose distances to the codes of the classes are LeNet-5's outputs."""
 
 Loss = Literal["cross_entropy", "squared", "map"]
 
@@ -24,7 +25,7 @@ class Classify:
     Attributes:
         loss_kind: "cross_entropy"; "squared", half the squared distance of squashed outputs, 1.7159 tanh(2x/3), to +1
             for the class and -1 for the others (LeNet-1989); or "map", the cross-entropy with a class of rubbish whose
-            output is always -0.1 (LeNet-5).
+            output is always -0.1 (LeNet-5), for one of its 84 units.
         label_smoothing: share of the target spread evenly over all classes.
         aux_weight: what the loss of an auxiliary head counts.
         class_weights: [K], what an image of each class counts.
@@ -50,7 +51,7 @@ class Classify:
             classes = F.one_hot(labels, logits.shape[1]).to(logits.dtype) if labels.ndim == 1 else labels
             return 0.5 * (1.7159 * torch.tanh(2 / 3 * logits) - (2 * classes - 1)).square().sum(1).mean()
         if self.loss_kind == "map":
-            logits = F.pad(logits, (0, 1), value=-RUBBISH)
+            return F.cross_entropy(F.pad(logits, (0, 1), value=-RUBBISH), labels) / UNITS
         return F.cross_entropy(logits, labels, weights, label_smoothing=self.label_smoothing)
 
     def sample(self, net: Any, images: Tensor, u: Tensor) -> Tensor:
@@ -66,7 +67,7 @@ class Classify:
         """
         if self.loss_kind == "map":
             seen = net.embed(images)
-            return math.sqrt(2) * (seen * signs(u, seen)).sum()
+            return math.sqrt(2 / UNITS) * (seen * signs(u, seen)).sum()
         output = net(images)
         logits = output[0] if isinstance(output, tuple) else output
         if self.loss_kind == "squared":
