@@ -175,18 +175,33 @@ def test_a_signal_at_the_very_end_leaves_nothing_to_train(tmp_path, unbroken, mo
 
 
 def test_a_signal_in_the_validation_stops_it_there(tmp_path, unbroken, monkeypatch):
-    flag, predict = Asked(), engine.predict
+    flag, predict = Asked(), engine.predict_together
 
     def told(*arguments):
         flag(signal.SIGINT, None)
         return predict(*arguments)
 
-    monkeypatch.setattr(engine, "predict", told)
+    monkeypatch.setattr(engine, "predict_together", told)
     with pytest.raises(Stopped) as stopped:
         fit(checkpoints=Checkpoints(tmp_path, steps=1), asked=flag)
     assert stopped.value.code == 130
-    monkeypatch.setattr(engine, "predict", predict)
+    monkeypatch.setattr(engine, "predict_together", predict)
     assert fit(checkpoints=Checkpoints(tmp_path))[0] == unbroken
+
+
+def test_what_is_saved_beside_damaged_checkpoints_stays(tmp_path, unbroken):
+    """They are of later steps, so that by their names the new ones would be the older."""
+    fit(checkpoints=Checkpoints(tmp_path, steps=1))
+    for one in tmp_path.glob("epoch-*"):
+        (one / MANIFEST).write_text("damaged")
+    (tmp_path / ".epoch-00001-step-000000002.99999").mkdir()  # of a process that was killed in a save
+    flag = Asked()
+    flag.signum = signal.SIGTERM
+    with pytest.raises(Stopped):
+        fit(checkpoints=Checkpoints(tmp_path, steps=1), asked=flag)
+    assert [one.name for one in tmp_path.iterdir()] == ["epoch-00000-step-000000001"]
+    keeper = Checkpoints(tmp_path)
+    assert fit(checkpoints=keeper)[0] == unbroken and not keeper.skipped
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient", "metric"])

@@ -32,7 +32,7 @@ class Resumable(Protocol):
 
 
 class Checkpoints:
-    """The checkpoints of one run, under `folder`; the newest two are kept.
+    """The checkpoints of one run, under `folder`; the newest two that are good are kept.
 
     `skipped` says which ones `resume` passed over, and why.
     """
@@ -43,6 +43,7 @@ class Checkpoints:
         self.saved = time.monotonic()
         self.waited = 0
         self.skipped: list[str] = []
+        self.good: list[Path] = []
 
     def due(self) -> bool:
         """Whether it is time for one; to be asked after each step."""
@@ -51,7 +52,7 @@ class Checkpoints:
         return late or (self.steps is not None and self.waited >= self.steps)
 
     def save(self, state: Resumable) -> None:
-        """Saves a run; older checkpoints are deleted when the new one is on the disk and verifies."""
+        """Saves a run; all but it and the last good one are deleted when it is on the disk and verifies."""
         moments = {
             f"{index}.{key}": torch.as_tensor(value)
             for index, entry in state.optimizer.state_dict()["state"].items()
@@ -65,7 +66,8 @@ class Checkpoints:
             tensors["average"] = state.average.net.state_dict()
         write_folder(folder, tensors, facts)
         read_manifest(folder)
-        for old in sorted(self.folder.glob("epoch-*"))[:-2]:
+        self.good = [*(good for good in self.good[-1:] if good != folder), folder]
+        for old in set(self.folder.glob("epoch-*")).difference(self.good):
             shutil.rmtree(old, ignore_errors=True)
         self.saved, self.waited = time.monotonic(), 0
 
@@ -88,12 +90,15 @@ class Checkpoints:
 
     def newest(self) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]] | None:
         """The facts and the tensors of the newest checkpoint that verifies; None where there is none."""
+        for part in self.folder.glob(".epoch-*"):  # of a process that was killed as it saved
+            shutil.rmtree(part, ignore_errors=True)
         for folder in sorted(self.folder.glob("epoch-*"), reverse=True):
             try:
                 manifest = read_manifest(folder)
             except ValueError as error:
                 self.skipped.append(str(error))
                 continue
+            self.good = [folder]
             return manifest, {Path(name).stem: load_file(folder / name) for name in manifest["files"]}
         return None
 
