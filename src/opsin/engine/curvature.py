@@ -37,7 +37,7 @@ def estimate(
         numbers = Draws(seed, epoch, samples, PLACE).uniforms(max(WIDEST, feed.data.n_classes + 1))
         for at, pixels in enumerate(feed.data.images.batches(np.split(samples, len(samples)))):
             images, _ = feed.prepared(pixels.to(feed.world.device), samples[at : at + 1], epoch)
-            u = torch.from_numpy(numbers[at]).to(images.device)
+            u = torch.from_numpy(numbers[at]).float().to(images.device)  # MPS has no doubles
             yield lambda images=images, u=u: task.sample(net, images, u)
 
     optimizer.estimate(sampled())

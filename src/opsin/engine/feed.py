@@ -20,6 +20,9 @@ from opsin.engine.recipe import Recipe
 from opsin.engine.world import World
 from opsin.errors import OpsinError
 
+FITTED = 500
+"""Training images, at most, that a part learns from."""
+
 
 @dataclass(frozen=True)
 class Data:
@@ -65,7 +68,7 @@ class Feed:
         channels, size = data.images.shape[1:3]
         named = {"auto": suited_to(channels, size), "none": ()}
         parts = named[recipe.augment] if isinstance(recipe.augment, str) else recipe.augment
-        self.crop = next((part for part in parts if isinstance(part, CROPS)), None)
+        self.crop = next(((place, part) for place, part in enumerate(parts) if isinstance(part, CROPS)), None)
         self.each = [(place, part) for place, part in enumerate(parts) if isinstance(part, EACH)]
         together = [(place, part) for place, part in enumerate(parts) if not isinstance(part, CROPS + EACH)]
         self.before = [(place, self.fitted(part)) for place, part in together if not isinstance(part, AFTER)]
@@ -77,8 +80,9 @@ class Feed:
         """The part, with what it learns of the training images."""
         if not isinstance(part, Lighting):
             return part
-        some = self.data.train[:: max(1, len(self.data.train) // 500)]
-        return part.fit(next(self.data.images.batches([some])).cpu().numpy())
+        train, step = self.data.train, math.ceil(self.data.preprocess.size / 64)  # of large images not every pixel
+        some = train[np.linspace(0, len(train) - 1, min(len(train), FITTED)).astype(np.int64)]
+        return part.fit(next(self.data.images.batches([some]))[..., ::step, ::step].cpu().numpy())
 
     def batches(self, batches: Sequence[np.ndarray], epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """This process's share of each of `batches` (indices of images, int64 [N]), one after another.
@@ -93,13 +97,14 @@ class Feed:
 
     def crops(self, batches: Sequence[np.ndarray], epoch: int) -> Iterator[Tensor]:
         """uint8 [N, C, S, S], each image cut out of its original and changed for itself."""
-        originals, preprocess, crop = self.data.originals, self.data.preprocess, self.crop
+        originals, preprocess = self.data.originals, self.data.preprocess
         assert originals is not None
+        parts = [*([self.crop] if self.crop else []), *self.each]
 
         def one(drawn: tuple[int, list[np.ndarray]]) -> np.ndarray:
             sample, numbers = drawn
             image = originals.image(sample)
-            box = crop.box(*image.size, numbers[0]) if crop else None
+            box = self.crop[1].box(*image.size, numbers[0]) if self.crop else None
             pixels = preprocess.pixels(image, box)
             if not self.each:
                 return pixels
@@ -109,7 +114,6 @@ class Feed:
             return np.asarray(image).reshape(*pixels.shape[1:], len(pixels)).transpose(2, 0, 1)
 
         def drawn(samples: np.ndarray) -> list[tuple[int, list[np.ndarray]]]:
-            parts = ([(0, crop)] if crop else []) + self.each
             numbers = [Draws(self.seed, epoch, samples, place).uniforms(part.draws) for place, part in parts]
             return [(int(sample), [of[i] for of in numbers]) for i, sample in enumerate(samples)]
 
