@@ -35,6 +35,20 @@ def test_heads_count_by_their_weight(smoothing, weight):
     assert task.loss((MAIN, FIRST, SECOND), LABELS).item() == pytest.approx(expected, rel=1e-5)
 
 
+@given(st.integers(1, 5), st.floats(0, 0.5))
+def test_weighted_images_count_alike_however_they_are_batched(parts, smoothing):
+    """The mean over parts of a batch is that of the batch, and an image alone counts its class's weight."""
+    rng = torch.Generator().manual_seed(parts)
+    logits, labels = torch.randn(30, 3, generator=rng), torch.randint(0, 3, (30,), generator=rng)
+    task = Classify(smoothing, class_weights=(0.5, 1.0, 4.0))
+    chunks = list(zip(logits.chunk(parts), labels.chunk(parts), strict=True))
+    means = [task.loss(part, own).item() * len(own) / 30 for part, own in chunks]
+    assert sum(means) == pytest.approx(task.loss(logits, labels).item(), rel=1e-5)
+    plain = Classify(0.0).loss(logits[:1], torch.tensor([2])).item()
+    alone = Classify(0.0, class_weights=(0.5, 1.0, 4.0)).loss(logits[:1], torch.tensor([2])).item()
+    assert alone == pytest.approx(4 * plain, rel=1e-5)
+
+
 def test_a_recipe_with_a_negative_weight_is_refused():
     with pytest.raises(OpsinError, match="aux_weight must not be negative"):
         type(MODERN).from_dict(MODERN.to_dict() | {"aux_weight": -0.3})

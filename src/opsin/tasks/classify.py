@@ -46,13 +46,17 @@ class Classify:
 
     def of_logits(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of logits [N, K]."""
-        weights = None if self.class_weights is None else torch.tensor(self.class_weights, device=logits.device)
         if self.loss_kind == "squared":
             classes = F.one_hot(labels, logits.shape[1]).to(logits.dtype) if labels.ndim == 1 else labels
             return 0.5 * (1.7159 * torch.tanh(2 / 3 * logits) - (2 * classes - 1)).square().sum(1).mean()
         if self.loss_kind == "map":
             return F.cross_entropy(F.pad(logits, (0, 1), value=-RUBBISH), labels) / UNITS
-        return F.cross_entropy(logits, labels, weights, label_smoothing=self.label_smoothing)
+        if self.class_weights is None:
+            return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        weights = torch.tensor(self.class_weights, device=logits.device, dtype=logits.dtype)
+        # PyTorch's own mean divides by the weights of the batch, by which an image alone would always count 1
+        smoothing = self.label_smoothing
+        return F.cross_entropy(logits, labels, weights, reduction="sum", label_smoothing=smoothing) / len(logits)
 
     def sample(self, net: Any, images: Tensor, u: Tensor) -> Tensor:
         """A number whose squared gradient is, in expectation over `u`, the curvature of an image's loss.
