@@ -12,11 +12,18 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 from world_run import KILLS, losses
 
 from opsin import errors
-from opsin.engine.world import World, agreed, tried
+from opsin.data.preprocess import Preprocess
+from opsin.data.store import Stored
+from opsin.engine.checkpoint import Checkpoints
+from opsin.engine.evaluate import predict, predict_together
+from opsin.engine.train import Keeper, State
+from opsin.engine.world import World, agreed, synchronised, tried
 from opsin.errors import OpsinError
+from opsin.zoo import build_model
 
 SCRIPT = Path(__file__).with_name("world_run.py")
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -83,6 +90,44 @@ def test_a_step_too_small_to_share():
     World(0, 1).check_batch(1)
     with pytest.raises(OpsinError, match="3 images a step are too few for 2 processes"):
         World(0, 2).check_batch(3)
+
+
+def test_few_images_leave_some_processes_without_one(monkeypatch):
+    """The parts of eight processes, of which some are empty, are the logits of one."""
+    net, images = (
+        nn.Sequential(nn.Flatten(), nn.Linear(48, 3)),
+        Stored(np.arange(480, dtype=np.uint8).reshape(10, 3, 4, 4)),
+    )
+    rows, preprocess = np.arange(10)[::-1].copy(), Preprocess(4, 3)
+    whole, parts = predict(net, images, rows, preprocess, torch.device("cpu")), []
+    monkeypatch.setattr(World, "gathered", lambda world, part, n: part)
+    for rank in range(8):
+        parts.append(predict_together(net, images, rows, preprocess, World(rank, 8)))
+    assert min(map(len, parts)) == 0
+    torch.testing.assert_close(torch.cat(parts), whole)
+
+
+def test_the_first_process_alone_knows_when_a_save_is_due(tmp_path):
+    asked, net = [], nn.Linear(1, 1)
+
+    class Two(World):
+        def most(self, *values):
+            asked.append(values)
+            return list(values)
+
+    keep = Keeper(State(net, torch.optim.SGD(net.parameters())), Two(1, 2), Checkpoints(tmp_path, seconds=0.0), None)
+    keep()
+    assert asked == [(False, 0)] and not list(tmp_path.iterdir())
+
+
+def test_batch_norms_of_their_own_kind_are_not_synchronised():
+    """FractalNet's take a second argument, which PyTorch's would refuse."""
+    net = synchronised(build_model("resnet20_cifar"))
+    kinds = {type(module) for module in net.modules()}
+    assert nn.SyncBatchNorm in kinds and nn.BatchNorm2d not in kinds
+    fractal = build_model("fractalnet_32", num_classes=3)
+    before = [type(module) for module in fractal.modules()]
+    assert [type(module) for module in synchronised(fractal).modules()] == before
 
 
 @pytest.mark.slow

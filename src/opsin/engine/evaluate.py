@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from opsin.data.preprocess import Preprocess
 from opsin.data.store import Images
 from opsin.device import place_images, precision
+from opsin.engine.world import World
 from opsin.models.network import Network
 
 BATCH, PIXELS = 256, 256 * 64 * 64
@@ -33,6 +34,20 @@ def predict(
     `progress` is told after each batch how many images are done.
     """
     return _run(net, net, images, samples, preprocess, device, progress)
+
+
+def predict_together(
+    net: nn.Module,
+    images: Images,
+    samples: np.ndarray,
+    preprocess: Preprocess,
+    world: World,
+    progress: Callable[[int], None] | None = None,
+) -> Tensor:
+    """The same by all processes of a world, each its share; of few images a process may have none of its own."""
+    own = samples[world.share(len(samples))]
+    logits = predict(net, images, own if len(own) else samples[:1], preprocess, world.device, progress)
+    return world.gathered(logits[: len(own)], len(samples))
 
 
 def embed(

@@ -21,7 +21,7 @@ from opsin.device import place, precision, reseed
 from opsin.engine.average import Averaged
 from opsin.engine.checkpoint import Checkpoints
 from opsin.engine.curvature import estimate
-from opsin.engine.evaluate import predict
+from opsin.engine.evaluate import predict_together
 from opsin.engine.feed import Data as Data
 from opsin.engine.feed import Feed
 from opsin.engine.optim import learning_rate, make_optimizer
@@ -100,10 +100,11 @@ class Keeper:
         if self.on_step and time.monotonic() - self.told > TELL:
             self.on_step(self.state.step)
             self.told = time.monotonic()
-        due, signum = bool(self.checkpoints and self.checkpoints.due()), self.signum()
+        first = self.world.rank == 0  # which alone saves, and so alone knows when that was
+        due, signum = bool(first and self.checkpoints and self.checkpoints.due()), self.signum()
         if self.world.size > 1:
             due, signum = map(int, self.world.most(due, signum))
-        if self.checkpoints and (due or signum) and self.world.rank == 0:
+        if first and self.checkpoints and (due or signum):
             self.checkpoints.save(self.state)
         if signum:
             raise Stopped(signum)
@@ -175,13 +176,11 @@ def train(
 
 def validate(state: State, feed: Feed, task: Task, world: World, keep: Keeper) -> dict[str, float]:
     """The metrics on the validation part, of which each process takes its share; none where it has no images."""
-    if not len(feed.data.val):
-        return {}
     world.same_buffers(state.nets)
     data = feed.data
-    share = data.val[world.share(len(data.val))]
-    logits = predict(state.nets[-1], data.images, share, data.preprocess, world.device, keep.look)
-    logits = world.gathered(logits, len(data.val))
+    if not len(data.val):
+        return {}
+    logits = predict_together(state.nets[-1], data.images, data.val, data.preprocess, world, keep.look)
     return {f"val_{name}": value for name, value in task.metrics(logits, feed.labels[data.val]).items()}
 
 

@@ -66,7 +66,7 @@ class World:
         from torch.nn.parallel import DistributedDataParallel
 
         if self.device.type == "cuda":
-            return DistributedDataParallel(nn.SyncBatchNorm.convert_sync_batchnorm(net), device_ids=[self.device])
+            return DistributedDataParallel(synchronised(net), device_ids=[self.device])
         return DistributedDataParallel(net)
 
     def sum(self, *values: float) -> list[float]:
@@ -165,6 +165,18 @@ def hearing() -> Iterator[None]:
     except RuntimeError as error:
         why = " ".join(str(error).split())[:160]
         raise OpsinError(f"another process has ended, or is not heard ({why}): see what it said") from None
+
+
+def synchronised(net: nn.Module) -> nn.Module:
+    """The network, changed in place: its batch norms take their statistics from all processes.
+
+    Not those of a kind of its own (FractalNet's), which does more than normalise.
+    """
+    for parent in list(net.modules()):
+        for name, child in parent.named_children():
+            if type(child) in (nn.BatchNorm1d, nn.BatchNorm2d):
+                setattr(parent, name, nn.SyncBatchNorm.convert_sync_batchnorm(child))
+    return net
 
 
 def averaging(net: nn.Module, last: bool) -> AbstractContextManager:

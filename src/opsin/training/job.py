@@ -16,7 +16,7 @@ from opsin.data.sampler import class_weights
 from opsin.data.sources import Source
 from opsin.data.store import Decoded, Images, Stored
 from opsin.engine.checkpoint import Checkpoints
-from opsin.engine.evaluate import predict
+from opsin.engine.evaluate import predict_together
 from opsin.engine.recipe import Recipe
 from opsin.engine.record import Record
 from opsin.engine.stop import Asked
@@ -204,8 +204,7 @@ def train_network(
         for name, part in (("val", data.val), ("test", test)):
             if not len(part):
                 continue
-            own = predict(net, data.images, part[here.share(len(part))], job.preprocess, here.device)
-            logits[name] = here.gathered(own, len(part)).numpy()
+            logits[name] = predict_together(net, data.images, part, job.preprocess, here).numpy()
         figures["test_top1"] = float((logits["test"].argmax(1) == data.labels[test]).mean())
         figures["test_images"] = len(test)
         if here.rank == 0:
