@@ -171,6 +171,7 @@ def test_no_number_ends_it_and_nothing_is_kept(photos, tmp_path):
         ({"model": "lenet6"}, "unknown model"),
         ({"recipe": "modrn"}, "did you mean modern"),
         ({"settings": ("lerning_rate=1",)}, "did you mean"),
+        ({"settings": ("arguments.drop_path=0.1",)}, "unknown argument of lenet5 'drop_path'"),
         ({"epochs": 0}, "--epochs must be at least 1"),
         ({"input_size": 3}, "cannot take 3 px"),
         ({"val": 0.7}, "from 0 to 0.5"),
@@ -181,6 +182,13 @@ def test_what_cannot_be_is_said_in_one_line(photos, tmp_path, asked, says):
         run_training(Training(**{"data": str(photos), "model": "lenet5", "out": tmp_path / "run"} | asked))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_arguments_of_a_recipe_go_to_networks_that_have_them(photos):
+    recipe, notes = Training(str(photos), "lenet5", recipe="convnext").fitted_recipe(1000, 3)
+    assert recipe.arguments == {} and notes[-1] == "without drop_path, which the network does not have"
+    recipe, notes = Training(str(photos), "convnext_32", recipe="convnext").fitted_recipe(1000, 3)
+    assert recipe.arguments == {"drop_path": 0.1} and "without" not in " ".join(notes)
 
 
 def test_no_run_to_resume(tmp_path):

@@ -1,14 +1,14 @@
 """Recipes of a comparison that are fitted to it: a paper's for all networks, each network's own era's, or several."""
 
-import inspect
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from opsin import recipes, zoo
+from opsin import recipes
 from opsin.engine.recipe import Recipe
 from opsin.errors import OpsinError, unknown
+from opsin.recipes.networks import suited
 from opsin.training.entry import Entry
 
 ERA = "era"
@@ -73,13 +73,8 @@ def fit(name: str, model: str, images: int, channels: int, epochs: int | None) -
     """
     recipe = recipes.era(model) if name == ERA else recipes.recipe(name)
     recipe, changes = scaled(recipe, images, channels, epochs, file=name != ERA and name not in recipes.RECIPES)
-    taken = inspect.signature(zoo.card(model).build).parameters
-    spare = [key for key in recipe.arguments if key not in taken]
-    if spare:
-        kept = {key: value for key, value in recipe.arguments.items() if key in taken}
-        recipe = replace(recipe, arguments=kept)
-        changes = (*changes, f"without {', '.join(spare)}, which the network does not have")
-    return Fitted(label(name), recipe, tuple(changes))
+    recipe, spare = suited(model, recipe)
+    return Fitted(label(name), recipe, (*changes, *spare))
 
 
 def scaled(

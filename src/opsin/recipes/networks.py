@@ -1,5 +1,6 @@
-"""Which recipe is a network's own."""
+"""Which recipe is a network's own, and what of a recipe a network can take."""
 
+import inspect
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -83,3 +84,13 @@ def changed(model: str, recipe: Recipe) -> Recipe:
     if recipe.start_from and model not in ("vgg13", "vgg16", "vgg19"):
         recipe = replace(recipe, start_from=None)
     return recipe
+
+
+def suited(model: str, recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
+    """A recipe without the arguments of a constructor that the network does not take, and a line that says so."""
+    taken = inspect.signature(zoo.card(model).build).parameters
+    spare = [key for key in recipe.arguments if key not in taken]
+    if not spare:
+        return recipe, ()
+    kept = {key: value for key, value in recipe.arguments.items() if key in taken}
+    return replace(recipe, arguments=kept), (f"without {', '.join(spare)}, which the network does not have",)

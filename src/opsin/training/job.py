@@ -160,7 +160,8 @@ def begin(job: Job, report: Report, asked: Asked | None) -> Network:
     if first is None or job.entry.start != "scratch":
         return net
     folder = job.folder / "start"
-    before = replace(job, folder=folder, entry=Entry(first), recipe=replace(job.recipe, start_from=None))
+    recipe = replace(job.recipe, start_from=None)
+    before = replace(job, folder=folder, entry=Entry(first), recipe=recipe, final=True)  # for its bundle
     facts = run(before, lambda metrics: report({"epoch": 0}), asked)
     if facts["status"] != "ok":
         raise Diverged(f"{first}, with which it starts, {facts['status']}")

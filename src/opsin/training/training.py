@@ -1,5 +1,6 @@
 """What is asked of one training."""
 
+import inspect
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from opsin.device import choose_device
 from opsin.engine.recipe import Recipe
 from opsin.engine.settings import with_settings
 from opsin.errors import OpsinError, unknown
+from opsin.recipes.networks import suited
 from opsin.weights import catalogue, create
 
 
@@ -82,16 +84,23 @@ class Training:
     def fitted_recipe(self, images: int, channels: int) -> tuple[Recipe, tuple[str, ...]]:
         """The recipe for so many training images, with the epochs and settings asked for, and its changes in words.
 
-        A recipe from a file is taken as it is.
+        A recipe from a file is taken as it is, but for arguments that the network does not take. Raises OpsinError
+        for such arguments among the settings.
         """
-        recipe, notes = self.named_recipe, ()
+        recipe, spare = suited(self.model, self.named_recipe)
+        notes = ()
         if recipe.name in recipes.RECIPES:
             own_batch = any(setting.partition("=")[0].strip() == "batch_size" for setting in self.settings)
             batch = with_settings(recipe, self.settings).batch_size if own_batch else None
             recipe, notes = recipes.fitted(recipe, images, self.epochs, channels=channels, batch=batch)
         elif self.epochs is not None:
             recipe = replace(recipe, epochs=self.epochs)
-        return with_settings(recipe, self.settings), notes
+        recipe = with_settings(recipe, self.settings)
+        taken = inspect.signature(zoo.card(self.model).build).parameters
+        for argument in recipe.arguments:
+            if argument not in taken:
+                raise unknown(f"argument of {self.model}", argument, taken)
+        return recipe, (*notes, *spare)
 
     def identity(self, fingerprint: str) -> dict[str, Any]:
         """What makes it another run: the images and all that changes its numbers."""
