@@ -184,6 +184,18 @@ def test_what_cannot_be_is_said_in_one_line(photos, tmp_path, asked, says):
     assert not (tmp_path / "run").exists()
 
 
+def test_too_little_memory_is_one_line(photos, tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has ...")
+
+    states = []
+    monkeypatch.setattr(engine, "train_step", full)
+    with pytest.raises(OpsinError, match="cpu has too little memory for a step") as error:
+        asked = Training(str(photos), **NET, out=tmp_path / "run")
+        run_training(asked, follow=lambda folder, state: states.append(state))
+    assert "\n" not in str(error.value) and states == ["training", "stopped"]
+
+
 def test_arguments_of_a_recipe_go_to_networks_that_have_them(photos):
     recipe, notes = Training(str(photos), "lenet5", recipe="convnext").fitted_recipe(1000, 3)
     assert recipe.arguments == {} and notes[-1] == "without drop_path, which the network does not have"

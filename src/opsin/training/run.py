@@ -111,6 +111,12 @@ def run_training(
             stopped.folder = job.folder
             tell("stopped")
             raise
+        except torch.OutOfMemoryError:
+            tell("stopped")
+            raise OpsinError(
+                f"{here.device} has too little memory for a step: divide it by --set accumulate=2 (or 4, 8 ...), or "
+                "give a smaller batch_size"
+            ) from None
         watch.ended(title, facts["status"])
         if here.rank == 0 and facts["status"] == "ok":
             shutil.rmtree(job.folder / "cache", ignore_errors=True)
