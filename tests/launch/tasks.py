@@ -34,7 +34,6 @@ class Copy:
     target: Path
     once: bool = False
 
-    @property
     def reads(self):
         return (self.source,)
 

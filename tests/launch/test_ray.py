@@ -13,6 +13,7 @@ from tasks import Copy
 
 import opsin
 from opsin.data.preprocess import Preprocess
+from opsin.data.sources import Source
 from opsin.errors import OpsinError
 from opsin.launch import ray as module
 from opsin.launch.cluster import Cluster, check_address, connect
@@ -179,9 +180,22 @@ def test_a_run_elsewhere(tmp_path):
     how = {"arguments": {}, "recipe": MODERN, "seed": 0, "classes": ("a",), "preprocess": preprocess, "device": "cpu"}
     job = Job(Path("/here/run"), entry, images=Path("/here/i.npy"), table=Path("/here/t.npz"), final=True, **how)
     assert isinstance(job, Travels) and job.writes == Path("/here/run") and job.ended() is None
-    moved = job.elsewhere({path: Path("/there", path.name) for path in job.reads}, Path("/there/run"))
+    moved = job.elsewhere({path: Path("/there", path.name) for path in job.reads()}, Path("/there/run"))
     assert "/here" not in repr(moved)
     assert moved.facts() == job.facts()
+
+
+def test_images_in_files_stay_where_all_nodes_see_them(tmp_path):
+    """A node that sees them can be given the run; only for another one it is refused."""
+    files = Source("photos", None, ("a",), np.zeros(1, np.int64), ("a/1.png",), folder=tmp_path)
+    how = {"arguments": {}, "recipe": MODERN, "seed": 0, "classes": ("a",), "preprocess": Preprocess(16, 1)}
+    where = {"device": "cpu", "final": True, "images": tmp_path / "i.npy", "table": tmp_path / "t.npz"}
+    job = Job(tmp_path / "run", Entry("lenet5"), **how, **where, source=files)
+    assert isinstance(job, Travels)
+    with pytest.raises(OpsinError, match="have to lie where all nodes"):
+        job.reads()
+    arrays = replace(files, path=tmp_path / "a.npz", folder=None)
+    assert replace(job, source=arrays).reads() == (tmp_path / "i.npy", tmp_path / "t.npz")
 
 
 class RealActor(Runner):

@@ -23,7 +23,6 @@ class BaselineJob:
     metric: str
     groups: tuple[str, ...] | None
 
-    @property
     def reads(self) -> tuple[Path, ...]:
         return self.images, self.table
 

@@ -24,9 +24,8 @@ MARK = ".cluster"
 class Travels(Protocol):
     """A payload that reads and writes files, and can do so elsewhere."""
 
-    @property
     def reads(self) -> tuple[Path, ...]:
-        """Files."""
+        """Files. Raises OpsinError where they cannot be had elsewhere."""
         ...
 
     @property

@@ -228,7 +228,7 @@ class ClusterPool(Pool):
         payload, files, writes = task.payload, {}, None
         if isinstance(payload, Travels) and not ready.shared:
             there = {}
-            for path in payload.reads:
+            for path in payload.reads():
                 digest, pieces = self._put(path)
                 files[ready.home / digest] = pieces
                 there[path] = ready.home / digest / (path.name if path.is_file() else "")

@@ -84,10 +84,9 @@ class Job:
             "data": self.data,
         } | how
 
-    @property
     def reads(self) -> tuple[Path, ...]:
-        """Its files; raises OpsinError where they are all images of a folder."""
-        if self.images is None or (self.source and self.source.path):
+        """Its files; raises OpsinError where the images themselves are files that it reads."""
+        if self.images is None or (self.source and self.source.folder):
             raise OpsinError("images that are read as it trains have to lie where all nodes of the cluster see them")
         return (self.images, self.table, *([Path(self.entry.file)] if self.entry.file else []))
 
