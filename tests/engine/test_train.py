@@ -2,17 +2,20 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from opsin.data.augment import Flip, Lighting, RandAugment, RandomCrop
 from opsin.data.preprocess import Preprocess
 from opsin.data.store import Stored
 from opsin.engine import train as engine
 from opsin.engine.average import EMA
 from opsin.engine.checkpoint import Checkpoints
+from opsin.engine.feed import Feed
 from opsin.engine.optim import learning_rate, make_optimizer
 from opsin.engine.optimizers import SGD, AdamW
 from opsin.engine.recipe import Recipe
@@ -245,3 +248,20 @@ def test_recipes_survive_files(tmp_path):
     assert Recipe.read(tmp_path / "mine.toml") == Recipe("mine", epochs=3, optimizer=SGD(), schedule=Steps((0.5,)))
     with pytest.raises(OpsinError, match=r"cannot read the recipe .*none\.toml"):
         Recipe.read(tmp_path / "none.toml")
+
+
+def test_each_augmentation_has_draws_of_its_own_wherever_the_crop_stands(data):
+    recipe = replace(RECIPE, augment=(RandAugment(), RandomCrop(), Flip()))
+    feed = Feed(replace(data, originals=SimpleNamespace()), recipe, 0)
+    assert sorted(place for place, _ in [feed.crop, *feed.each, *feed.before]) == [0, 1, 2]
+
+
+def test_colours_are_learned_from_few_pixels(data, monkeypatch):
+    """Of images of any size at most 64 x 64 px, of at most 500 images, spread over all."""
+    seen = []
+    monkeypatch.setattr(Lighting, "fit", lambda self, images: seen.append(images))
+    side, n = 150, 700
+    images = np.broadcast_to(np.arange(n).astype(np.uint8)[:, None, None, None], (n, 3, side, side))
+    large = replace(data, images=Stored(images.copy()), train=np.arange(n), preprocess=Preprocess(side, 3))
+    Feed(large, replace(RECIPE, augment=(Lighting(),)), 0)
+    assert seen[0].shape == (500, 3, 50, 50) and seen[0][-1].max() == (n - 1) % 256

@@ -8,10 +8,13 @@ import os
 import platform
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opsin import __version__
-from opsin.files import write_json
+from opsin.files import flush, whole, write_json
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SCHEMA = 1
 
@@ -65,6 +68,14 @@ class Record:
         part = self.folder / f".metrics.{os.getpid()}"
         part.write_text(text, encoding="utf-8")
         part.replace(self.metrics)
+
+    def write_predictions(self, logits: "dict[str, np.ndarray]") -> None:
+        """predictions.npz: the logits of each part, on the disk before run.json says that the run has ended."""
+        from numpy import savez
+
+        with whole(self.predictions) as part:
+            savez(part, **logits)  # pyright: ignore[reportArgumentType]
+            flush(part)
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The epochs that have ended; none where there is no file, or one that is damaged."""

@@ -208,7 +208,7 @@ def train_network(
         figures["test_top1"] = float((logits["test"].argmax(1) == data.labels[test]).mean())
         figures["test_images"] = len(test)
         if here.rank == 0:
-            np.savez(record.predictions, **logits)
+            record.write_predictions(logits)
             job.bundle(net, recipe.to_dict(), figures).write(record.bundle)
     if here.rank == 0:
         record.write_metrics(history)

@@ -49,7 +49,7 @@ def run_probe(
     if np.abs(whole - linear).max() > 0.05 * np.abs(linear).max():
         raise OpsinError(f"{job.entry.model} cannot be probed: its logits are not linear in what its last layer sees")
     logits = {"val": fitted.logits(val).astype(np.float32), "test": fitted.logits(tested).astype(np.float32)}
-    np.savez(record.predictions, val=logits["val"], test=logits["test"])
+    record.write_predictions(logits)
     measured = Classify().metrics(torch.from_numpy(logits["val"]), torch.from_numpy(on_val[1]))
     figures = {f"val_{name}": value for name, value in measured.items()}
     figures["test_top1"] = float((logits["test"].argmax(1) == data.labels[test]).mean())
