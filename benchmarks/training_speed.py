@@ -10,7 +10,7 @@ keeps a tenth to test at the end, as it always does.
 
 DATA holds `cifar-10-batches-py`, or train and val with class folders of photos. TRAIN.PY is the script of timm's
 repository. `timm` is that script as it comes, with 2 workers; `timm, one thread` gives it OMP_NUM_THREADS=1, since its
-threads and its workers else wait for each other on two cores; `channels last` is its option. On a GPU timm runs in
+threads and its workers else wait for each other on two cores; `channels last` is its option. On a GPU both run in
 bfloat16, compiled and channels last, and the share of the GPU's own matrix product is printed.
 """
 
@@ -111,7 +111,7 @@ def opsin_run(model: str, images: Set, given: argparse.Namespace, out: Path) -> 
     (out / "speed.toml").write_text(to_toml(recipe), encoding="utf-8")
     command = [sys.executable, "-m", "opsin", "train", str(images.opsin), "--model", model, "--json"]
     command += ["--recipe", str(out / "speed.toml"), "--input-size", str(images.size), "--device", given.device]
-    return [*command, "--out", str(out / "run")]
+    return [*command, *(["--compile"] if given.device == "cuda" else []), "--out", str(out / "run")]
 
 
 def timm_run(model: str, images: Set, given: argparse.Namespace, out: Path) -> list[str]:

@@ -1,6 +1,8 @@
 """Where a run computes, and in which precision."""
 
 import contextlib
+import os
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +44,21 @@ def reseed(device: torch.device, seed: int) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":
         torch.get_device_module(device).manual_seed(seed)
+
+
+@contextlib.contextmanager
+def deterministic() -> Iterator[None]:
+    """Inside, the same work gives the same bits on CUDA, too, slower; what cannot raises RuntimeError.
+
+    To be entered before the first work on a GPU: cuBLAS reads its part of it when it starts.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def precision(device: torch.device, which: str = "auto") -> contextlib.AbstractContextManager:

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,16 @@ def flush(path: Path) -> None:
     """Asks the disk to have the bytes of a file."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def flush_folder(folder: Path) -> None:
+    """Asks the disk to have the names in a folder, where the system lets a folder be opened (not on Windows)."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextmanager
@@ -101,6 +111,7 @@ def write_json(path: Path, values: Any) -> None:
         part.write_text(as_text(values), encoding="utf-8")
         flush(part)
         part.replace(path)
+        flush_folder(path.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -142,6 +153,7 @@ def write_folder(folder: Path, tensors: "dict[str, dict[str, Tensor]]", manifest
         if folder.exists():
             shutil.rmtree(folder)
         part.rename(folder)
+        flush_folder(folder.parent)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise

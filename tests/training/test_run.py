@@ -1,8 +1,11 @@
 """One training from images to a folder: what it leaves, how it goes on, what it refuses."""
 
+import itertools
 import json
+import shutil
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from PIL import Image
 from opsin.bundle import Bundle
 from opsin.data.augment import AreaCrop, Flip, RandAugment
 from opsin.engine import train as engine
+from opsin.engine.checkpoint import Checkpoints
 from opsin.engine.record import Record
 from opsin.engine.settings import to_toml
 from opsin.engine.stop import Stopped
@@ -194,6 +198,88 @@ def test_too_little_memory_is_one_line(photos, tmp_path, monkeypatch):
         asked = Training(str(photos), **NET, out=tmp_path / "run")
         run_training(asked, follow=lambda folder, state: states.append(state))
     assert "\n" not in str(error.value) and states == ["training", "stopped"]
+
+
+def test_what_breaks_a_run_leaves_its_page_stopped(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "train_step", lambda *_: 1 // 0)
+    states = []
+    with pytest.raises(ZeroDivisionError):
+        run_training(Training(str(photos), **NET, out=tmp_path / "run"), follow=lambda _, state: states.append(state))
+    assert states == ["training", "stopped"]
+
+
+def test_it_can_be_resumed_from_another_folder(whole, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(photos.parent)
+    with pytest.raises(Stopped):
+        stopping(photos.name, tmp_path / "run", monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    assert same(weights(run_training(resume(Path("run")))), weights(whole[0]))
+
+
+def stopping(data, out, monkeypatch):
+    """A run that is stopped after its first step."""
+    step = engine.train_step
+
+    def signalled(*arguments):
+        signal.raise_signal(signal.SIGTERM)
+        return step(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "train_step", signalled)
+        run_training(Training(data, **NET, out=out), signals=True)
+
+
+def test_a_checkpoint_after_so_many_steps(photos, tmp_path, monkeypatch):
+    saved, save = [], Checkpoints.save
+    monkeypatch.setattr(Checkpoints, "save", lambda self, state: saved.append(state.step) or save(self, state))
+    asked = Training(str(photos), **NET, settings=("batch_size=9",), out=tmp_path / "run", save_steps=3)
+    run_training(asked)
+    assert len(saved) >= 2 and all(b - a <= 3 for a, b in itertools.pairwise([0, *saved])), saved
+    with pytest.raises(OpsinError, match="--save-steps must be at least 1"):
+        Training(str(photos), **NET, save_steps=0)
+
+
+def test_deterministic_operations_alone(whole, photos, tmp_path, monkeypatch):
+    step, allowed = engine.train_step, []
+
+    def seen(*arguments):
+        allowed.append(torch.are_deterministic_algorithms_enabled())
+        return step(*arguments)
+
+    monkeypatch.setattr(engine, "train_step", seen)
+    run = run_training(Training(str(photos), **NET, out=tmp_path / "run", deterministic=True))
+    assert all(allowed) and not torch.are_deterministic_algorithms_enabled()
+    assert same(weights(run), weights(whole[0]))
+
+
+def test_other_processes_are_said(whole, photos, tmp_path):
+    shutil.copytree(whole[0].folder, tmp_path / "run")
+    plan = json.loads((tmp_path / "run" / "plan.json").read_text())
+    (tmp_path / "run" / "plan.json").write_text(json.dumps(plan | {"processes": 3}))
+    heard = Heard()
+    run_training(resume(tmp_path / "run"), heard)
+    assert "it began with 3 processes and goes on with 1: its bits will be others" in heard.lines
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a compiler")
+def test_compiled_steps_are_nearly_those_of_eager(whole, photos, tmp_path):
+    run = run_training(Training(str(photos), **NET, out=tmp_path / "run", compiled=True))
+    assert run.facts["compiled"] is True
+    for name, value in weights(run).items():
+        torch.testing.assert_close(value, weights(whole[0])[name], rtol=1e-3, atol=1e-4)
+    with pytest.raises(OpsinError, match="holds another run \\(other compiled\\)"):
+        run_training(Training(str(photos), **NET, out=tmp_path / "run"))
+
+
+def test_what_cannot_be_compiled_is_one_line(photos, tmp_path, monkeypatch):
+    def broken(net):
+        raise torch._dynamo.exc.TorchDynamoException("no compiler\nhere")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with pytest.raises(OpsinError, match="lenet5 cannot be compiled here: leave --compile out") as error:
+        run_training(Training(str(photos), **NET, out=tmp_path / "run", compiled=True))
+    assert "\n" not in str(error.value)
 
 
 def test_arguments_of_a_recipe_go_to_networks_that_have_them(photos):

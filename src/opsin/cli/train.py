@@ -39,6 +39,9 @@ def train(
     resume: Path = typer.Option(None, help="Go on with the run in this folder, as it was asked for."),
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
     workers: int = typer.Option(None, help="Threads that decode images meanwhile. [default: one for each core]"),
+    compiled: bool = typer.Option(False, "--compile", help="Compile the network's steps: quicker on a GPU."),
+    deterministic: bool = typer.Option(False, "--deterministic", help="The same bits on CUDA, too; slower."),
+    save_steps: int = typer.Option(None, help="A checkpoint after so many steps; it is after 30 s in any case."),
     as_json: bool = typer.Option(False, "--json", help="Print run.json, and where its page lies, on standard output."),
 ) -> None:
     """Train one network on your images under one recipe: era by era, or as today.
@@ -58,7 +61,8 @@ def train(
     given = {"data": data, "model": model, "recipe": recipe, "settings": settings or None, "epochs": epochs}
     given |= {"pretrained": pretrained or None, "weights": weights, "input_size": input_size, "val": val, "out": out}
     given |= {"seed": seed or None, "groups": groups, "root": root, "skip_bad": skip_bad or None}
-    given |= {"device": None if device == "auto" else device}
+    given |= {"device": None if device == "auto" else device, "compile": compiled or None}
+    given |= {"deterministic": deterministic or None, "save_steps": save_steps}
     if resume is not None:
         if extra := [name for name, value in given.items() if value is not None]:
             raise OpsinError(f"--resume goes on as the run was asked for: leave out {', '.join(extra)}")
@@ -84,6 +88,9 @@ def train(
             out=out,
             device=device,
             workers=workers,
+            compiled=compiled,
+            deterministic=deterministic,
+            save_steps=save_steps,
             command=shlex.join(["opsin", *sys.argv[1:]]),
         )
     with terminal() as watch:

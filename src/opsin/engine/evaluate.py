@@ -28,12 +28,13 @@ def predict(
     preprocess: Preprocess,
     device: torch.device,
     progress: Callable[[int], None] | None = None,
+    exactness: str = "float32",
 ) -> Tensor:
     """Logits, float32 [len(samples), K] on the CPU, of `images` (uint8 [n, C, S, S]) at the indices `samples`.
 
-    `progress` is told after each batch how many images are done.
+    `progress` is told after each batch how many images are done; `exactness` is as of `opsin.device.precision`.
     """
-    return _run(net, net, images, samples, preprocess, device, progress)
+    return _run(net, net, images, samples, preprocess, device, progress, exactness)
 
 
 def predict_together(
@@ -43,10 +44,11 @@ def predict_together(
     preprocess: Preprocess,
     world: World,
     progress: Callable[[int], None] | None = None,
+    exactness: str = "float32",
 ) -> Tensor:
     """The same by all processes of a world, each its share; of few images a process may have none of its own."""
     own = samples[world.share(len(samples))]
-    logits = predict(net, images, own if len(own) else samples[:1], preprocess, world.device, progress)
+    logits = predict(net, images, own if len(own) else samples[:1], preprocess, world.device, progress, exactness)
     return world.gathered(logits[: len(own)], len(samples))
 
 
@@ -71,12 +73,13 @@ def _run(
     preprocess: Preprocess,
     device: torch.device,
     progress: Callable[[int], None] | None = None,
+    exactness: str = "auto",
 ) -> Tensor:
     was_training = net.training
     net.eval()
     size, outputs, done = at_once(*images.shape[2:]), [], 0
     for batch in images.batches(samples[at : at + size] for at in range(0, len(samples), size)):
-        with precision(device):
+        with precision(device, exactness):
             outputs.append(call(place_images(preprocess.normalize(batch.to(device)))).float().cpu())
         done += len(batch)
         if progress:

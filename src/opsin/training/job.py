@@ -52,6 +52,8 @@ class Job:
         data: the images' fingerprint.
         source: the images as they came, where a recipe cuts crops out of them or they are decoded during the run.
         workers: threads that decode them; by default one for each core.
+        compiled: whether its steps run through torch.compile.
+        save_steps: steps after which a checkpoint is due, besides the time.
     """
 
     folder: Path
@@ -70,6 +72,8 @@ class Job:
     split: dict[str, Any] | None = None
     source: Source | None = None
     workers: int | None = None
+    compiled: bool = False
+    save_steps: int | None = None
 
     def facts(self) -> dict[str, Any]:
         """What makes it another run."""
@@ -82,6 +86,7 @@ class Job:
             "preprocess": self.preprocess.to_dict(),
             "seed": self.seed,
             "data": self.data,
+            **({"compiled": True} if self.compiled else {}),
         } | how
 
     def reads(self) -> tuple[Path, ...]:
@@ -178,7 +183,7 @@ def train_network(
         facts |= {"processes": here.size, "batch_norm": here.batch_norm}
     weights = class_weights(data.labels[data.train], data.n_classes) if recipe.balance == "weights" else None
     task = Classify(recipe.label_smoothing, recipe.aux_weight, recipe.loss, weights)
-    checkpoints = Checkpoints(record.checkpoints) if job.final else None
+    checkpoints = Checkpoints(record.checkpoints, steps=job.save_steps) if job.final else None
     if here.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     told = list(record.read_metrics()) if here.rank == 0 else []
@@ -191,9 +196,10 @@ def train_network(
 
     steps = math.ceil(len(data.train) / recipe.batch(len(data.train)))
     calls = {"on_epoch": on_epoch, "on_step": lambda step: report({"epoch": step / steps}), "asked": asked}
+    calls |= {"checkpoints": checkpoints, "compiled": job.compiled}
     try:
         net = begin(job, report, asked)
-        history = train(net, data, recipe, task, seed=job.seed, world=here, checkpoints=checkpoints, **calls)
+        history = train(net, data, recipe, task, seed=job.seed, world=here, **calls)
     except Diverged as error:
         return ended(record, here, facts | {"status": f"failed: {error}"})
     if checkpoints and checkpoints.skipped:

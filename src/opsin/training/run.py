@@ -19,10 +19,11 @@ from opsin.data.scan import Scan, scan
 from opsin.data.sources import load
 from opsin.data.split import Split, divide
 from opsin.data.store import Decoded
+from opsin.device import deterministic
 from opsin.engine.recipe import Recipe
 from opsin.engine.record import Record
 from opsin.engine.stop import Stopped, asked
-from opsin.engine.world import world
+from opsin.engine.world import World, world
 from opsin.errors import OpsinError
 from opsin.files import check_writable, digest, locked, slug, write_json
 from opsin.training.entry import Entry, started
@@ -90,7 +91,7 @@ def run_training(
     title = f"{training.model} seed-{training.seed}"
     with ExitStack() as held:
         with here.one_voice():
-            job = here.first(lambda: prepare(training, watch, held))
+            job = here.first(lambda: prepare(training, watch, held, here.size))
 
         def tell(state: State) -> None:
             if follow and here.rank == 0:
@@ -101,22 +102,21 @@ def run_training(
             if "train_loss" in metrics:
                 tell("training")
 
+        if training.deterministic:
+            held.enter_context(deterministic())
         watch.stage("training")
         watch.started(title, job.recipe.epochs)
         flag = held.enter_context(asked(grace)) if signals else None
         tell("training")
         try:
             facts = run(job, report, flag)
-        except Stopped as stopped:
-            stopped.folder = job.folder
+        except BaseException as error:
             tell("stopped")
+            if isinstance(error, Stopped):
+                error.folder = job.folder
+            if isinstance(error, RuntimeError) and (line := mend(error, training, here)):
+                raise OpsinError(line) from None
             raise
-        except torch.OutOfMemoryError:
-            tell("stopped")
-            raise OpsinError(
-                f"{here.device} has too little memory for a step: divide it by --set accumulate=2 (or 4, 8 ...), or "
-                "give a smaller batch_size"
-            ) from None
         watch.ended(title, facts["status"])
         if here.rank == 0 and facts["status"] == "ok":
             shutil.rmtree(job.folder / "cache", ignore_errors=True)
@@ -124,7 +124,22 @@ def run_training(
         return Run(job.folder, facts, here.rank)
 
 
-def prepare(training: Training, watch: Watch, held: ExitStack) -> Job:
+def mend(error: RuntimeError, training: Training, here: World) -> str | None:
+    """What to do about an error of PyTorch's own, in a line; None where that is not known."""
+    why = " ".join(str(error).split())[:200]
+    if isinstance(error, torch.OutOfMemoryError):
+        return (
+            f"{here.device} has too little memory for a step: divide it by --set accumulate=2 (or 4, 8 ...), or give a "
+            "smaller batch_size"
+        )
+    if training.deterministic and "deterministic" in why:
+        return f"{training.model} cannot repeat its bits on {here.device}: leave --deterministic out ({why})"
+    if training.compiled and type(error).__module__.startswith("torch."):
+        return f"{training.model} cannot be compiled here: leave --compile out ({why})"
+    return None
+
+
+def prepare(training: Training, watch: Watch, held: ExitStack, processes: int = 1) -> Job:
     """Looks at every image, decides, and writes it down: what `run` takes. The folder's lock is `held`."""
     source = load(training.data, training.groups, training.root)
     watch.stage("reading images", len(source))
@@ -141,9 +156,12 @@ def prepare(training: Training, watch: Watch, held: ExitStack) -> Job:
     held.enter_context(locked(folder / LOCK, "training"))
     if planned is None:
         planned = plan(training, scanned, divided, watch)
-        write_json(folder / PLAN, {"schema": SCHEMA, "asked": training.to_dict(), "identity": identity} | planned)
+        head = {"schema": SCHEMA, "asked": training.settled().to_dict(), "identity": identity, "processes": processes}
+        write_json(folder / PLAN, head | planned)
     else:
         watch.say(f"going on with {folder}")
+        if (begun := planned.get("processes", processes)) != processes:
+            watch.say(f"it began with {begun} processes and goes on with {processes}: its bits will be others")
     entry, preprocess = Entry.from_dict(planned["entry"]), Preprocess.from_dict(planned["preprocess"])
     recipe = Recipe.from_dict(planned["recipe"])
     for note in planned["notes"]:
@@ -174,6 +192,8 @@ def prepare(training: Training, watch: Watch, held: ExitStack) -> Job:
         split={"val": training.val, "groups": training.groups},
         source=scanned.source if images is None else None,
         workers=training.workers,
+        compiled=training.compiled,
+        save_steps=training.save_steps,
     )
 
 

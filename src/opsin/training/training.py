@@ -37,6 +37,9 @@ class Training:
         out: the folder of the run; by default opsin-runs/<data>-<network>-<hash of what was asked>.
         device: "auto", "cpu", "cuda" or "mps".
         workers: threads that decode images during the run; by default one for each core.
+        compiled: runs the network's steps through torch.compile.
+        deterministic: lets only such operations run on CUDA as give the same bits again; on a CPU all do.
+        save_steps: steps after which a checkpoint is due; it is after 30 seconds in any case.
         command: the command line, for the record.
     """
 
@@ -55,6 +58,9 @@ class Training:
     out: Path | None = None
     device: str = "auto"
     workers: int | None = None
+    compiled: bool = False
+    deterministic: bool = False
+    save_steps: int | None = None
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -63,6 +69,7 @@ class Training:
             f"--epochs must be at least 1, not {self.epochs}": self.epochs is None or self.epochs >= 1,
             f"--seed must not be negative, not {self.seed}": self.seed >= 0,
             f"--workers must not be negative, not {self.workers}": self.workers is None or self.workers >= 0,
+            f"--save-steps must be at least 1, not {self.save_steps}": self.save_steps is None or self.save_steps >= 1,
         }
         for line, holds in checks.items():
             if not holds:
@@ -115,7 +122,14 @@ class Training:
             "input_size": self.input_size,
             "val": self.val,
             "device": choose_device(self.device).type,
+            "compiled": self.compiled,
         }
+
+    def settled(self) -> "Training":
+        """The same from any working folder: files and folders by their full paths."""
+        files = ("data", "root", "recipe", "pretrained")
+        named = {name: Path(path) for name in files if (path := getattr(self, name)) and Path(path).exists()}
+        return replace(self, **{name: str(path.resolve()) for name, path in named.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` gives an equal object back, but for `out`."""
