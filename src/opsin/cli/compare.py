@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from opsin.cli.data_help import DATA, ROOT
+from opsin.cli.program import program
 from opsin.words import many, printable
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def print_summary(console: "Console", comparison: "Comparison", page: Path) -> N
         weights = next(row["weights"] for row in results["rows"] if row["entry"] == pick["entry"])
         if weights:
             console.print(Text(f"\nWeights:  {weights['name']}, licence: {weights['licence'] or 'not stated'}"))
-        command = shlex.join([sys.argv[0], "predict", str(comparison.bundle)])
+        command = shlex.join([program(), "predict", str(comparison.bundle)])
         console.print(Text(f"\nPredict:  {command} IMAGE"), soft_wrap=True)
     console.print(Text(f"Page:     {page}"), soft_wrap=True)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from opsin.cli.data_help import DATA, ROOT
+from opsin.cli.program import program
 from opsin.errors import OpsinError
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def train(
         try:
             run = run_training(training, watch, signals=True, follow=live)
         except Stopped as stopped:
-            print(f"opsin: stopped; to go on: opsin train --resume {shlex.quote(str(stopped.folder))}", file=sys.stderr)
+            again = shlex.join([program(), "train", "--resume", str(stopped.folder)])
+            print(f"opsin: stopped; to go on: {again}", file=sys.stderr)
             raise SystemExit(stopped.code) from None
         finally:
             leave()
@@ -170,8 +172,7 @@ def print_summary(console: "Console", run: "Run", page: Path | None, grouped: bo
             "test top-1 ", (f"{top1:.1%}", "bold green"), f" (error {1 - top1:.2%}) on {images:,} images, {within}",
         )
     )  # fmt: skip
-    program = sys.argv[0] if not sys.argv[0].endswith("__main__.py") else "opsin"
-    console.print(Text(f"\nPredict:  {shlex.join([program, 'predict', str(run.folder)])} IMAGE"), soft_wrap=True)
+    console.print(Text(f"\nPredict:  {shlex.join([program(), 'predict', str(run.folder)])} IMAGE"), soft_wrap=True)
     if page:
         console.print(Text(f"Page:     {page}"), soft_wrap=True)
     console.print(Text(f"Run:      {run.folder}"), soft_wrap=True)

@@ -93,14 +93,15 @@ def said(own: Sequence[Fitted]) -> str:
     """How long the recipes run, in a sentence."""
     names = list(dict.fromkeys(each.asked for each in own))
     epochs = to({each.recipe.epochs for each in own})
+    length = f"{epochs} epoch" if epochs == "1" else f"{epochs} epochs"
     if names != [ERA] and len(names) == 1:
         asked = f"{recipes.RECIPES[names[0]].epochs:,}"
         before = "" if asked == epochs else f" from {asked}"
-        return f"each network is trained by {names[0]}, its schedule scaled to {epochs} epochs{before}"
+        return f"each network is trained by {names[0]}, its schedule scaled to {length}{before}"
     how = "its own era's recipe" if names == [ERA] else f"each recipe ({', '.join(names)})"
     papers = {recipes.RECIPES[each.recipe.name].epochs for each in own if each.asked == ERA}
     beside = f"; in the papers they are {to(papers)}" if papers else ""
-    return f"each network is trained by {how}, schedules scaled to {epochs} epochs{beside}"
+    return f"each network is trained by {how}, schedules scaled to {length}{beside}"
 
 
 def to(numbers: set[int]) -> str:
