@@ -133,7 +133,11 @@ def seal(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_folder(folder: Path, tensors: "dict[str, dict[str, Tensor]]", manifest: dict[str, Any]) -> None:
-    """Writes `folder` whole: a .safetensors file for each entry of `tensors`, and a manifest with their hashes."""
+    """Writes `folder` whole: a .safetensors file for each entry of `tensors`, and a manifest with their hashes.
+
+    Raises OSError, such as for a full disk; nothing of it is left then.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -154,8 +158,10 @@ def write_folder(folder: Path, tensors: "dict[str, dict[str, Tensor]]", manifest
             shutil.rmtree(folder)
         part.rename(folder)
         flush_folder(folder.parent)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(part, ignore_errors=True)
+        if isinstance(error, SafetensorError) and (told := re.search(r"os error (\d+)", str(error))):
+            raise OSError(int(told[1]), os.strerror(int(told[1])), str(folder)) from None
         raise
 
 

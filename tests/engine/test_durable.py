@@ -339,6 +339,19 @@ def test_ten_saves_into_a_full_disk_leave_the_last_good_one(tmp_path, monkeypatc
     assert fresh.step == 1 and not keeper.skipped
 
 
+def test_what_the_system_says_of_a_file_that_cannot_grow_is_an_oserror(tmp_path):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError) as error:
+            files.write_folder(tmp_path / "saved", {"model": {"weight": torch.zeros(1000)}}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (error.value.errno, error.value.filename) == (errno.EFBIG, str(tmp_path / "saved"))
+    assert not list(tmp_path.iterdir())
+
+
 WAYS = {
     "mixup": {"mix": Mix()},
     "drop-path": {},
