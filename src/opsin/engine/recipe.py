@@ -161,10 +161,13 @@ class Recipe:
             text = path.read_text(encoding="utf-8")
             values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
         except (OSError, ValueError) as error:
-            raise OpsinError(f"cannot read the recipe {path}: {error}") from None
+            raise OpsinError(f"cannot read the recipe {path}: {getattr(error, 'strerror', None) or error}") from None
         if not isinstance(values, dict):
             raise OpsinError(f"cannot read the recipe {path}: it must be a table of keys and values")
-        return cls.from_dict({"name": path.stem} | values)
+        try:
+            return cls.from_dict({"name": path.stem} | values)
+        except OpsinError as error:
+            raise OpsinError(f"{path}: {error}") from None
 
 
 def plain(value: Any) -> Any:
