@@ -20,7 +20,7 @@ from opsin.engine.record import Record
 from opsin.engine.settings import to_toml
 from opsin.engine.stop import Stopped
 from opsin.errors import OpsinError
-from opsin.recipes import MODERN
+from opsin.recipes import MODERN, RECIPES
 from opsin.training import run as runs
 from opsin.training.run import resume, run_training
 from opsin.training.training import Training
@@ -153,6 +153,40 @@ def test_nothing_validates_where_that_is_asked_for(photos, tmp_path):
     assert np.load(run.folder / "predictions.npz").files == ["test"]
 
 
+def test_a_recipe_from_a_file_is_taken_as_it_is_whatever_it_is_called(tmp_path):
+    file = tmp_path / "resnet.toml"
+    file.write_text(to_toml(RECIPES["resnet"]))
+    fitted = [Training("digits", "lenet5", name, epochs=3).fitted_recipe(100, 3) for name in ("resnet", str(file))]
+    assert [(recipe.batch_size, recipe.epochs, len(notes)) for recipe, notes in fitted] == [(16, 3, 2), (256, 3, 0)]
+    ours, files = (Training("digits", "lenet5", name).identity("") for name in ("resnet", str(file)))
+    assert ours != files
+
+
+def test_other_images_and_damaged_checkpoints_are_said(photos, tmp_path, monkeypatch):
+    copied, heard = shutil.copytree(photos, tmp_path / "photos"), Heard()
+    step, taken = engine.train_step, []
+
+    def signalled(*arguments):
+        taken.append(0)
+        if len(taken) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return step(*arguments)
+
+    with monkeypatch.context() as patched, pytest.raises(Stopped):
+        patched.setattr(engine, "train_step", signalled)
+        run_training(Training(str(copied), **NET, out=tmp_path / "run"), signals=True)
+    (saved,) = (tmp_path / "run" / "checkpoints").glob("epoch-*")
+    (saved / "model.safetensors").write_bytes(b"")
+    away = next(copied.rglob("*.png"))
+    away.rename(tmp_path / away.name)
+    with pytest.raises(OpsinError, match="some were changed, added or taken away"):
+        run_training(resume(tmp_path / "run"))
+    (tmp_path / away.name).rename(away)
+    run = run_training(resume(tmp_path / "run"), heard)
+    assert run.facts["status"] == "ok" and len(run.facts["checkpoints_skipped"]) == 1
+    assert [line for line in heard.lines if line.startswith("a checkpoint is passed over: ") and saved.name in line]
+
+
 @pytest.mark.parametrize("balance", ["weights", "sampling"])
 def test_balanced(photos, tmp_path, balance):
     run = run_training(
@@ -173,12 +207,14 @@ def test_no_number_ends_it_and_nothing_is_kept(photos, tmp_path):
     ("asked", "says"),
     [
         ({"model": "lenet6"}, "unknown model"),
+        ({"model": "enet"}, "enet does not classify"),
         ({"recipe": "modrn"}, "did you mean modern"),
         ({"settings": ("lerning_rate=1",)}, "did you mean"),
         ({"settings": ("arguments.drop_path=0.1",)}, "unknown argument of lenet5 'drop_path'"),
         ({"epochs": 0}, "--epochs must be at least 1"),
         ({"input_size": 3}, "cannot take 3 px"),
         ({"val": 0.7}, "from 0 to 0.5"),
+        ({"val": 0.0, "recipe": "resnet"}, "no image validates"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(photos, tmp_path, asked, says):

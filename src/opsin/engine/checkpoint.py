@@ -5,6 +5,7 @@ The last good one is never deleted before the next one is on the disk and verifi
 
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,12 +35,18 @@ class Resumable(Protocol):
 class Checkpoints:
     """The checkpoints of one run, under `folder`; the newest two that are good are kept.
 
-    `skipped` says which ones `resume` passed over, and why.
+    `skipped` says which ones `resume` passed over, and why; `say` is told so at once.
     """
 
-    def __init__(self, folder: Path, seconds: float = 30.0, steps: int | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        seconds: float = 30.0,
+        steps: int | None = None,
+        say: Callable[[str], None] | None = None,
+    ):
         """One is due so many seconds after the last one, or so many steps where these are given."""
-        self.folder, self.seconds, self.steps = folder, seconds, steps
+        self.folder, self.seconds, self.steps, self.say = folder, seconds, steps, say
         self.saved = time.monotonic()
         self.waited = 0
         self.skipped: list[str] = []
@@ -97,6 +104,8 @@ class Checkpoints:
                 manifest = read_manifest(folder)
             except ValueError as error:
                 self.skipped.append(str(error))
+                if self.say:
+                    self.say(f"a checkpoint is passed over: {error}")
                 continue
             self.good = [folder]
             return manifest, {Path(name).stem: load_file(folder / name) for name in manifest["files"]}

@@ -183,7 +183,10 @@ def train_network(
         facts |= {"processes": here.size, "batch_norm": here.batch_norm}
     weights = class_weights(data.labels[data.train], data.n_classes) if recipe.balance == "weights" else None
     task = Classify(recipe.label_smoothing, recipe.aux_weight, recipe.loss, weights)
-    checkpoints = Checkpoints(record.checkpoints, steps=job.save_steps) if job.final else None
+    checkpoints = None
+    if job.final:
+        checkpoints = Checkpoints(record.checkpoints, steps=job.save_steps)
+        checkpoints.say = lambda line: report({"epoch": 0, "note": line})
     if here.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     told = list(record.read_metrics()) if here.rank == 0 else []

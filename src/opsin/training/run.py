@@ -30,6 +30,7 @@ from opsin.training.entry import Entry, started
 from opsin.training.job import Job, run
 from opsin.training.training import Training
 from opsin.watch import Watch
+from opsin.words import many
 
 SCHEMA = 1
 PLAN, LOCK = "plan.json", ".lock"
@@ -99,6 +100,8 @@ def run_training(
 
         def report(metrics: dict[str, Any]) -> None:
             watch.epoch(title, metrics)
+            if "note" in metrics:
+                watch.say(metrics["note"])
             if "train_loss" in metrics:
                 tell("training")
 
@@ -167,7 +170,8 @@ def prepare(training: Training, watch: Watch, held: ExitStack, processes: int = 
     for note in planned["notes"]:
         watch.say(note)
     counts = ", ".join(f"{len(divided.rows(part)):,} {word}" for part, word in WORDS.items() if len(divided.rows(part)))
-    watch.say(f"{training.model} ({recipe.name}, {recipe.epochs} epochs at {preprocess.size} px): {counts} -> {folder}")
+    how = f"{recipe.name}, {many(recipe.epochs, 'epoch')} at {preprocess.size} px"
+    watch.say(f"{training.model} ({how}): {counts} -> {folder}")
     cache = folder / "cache"
     cache.mkdir(exist_ok=True)
     np.savez(cache / "table.npz", labels=scanned.source.labels, parts=divided.parts, allow_pickle=False)
@@ -265,6 +269,11 @@ def check_folder(folder: Path, identity: dict[str, Any]) -> dict[str, Any] | Non
         return None
     found = read_plan(folder)
     differs = [key for key in identity if found["identity"].get(key) != identity[key]]
+    if differs == ["data"]:
+        raise OpsinError(
+            f"{folder} holds a run on other images: some were changed, added or taken away since it began; put them "
+            "back, or choose another --out"
+        )
     if differs:
         names = ", ".join(key.replace("_", " ") for key in differs)
         raise OpsinError(f"{folder} holds another run (other {names}): choose another --out, or give --resume {folder}")

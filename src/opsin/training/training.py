@@ -8,6 +8,7 @@ from typing import Any
 from opsin import recipes, zoo
 from opsin.device import choose_device
 from opsin.engine.recipe import Recipe
+from opsin.engine.schedules import Plateau
 from opsin.engine.settings import with_settings
 from opsin.errors import OpsinError, unknown
 from opsin.recipes.networks import suited
@@ -66,6 +67,8 @@ class Training:
     def __post_init__(self) -> None:
         card = zoo.card(self.model)
         checks = {
+            f"{self.model} does not classify images (its task: {card.task}): take another network": card.task
+            == "classify",
             f"--epochs must be at least 1, not {self.epochs}": self.epochs is None or self.epochs >= 1,
             f"--seed must not be negative, not {self.seed}": self.seed >= 0,
             f"--workers must not be negative, not {self.workers}": self.workers is None or self.workers >= 0,
@@ -79,7 +82,17 @@ class Training:
         choose_device(self.device)
         if self.pretrained == "default":
             object.__setattr__(self, "pretrained", catalogue.find(self.model, True).name)
-        self.fitted_recipe(100, 3)
+        recipe, _ = self.fitted_recipe(100, 3)
+        if self.val == 0 and isinstance(recipe.schedule, Plateau):
+            raise OpsinError(
+                f"recipe {recipe.name!r} lowers its rate when the validation loss stands still, and "
+                "no image validates: leave out --val 0, or choose another schedule, such as --set schedule=cosine"
+            )
+
+    @property
+    def recipe_is_ours(self) -> bool:
+        """Whether it is one by name, which is fitted to the images, and not from a file."""
+        return self.recipe is None or self.recipe == "era" or self.recipe in recipes.RECIPES
 
     @property
     def named_recipe(self) -> Recipe:
@@ -96,7 +109,7 @@ class Training:
         """
         recipe, spare = suited(self.model, self.named_recipe)
         notes = ()
-        if recipe.name in recipes.RECIPES:
+        if self.recipe_is_ours:
             own_batch = any(setting.partition("=")[0].strip() == "batch_size" for setting in self.settings)
             batch = with_settings(recipe, self.settings).batch_size if own_batch else None
             recipe, notes = recipes.fitted(recipe, images, self.epochs, channels=channels, batch=batch)
@@ -114,7 +127,7 @@ class Training:
         return {
             "data": fingerprint,
             "model": self.model,
-            "recipe": self.named_recipe.to_dict(),
+            "recipe": self.named_recipe.to_dict() | {"fitted": self.recipe_is_ours},
             "settings": list(self.settings),
             "epochs": self.epochs,
             "seed": self.seed,
@@ -127,7 +140,7 @@ class Training:
 
     def settled(self) -> "Training":
         """The same from any working folder: files and folders by their full paths."""
-        files = ("data", "root", "recipe", "pretrained")
+        files = ("data", "root", "pretrained", *(() if self.recipe_is_ours else ("recipe",)))
         named = {name: Path(path) for name in files if (path := getattr(self, name)) and Path(path).exists()}
         return replace(self, **{name: str(path.resolve()) for name, path in named.items()})
 
