@@ -53,6 +53,8 @@ def test_a_networks_own_as_toml_and_json(opsin, tmp_path):
     values = json.loads(told)
     assert values.pop("source") == {"year": None}
     assert Recipe.from_dict(values) == era("convnext_base")
+    (tmp_path / "mine.json").write_text(told)
+    assert Recipe.read(tmp_path / "mine.json") == era("convnext_base")
     code, out, _ = opsin("recipes", tmp_path / "mine.toml")
     assert code == 0 and "drop_path 0.5" in out
     _, out, _ = opsin("recipes", "--json")

@@ -41,6 +41,8 @@ def test_what_diverges_exits_with_3(opsin, tmp_path):
     assert err.splitlines()[-1].startswith("opsin: failed: ") and "--set learning_rate" in err
     assert f"({tmp_path / 'run' / 'report.html'})" in err
     assert "The training of LeNet-\u20601989 failed" in (tmp_path / "run" / "report.html").read_text()
+    code, out, _ = opsin("train", "--resume", tmp_path / "run", "--json")
+    assert code == 3 and json.loads(out)["status"].startswith("failed: ")
 
 
 @pytest.mark.parametrize(

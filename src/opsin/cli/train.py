@@ -106,11 +106,11 @@ def train(
             leave()
     if run.rank:
         return
-    if run.facts["status"] != "ok":
-        raise Failed(run, live.page)
     if as_json:
         print(json.dumps(run.facts | {"page": live.page and str(live.page)}))
-    else:
+    if run.facts["status"] != "ok":
+        raise Failed(run, live.page)
+    if not as_json:
         print_summary(Console(highlight=False), run, live.page, grouped=training.groups is not None)
 
 

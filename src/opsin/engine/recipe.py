@@ -156,7 +156,10 @@ class Recipe:
 
     @classmethod
     def read(cls, path: Path) -> "Recipe":
-        """Reads a .toml or .json file. Raises OpsinError where it cannot be read as a recipe."""
+        """Reads a .toml or .json file, also what `opsin recipes NAME --json` prints: its `source` is left aside.
+
+        Raises OpsinError where it cannot be read as a recipe.
+        """
         try:
             text = path.read_text(encoding="utf-8")
             values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
@@ -165,7 +168,7 @@ class Recipe:
         if not isinstance(values, dict):
             raise OpsinError(f"cannot read the recipe {path}: it must be a table of keys and values")
         try:
-            return cls.from_dict({"name": path.stem} | values)
+            return cls.from_dict({"name": path.stem} | {key: values[key] for key in values if key != "source"})
         except OpsinError as error:
             raise OpsinError(f"{path}: {error}") from None
 
