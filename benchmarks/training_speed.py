@@ -10,7 +10,8 @@ keeps a tenth to test at the end, as it always does.
 
 DATA holds `cifar-10-batches-py`, or train and val with class folders of photos. TRAIN.PY is the script of timm's
 repository. `timm` is that script as it comes, with 2 workers; `timm, one thread` gives it OMP_NUM_THREADS=1, since its
-threads and its workers else wait for each other on two cores; `channels last` is its option. On a GPU both run in
+threads and its workers else wait for each other on two cores; `channels last` is its option. `two processes` share each
+step's images, with batch norm's statistics of their own. On a GPU both run in
 bfloat16, compiled and channels last, and the share of the GPU's own matrix product is printed.
 """
 
@@ -160,6 +161,9 @@ def ways(model: str, images: Set, given: argparse.Namespace, folder: Path) -> di
     found: dict[str, tuple[list[str], dict]] = {"opsin": (opsin_run(model, images, given, folder / "opsin-run"), {})}
     if given.device == "cpu":
         found["opsin, one thread"] = (opsin_run(model, images, given, folder / "opsin-run-1"), one)
+        two = opsin_run(model, images, given, folder / "opsin-run-2")
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        found["opsin, two processes"] = ([*torchrun, *two[1:]], one)
     if given.timm:
         timm = timm_run(model, images, given, folder / "timm-run")
         found["timm"] = (timm, {})
