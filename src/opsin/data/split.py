@@ -39,6 +39,11 @@ class Split:
         """The images of a part: int64, ascending."""
         return np.flatnonzero(self.parts == part)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many images each part has: of train, val and test."""
+        return {part: int((self.parts == part).sum()) for part in PARTS}
+
 
 def divide(scan: Scan, seed: int = 0, val: float | None = None) -> Split:
     """The division of a scanned source: as its folders give it where they do, else by `split`.

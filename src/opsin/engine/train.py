@@ -58,7 +58,7 @@ def step_seed(seed: int, step: int, rank: int = 0) -> int:
 
 @dataclass
 class State:
-    """A run as it stands: all that a checkpoint holds.
+    """A run as it stands: all that a checkpoint holds, and how its steps run.
 
     Attributes:
         average: follows the network, where the recipe has one.

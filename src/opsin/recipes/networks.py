@@ -86,9 +86,14 @@ def changed(model: str, recipe: Recipe) -> Recipe:
     return recipe
 
 
+def arguments_of(model: str) -> tuple[str, ...]:
+    """The names of what a network's constructor takes."""
+    return tuple(inspect.signature(zoo.card(model).build).parameters)
+
+
 def suited(model: str, recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
     """A recipe without the arguments of a constructor that the network does not take, and a line that says so."""
-    taken = inspect.signature(zoo.card(model).build).parameters
+    taken = arguments_of(model)
     spare = [key for key in recipe.arguments if key not in taken]
     if not spare:
         return recipe, ()

@@ -185,8 +185,9 @@ def train_network(
     task = Classify(recipe.label_smoothing, recipe.aux_weight, recipe.loss, weights)
     checkpoints = None
     if job.final:
-        checkpoints = Checkpoints(record.checkpoints, steps=job.save_steps)
-        checkpoints.say = lambda line: report({"epoch": 0, "note": line})
+        checkpoints = Checkpoints(
+            record.checkpoints, steps=job.save_steps, say=lambda line: report({"epoch": 0, "note": line})
+        )
     if here.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     told = list(record.read_metrics()) if here.rank == 0 else []

@@ -45,10 +45,8 @@ def run_probe(
     labels, on_val = data.labels[data.train], (val, data.labels[data.val])
     fitted = probe.fit(train, labels, len(job.classes), on_val, folds=job.folds, groups=groups, seed=job.seed)
     put_in_place(net, fitted)
-    linear, whole = (
-        fitted.logits(seen[:8]),
-        predict(net, data.images, rows[:8], data.preprocess, device, exactness="auto").numpy(),
-    )
+    linear = fitted.logits(seen[:8])
+    whole = predict(net, data.images, rows[:8], data.preprocess, device, exactness="auto").numpy()
     if np.abs(whole - linear).max() > 0.05 * np.abs(linear).max():
         raise OpsinError(f"{job.entry.model} cannot be probed: its logits are not linear in what its last layer sees")
     logits = {"val": fitted.logits(val).astype(np.float32), "test": fitted.logits(tested).astype(np.float32)}

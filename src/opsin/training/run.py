@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -169,9 +169,8 @@ def prepare(training: Training, watch: Watch, held: ExitStack, processes: int = 
     recipe = Recipe.from_dict(planned["recipe"])
     for note in planned["notes"]:
         watch.say(note)
-    counts = ", ".join(f"{len(divided.rows(part)):,} {word}" for part, word in WORDS.items() if len(divided.rows(part)))
     how = f"{recipe.name}, {many(recipe.epochs, 'epoch')} at {preprocess.size} px"
-    watch.say(f"{training.model} ({how}): {counts} -> {folder}")
+    watch.say(f"{training.model} ({how}): {in_parts(divided.counts)} -> {folder}")
     cache = folder / "cache"
     cache.mkdir(exist_ok=True)
     np.savez(cache / "table.npz", labels=scanned.source.labels, parts=divided.parts, allow_pickle=False)
@@ -201,7 +200,10 @@ def prepare(training: Training, watch: Watch, held: ExitStack, processes: int = 
     )
 
 
-WORDS = {"train": "to train", "val": "to validate", "test": "to test"}
+def in_parts(counts: Mapping[str, int]) -> str:
+    """ "1,078 to train, 360 to validate, 359 to test": images by part, those without any left out."""
+    uses = {"train": "to train", "val": "to validate", "test": "to test"}
+    return ", ".join(f"{counts[part]:,} {use}" for part, use in uses.items() if counts.get(part))
 
 
 def plan(training: Training, scanned: Scan, divided: Split, watch: Watch) -> dict[str, Any]:
@@ -232,7 +234,7 @@ def plan(training: Training, scanned: Scan, divided: Split, watch: Watch) -> dic
         "data": {
             "name": scanned.source.name,
             "classes": len(scanned.source.classes),
-            "images": {part: len(divided.rows(part)) for part in WORDS},
+            "images": divided.counts,
             "notes": list(divided.notes),
         },
         "notes": list(notes),

@@ -1,6 +1,5 @@
 """What is asked of one training."""
 
-import inspect
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from opsin.engine.recipe import Recipe
 from opsin.engine.schedules import Plateau
 from opsin.engine.settings import with_settings
 from opsin.errors import OpsinError, unknown
-from opsin.recipes.networks import suited
+from opsin.recipes.networks import arguments_of, suited
 from opsin.weights import catalogue, create
 
 
@@ -116,7 +115,7 @@ class Training:
         elif self.epochs is not None:
             recipe = replace(recipe, epochs=self.epochs)
         recipe = with_settings(recipe, self.settings)
-        taken = inspect.signature(zoo.card(self.model).build).parameters
+        taken = arguments_of(self.model)
         for argument in recipe.arguments:
             if argument not in taken:
                 raise unknown(f"argument of {self.model}", argument, taken)

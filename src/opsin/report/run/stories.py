@@ -6,6 +6,7 @@ from opsin import zoo
 from opsin.report import words
 from opsin.report.run.record import Trained
 from opsin.training.entry import STARTED
+from opsin.training.run import in_parts
 
 
 def name_of(run: Trained) -> str:
@@ -71,9 +72,8 @@ def summary(run: Trained) -> list[tuple[str, str]]:
 
 def images(run: Trained) -> str:
     """ "1,078 to train, 360 to validate, 359 to test"."""
-    parts = {"train": "to train", "val": "to validate", "test": "to test"}
     counts = (run.plan.get("data") or {}).get("images") or {}
-    return ", ".join(f"{counts[part]:,} {told}" for part, told in parts.items() if counts.get(part)) or words.NONE
+    return in_parts(counts) or words.NONE
 
 
 def device(run: Trained) -> str:
