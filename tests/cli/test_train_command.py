@@ -57,6 +57,7 @@ def test_what_diverges_exits_with_3(opsin, tmp_path):
         (("digits", "--model", "resnet18", "--pretrained", "--weights", "timm"), "exclude each other"),
         (("digits", "--resume", "nowhere"), "leave out data"),
         (("--resume", "nowhere", "--seed", "3", "--device", "cpu"), "leave out seed, device"),
+        (("--resume", "nowhere", "--compile", "--set", "epochs=2"), "leave out settings, compiled"),
         (("--resume", "nowhere"), "nowhere holds no run"),
         (("digits", "--model", "lenet5", "--device", "tpu"), "unknown device"),
     ],

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,41 +60,36 @@ def train(
     from opsin.training.run import run_training
     from opsin.training.training import Training
 
-    given = {"data": data, "model": model, "recipe": recipe, "settings": settings or None, "epochs": epochs}
-    given |= {"pretrained": pretrained or None, "weights": weights, "input_size": input_size, "val": val, "out": out}
-    given |= {"seed": seed or None, "groups": groups, "root": root, "skip_bad": skip_bad or None}
-    given |= {"device": None if device == "auto" else device, "compile": compiled or None}
-    given |= {"deterministic": deterministic or None, "save_steps": save_steps}
+    if pretrained and weights:
+        raise OpsinError("--pretrained and --weights exclude each other: give one of them")
+    given = {
+        "data": data,
+        "model": model,
+        "recipe": recipe,
+        "settings": tuple(settings),
+        "epochs": epochs,
+        "seed": seed,
+        "pretrained": weights or ("default" if pretrained else None),
+        "input_size": input_size,
+        "val": val,
+        "groups": groups,
+        "root": str(root) if root else None,
+        "skip_bad": skip_bad,
+        "out": out,
+        "device": device,
+        "compiled": compiled,
+        "deterministic": deterministic,
+        "save_steps": save_steps,
+    }
     if resume is not None:
-        if extra := [name for name, value in given.items() if value is not None]:
+        usual = {each.name: each.default for each in fields(Training)} | {"data": None, "model": None}
+        if extra := [name for name, value in given.items() if value != usual[name]]:
             raise OpsinError(f"--resume goes on as the run was asked for: leave out {', '.join(extra)}")
         training = resumed(resume, workers)
+    elif data is None or model is None:
+        raise OpsinError("name the data and the network: opsin train DATA --model resnet18 (see `opsin list`)")
     else:
-        if data is None or model is None:
-            raise OpsinError("name the data and the network: opsin train DATA --model resnet18 (see `opsin list`)")
-        if pretrained and weights:
-            raise OpsinError("--pretrained and --weights exclude each other: give one of them")
-        training = Training(
-            data=data,
-            model=model,
-            recipe=recipe,
-            settings=tuple(settings),
-            epochs=epochs,
-            seed=seed,
-            pretrained=weights or ("default" if pretrained else None),
-            input_size=input_size,
-            val=val,
-            groups=groups,
-            root=str(root) if root else None,
-            skip_bad=skip_bad,
-            out=out,
-            device=device,
-            workers=workers,
-            compiled=compiled,
-            deterministic=deterministic,
-            save_steps=save_steps,
-            command=shlex.join(["opsin", *sys.argv[1:]]),
-        )
+        training = Training(**given, workers=workers, command=shlex.join(["opsin", *sys.argv[1:]]))
     with terminal() as watch:
         live = Live(watch.say)
         try:
