@@ -18,6 +18,17 @@ def test_scaled_tanh_maps_one_to_one_and_saturates_at_its_scale():
     assert squash(x).tolist() == pytest.approx([-1.7159, -1.0, 0.0, 1.0, 1.7159], abs=1e-4)
 
 
+def test_scaled_tanh_and_its_gradients_are_those_of_tanh():
+    """Twice differentiated, too; and a saturated unit passes nothing on, not even a number below 1e-38."""
+    x = torch.linspace(-12, 12, 97, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(ScaledTanh()(x), 1.7159 * torch.tanh(2 / 3 * x))
+    assert torch.autograd.gradcheck(ScaledTanh(), x)
+    assert torch.autograd.gradgradcheck(ScaledTanh(), x)
+    far = torch.tensor([-1e9, -120.0, -60.0, -30.0, 30.0, 60.0, 120.0, 1e9], requires_grad=True)
+    ScaledTanh()(far).sum().backward()
+    assert far.grad is not None and not far.grad.any()
+
+
 tables = st.integers(1, 5).flatmap(
     lambda maps: st.tuples(
         st.just(maps), st.lists(st.sets(st.integers(0, maps - 1), min_size=1).map(tuple), min_size=1, max_size=5)
