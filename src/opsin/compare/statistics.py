@@ -94,7 +94,8 @@ class Resampled:
         fewer than two images or groups nothing is known, and the interval is -1 to 1.
         """
         at, factors = [self.models.index(model) for model in weights], np.array(list(weights.values()))
-        observed, draws = float(self.observed[at] @ factors), self.draws[:, at] @ factors
+        # no matrix product: its last bits are the processor's own, and equal scores would not always cancel out
+        observed, draws = float((self.observed[at] * factors).sum()), (self.draws[:, at] * factors).sum(axis=1)
         low, high = bounds(draws, observed, (0.025, 0.975))
         if self.units < 2:
             low, high = -1.0, 1.0
