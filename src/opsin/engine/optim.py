@@ -17,16 +17,16 @@ DEPTHS = 8
 def make_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer over groups of parameters (see `groups_of`)."""
     groups, rate = groups_of(net, recipe), recipe.learning_rate
-    fused = next(net.parameters()).device.type != "mps"
     match recipe.optimizer:
         case SGD(momentum, nesterov):
-            return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=fused)
+            return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov)
         case RMSProp(decay, momentum, epsilon):
             return TensorFlowRMSProp(groups, rate, decay, momentum, epsilon)
         case DiagonalLM(mu):
             return DiagonalLevenbergMarquardt(groups, rate, mu)
         case Adam(beta1, beta2, epsilon) as own:
             kind = torch.optim.AdamW if isinstance(own, AdamW) else torch.optim.Adam
+            fused = next(net.parameters()).device.type != "mps"
             return kind(groups, lr=rate, betas=(beta1, beta2), eps=epsilon, fused=fused)
     raise TypeError(recipe.optimizer)
 
