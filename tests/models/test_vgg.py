@@ -91,7 +91,7 @@ def test_small_variant_takes_16_px_and_larger():
 
 @pytest.mark.parametrize("column", [vgg.A, vgg.D, vgg.E], ids=["vgg11", "vgg16", "vgg19"])
 def test_vgg_learns_without_batch_norm(column, assert_learns):
-    """The paper's depths, an eighth of their width. At 2e-3 the deepest takes 15 to 75 steps, by seed and CPU."""
+    """The paper's depths, an eighth of their width. At 2e-3 the deepest takes 15 to 75 steps, by seed."""
     widths = tuple(tuple(width // 8 for width in stage) for stage in column)
     torch.manual_seed(0)
     assert_learns(vgg.VGG(widths, (64, 64), dropout=0.0, num_classes=4, input_size=32), channels=3, size=32, lr=1e-3)

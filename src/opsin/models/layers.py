@@ -12,19 +12,19 @@ PIXEL_DEVIATION = 57.6
 so a first layer drawn for the former starts as many times larger, and what follows it sees what the paper's does."""
 
 
-SQUASHED = 1.7159
-"""What the squashing function of LeCun's group comes to far from zero, and minus it."""
+AMPLITUDE, SLOPE = 1.7159, 2 / 3
+"""A and S of the squashing function A tanh(Sx) (LeCun and others 1998, appendix A)."""
 
 
 class ScaledTanh(nn.Module):
-    """1.7159 tanh(2x/3), the squashing function of LeCun's group: ±1 maps to ±1, where it is still steep."""
+    """1.7159 tanh(2x/3), the squashing function of LeCun's group: ±1 maps to ±1, where it is still steep. Any shape."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return Squashed.apply(x)
+        return Squash.apply(x)
 
 
-class Squashed(torch.autograd.Function):
-    """a tanh(2x/3) as 2a sigmoid(4x/3) - a: PyTorch's tanh takes ten times as long as its sigmoid on some CPUs.
+class Squash(torch.autograd.Function):
+    """A tanh(Sx) as 2A sigmoid(2Sx) - A: PyTorch's tanh takes ten times as long as its sigmoid on some CPUs.
 
     The gradient is tanh's, 1 - tanh^2, which is zero in a saturated unit. The sigmoid's own ends there at numbers
     below 1e-38, for which a CPU takes many times as long (docs/log.md).
@@ -32,14 +32,14 @@ class Squashed(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        y = (4 / 3 * x).sigmoid_().mul_(2 * SQUASHED).sub_(SQUASHED)
+        y = (2 * SLOPE * x).sigmoid_().mul_(2 * AMPLITUDE).sub_(AMPLITUDE)
         ctx.save_for_backward(y)
         return y
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        tanh = ctx.saved_tensors[0] / SQUASHED
-        return torch.ops.aten.tanh_backward(grads[0], tanh) * (2 / 3 * SQUASHED)
+        tanh = ctx.saved_tensors[0] / AMPLITUDE
+        return torch.ops.aten.tanh_backward(grads[0], tanh) * (AMPLITUDE * SLOPE)
 
 
 class TableConv2d(nn.Module):
