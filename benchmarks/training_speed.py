@@ -10,9 +10,10 @@ keeps a tenth to test at the end, as it always does.
 
 DATA holds `cifar-10-batches-py`, or train and val with class folders of photos. TRAIN.PY is the script of timm's
 repository. `timm` is that script as it comes, with 2 workers; `timm, one thread` gives it OMP_NUM_THREADS=1, since its
-threads and its workers else wait for each other on two cores; `channels last` is its option. `two processes` share each
-step's images, with batch norm's statistics of their own. On a GPU both run in
-bfloat16, compiled and channels last, and the share of the GPU's own matrix product is printed.
+threads and its workers else wait for each other on two cores; `channels last` is its option. `compiled` are both through
+torch.compile, which finds nothing compiled before. `two processes` share each step's images, with batch norm's statistics
+of their own. On a GPU both run in bfloat16, compiled and channels last, and the share of the GPU's own matrix product is
+printed.
 """
 
 import argparse
@@ -158,8 +159,14 @@ def torchvision_run(model: str, images: Set, given: argparse.Namespace) -> list[
 def ways(model: str, images: Set, given: argparse.Namespace, folder: Path) -> dict[str, tuple[list[str], dict]]:
     """The command of each way, and what it adds to the environment."""
     one = {"OMP_NUM_THREADS": "1"}
+
+    def cold(name: str) -> dict[str, str]:
+        return {"TORCHINDUCTOR_CACHE_DIR": str(folder / f"{name}-compiled")}
+
     found: dict[str, tuple[list[str], dict]] = {"opsin": (opsin_run(model, images, given, folder / "opsin-run"), {})}
     if given.device == "cpu":
+        compiled = opsin_run(model, images, given, folder / "opsin-run-compiled")
+        found["opsin, compiled"] = ([*compiled, "--compile"], cold("opsin"))
         found["opsin, one thread"] = (opsin_run(model, images, given, folder / "opsin-run-1"), one)
         two = opsin_run(model, images, given, folder / "opsin-run-2")
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -169,6 +176,7 @@ def ways(model: str, images: Set, given: argparse.Namespace, folder: Path) -> di
         found["timm"] = (timm, {})
         if given.device == "cpu":
             found |= {"timm, one thread": (timm, one), "timm, channels last": ([*timm, "--channels-last"], one)}
+            found["timm, compiled"] = ([*timm, "--torchcompile"], cold("timm"))
     plain = torchvision_run(model, images, given)
     found["torchvision"] = (plain, {}) if given.device == "cpu" else ([*plain, "--channels-last"], {})
     if given.device == "cpu":

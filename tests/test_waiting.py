@@ -12,7 +12,7 @@ def bare(monkeypatch):
 
 
 def test_both_are_set_where_the_user_set_neither():
-    assert waiting.settings() == {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
+    assert waiting.settings() == {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}
 
 
 @pytest.mark.parametrize("name", waiting.SETTINGS)

@@ -1,14 +1,15 @@
-"""How OpenMP's threads wait for each other between two layers: a few microseconds awake, then asleep.
+"""How OpenMP's threads wait for each other between two layers: ten thousand turns of a loop awake, then asleep.
 
-As it comes, libgomp keeps them awake for 300,000 turns of a loop, which burns the processor beside other work. Asleep
-at once (OMP_WAIT_POLICY=PASSIVE alone), each of a network's hundred layers pays for waking them: a step of ResNet-20 or
-an image through ResNet-50 takes 1.6 times as long on two quiet cores. After 1,000 turns it takes what it takes awake,
-and 1.25 times as long as PASSIVE beside a process that keeps one of the cores busy (docs/log.md).
+As it comes, libgomp keeps them awake for 300,000 turns: beside another busy process each step of a training then takes
+three times as long as it must. Asleep at once (OMP_WAIT_POLICY=PASSIVE alone), each of a network's hundred layers pays
+for waking them: on two quiet cores 1.2 to 1.7 times the time, and on some CPUs after 1,000 turns nearly as much. After
+10,000 it is within a tenth of the best there, and beside a busy process 1.2 to 1.6 times what it is asleep
+(benchmarks/waiting.py, docs/log.md).
 """
 
 import os
 
-SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
+SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}
 """Environment variables, read once, when torch is imported; libgomp prefers the second, which is its own."""
 
 
