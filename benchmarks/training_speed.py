@@ -10,10 +10,10 @@ keeps a tenth to test at the end, as it always does.
 
 DATA holds `cifar-10-batches-py`, or train and val with class folders of photos. TRAIN.PY is the script of timm's
 repository. `timm` is that script as it comes, with 2 workers; `timm, one thread` gives it OMP_NUM_THREADS=1, since its
-threads and its workers else wait for each other on two cores; `channels last` is its option. `compiled` are both through
-torch.compile, which finds nothing compiled before. `two processes` share each step's images, with batch norm's statistics
-of their own. On a GPU both run in bfloat16, compiled and channels last, and the share of the GPU's own matrix product is
-printed.
+threads and its workers else wait for each other on two cores; `channels last` is its option. `compiled` are both
+through torch.compile, which finds nothing compiled before. `two processes` share each step's images, with batch norm's
+statistics of their own. On a GPU both run in bfloat16, compiled and channels last, and the share of the GPU's own
+matrix product is printed.
 """
 
 import argparse

@@ -308,8 +308,32 @@ def test_compiled_steps_are_nearly_those_of_eager(whole, photos, tmp_path):
         run_training(Training(str(photos), **NET, out=tmp_path / "run"))
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a compiler")
+def test_a_compiled_run_goes_on_to_the_same_bits(photos, tmp_path, monkeypatch):
+    """A batch of 8 and four of 7 an epoch: what goes on at the second one compiles for 7 images first."""
+    asked = {**NET, "settings": ("batch_size=8",), "compiled": True}
+    unbroken = run_training(Training(str(photos), **asked, out=tmp_path / "whole"))
+    torch.compiler.reset()
+    taken, step = [], engine.train_step
+
+    def signalled(*arguments):
+        taken.append(len(arguments[1]))
+        if len(taken) == 1:
+            signal.raise_signal(signal.SIGTERM)
+        return step(*arguments)
+
+    monkeypatch.setattr(engine, "train_step", signalled)
+    with pytest.raises(Stopped):
+        run_training(Training(str(photos), **asked, out=tmp_path / "run"), signals=True)
+    torch.compiler.reset()
+    run = run_training(resume(tmp_path / "run"))
+    assert taken[:3] == [8, 7, 7] and len(taken) == 10
+    assert same(weights(run), weights(unbroken))
+
+
 def test_what_cannot_be_compiled_is_one_line(photos, tmp_path, monkeypatch):
-    def broken(net):
+    def broken(net, **options):
         raise torch._dynamo.exc.TorchDynamoException("no compiler\nhere")
 
     monkeypatch.setattr(torch, "compile", broken)

@@ -41,7 +41,9 @@ def train(
     resume: Path = typer.Option(None, help="Go on with the run in this folder, as it was asked for."),
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
     workers: int = typer.Option(None, help="Threads that decode images meanwhile. [default: one for each core]"),
-    compiled: bool = typer.Option(False, "--compile", help="Compile the network's steps: quicker on a GPU."),
+    compiled: bool = typer.Option(
+        False, "--compile", help="Compile the network's steps: quicker on a GPU, and on a CPU in long runs."
+    ),
     deterministic: bool = typer.Option(False, "--deterministic", help="The same bits on CUDA, too; slower."),
     save_steps: int = typer.Option(None, help="A checkpoint after so many steps; it is after 30 s in any case."),
     as_json: bool = typer.Option(False, "--json", help="Print run.json, and where its page lies, on standard output."),

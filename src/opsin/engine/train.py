@@ -197,7 +197,9 @@ def train_epoch(
     world, net = keep.world, state.net.train()
     if isinstance(net, Network):
         learn_last_layer_alone(net, epoch < min(recipe.head_epochs, recipe.epochs - 1))
-    joined: Any = torch.compile(world.join(net)) if state.compiled else world.join(net)
+    joined: Any = world.join(net)
+    if state.compiled:  # for each size of a batch by itself: quicker, and a run that goes on meets the same code
+        joined = torch.compile(joined, dynamic=False)
     order = visits(seed, epoch, feed.data.train, feed.balanced)
     steps = feed.steps
     total = recipe.epochs * steps
