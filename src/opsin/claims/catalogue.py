@@ -1,0 +1,20 @@
+"""The claims by their ids. One explicit registry, `TOPICS`."""
+
+from opsin.claims import alexnet, attention, fields, inception, latency, lenet, mobile, residual, vgg
+from opsin.claims.claim import Claim
+from opsin.errors import unknown
+
+TOPICS = (lenet, alexnet, vgg, fields, inception, residual, mobile, attention, latency)
+"""The modules that hold claims; each has its CLAIMS."""
+
+CLAIMS: dict[str, Claim] = {
+    claim.id: claim for claim in sorted((c for topic in TOPICS for c in topic.CLAIMS), key=lambda c: (c.year, c.id))
+}
+"""All of them, oldest paper first."""
+
+
+def claim(id: str) -> Claim:
+    """The claim of an id. Raises OpsinError with the nearest ids where there is none."""
+    if id.upper() not in CLAIMS:
+        raise unknown("claim", id, CLAIMS)
+    return CLAIMS[id.upper()]

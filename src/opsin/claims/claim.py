@@ -1,0 +1,119 @@
+"""What a claim is: a statement of the history that can be put to the test, with all that decides the test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from opsin.cards import Paper
+from opsin.claims.chart import Chart
+
+Kind = Literal["exact", "cost", "training"]
+Checked = Literal["paper", "arithmetic", "memory"]
+"""How sure what a paper measured is: read there; counted anew here; written down from memory and not compared since."""
+
+ARTICLES = {
+    "A": "History of Neural Networks, a forum's edition of D",
+    "B": "The Architecture of Neural Networks, 2017, a paraphrase of D",
+    "C": "Neural Network Architectures, a web edition of D",
+    "D": "E. Culurciello, Neural Network Architectures, 2016",
+    "E": "The History of Convolutional Neural Networks for Image Classification (1989 - Today)",
+}
+"""The articles whose statements are put to the test."""
+
+
+class Verdict(StrEnum):
+    """What came out, always of the place where it was tried: these data, sizes, seeds, this machine."""
+
+    HOLDS = "holds"
+    PARTLY = "holds partly"
+    NOT_HERE = "does not hold here"
+    UNDECIDED = "undecided"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that a statement says, and what it comes to.
+
+    Attributes:
+        says: in our words, with the figure that is claimed.
+        found: in words, with its unit.
+        holds: whether they agree; None where it is told beside the others and decides nothing.
+    """
+
+    says: str
+    found: str
+    holds: bool | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a test of a claim has found.
+
+    Attributes:
+        verdict: by the claim's rule.
+        parts: what it was decided by, and what was told beside it.
+        charts: that show the effect.
+        notes: a line each, of what a reader must know to believe it.
+    """
+
+    verdict: Verdict
+    parts: tuple[Part, ...]
+    charts: tuple[Chart, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement, where it stands, what its paper measured, and the test, all fixed before the test is run.
+
+    Attributes:
+        id: such as "X04".
+        title: of a few words.
+        statement: in our words.
+        quote: a few words of the article, as they stand there.
+        articles: that have it, letters of `ARTICLES`.
+        paper: which it is about.
+        measured: what that paper measured or printed, and where.
+        checked: how sure `measured` is.
+        kind: "exact" is arithmetic or structure; "cost" is measured on this machine; "training" trains networks.
+        rule: what decides, in words.
+        test: runs it; None for what is listed and not run, for the reason in `waits`.
+        errs: where the article is wrong; empty where it is not.
+        waits: why it has no test, or what of it is not tested yet.
+        full: the test at full size, for a GPU, in words.
+    """
+
+    id: str
+    title: str
+    statement: str
+    quote: str
+    articles: str
+    paper: Paper
+    measured: str
+    checked: Checked
+    kind: Kind
+    rule: str
+    test: Callable[[], Finding] | None = None
+    errs: str = ""
+    waits: str = ""
+    full: str = ""
+
+    @property
+    def year(self) -> int:
+        return self.paper.year
+
+
+def weigh(*parts: Part, charts: tuple[Chart, ...] = (), notes: tuple[str, ...] = ()) -> Finding:
+    """The finding where each part is plainly right or wrong: all right, some, or none."""
+    decided = [part.holds for part in parts if part.holds is not None]
+    if not decided:
+        raise ValueError("no part decides")
+    verdict = Verdict.HOLDS if all(decided) else Verdict.PARTLY if any(decided) else Verdict.NOT_HERE
+    return Finding(verdict, parts, charts, notes)
+
+
+def about(said: float, found: float, share: float = 0.05) -> bool:
+    """Whether a number in words ("about", "almost") is the one that was found: within a twentieth."""
+    return abs(found - said) <= share * said
