@@ -48,6 +48,32 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """The one contrast that a claim is judged by, over seeds.
+
+    Attributes:
+        what: in words, such as "test error with tanh less that with ReLU".
+        unit: "points", "times" (a ratio), "layers" ...
+        mean: over the seeds (of a ratio the geometric one, or the median where runs are censored).
+        low, high: its 95 % interval; a bound that is not known is None.
+        n: seeds.
+        p: of the exact sign-flip test, two-sided; None where the rule has none.
+        values: of each seed, in order; None for one that reached no value.
+        decides: seeds that would decide, where these do not; None where they do, or no number would.
+    """
+
+    what: str
+    unit: str
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+    p: float | None = None
+    values: tuple[float | None, ...] = ()
+    decides: int | None = None
+
+
+@dataclass(frozen=True)
 class Finding:
     """What a test of a claim has found.
 
@@ -56,12 +82,14 @@ class Finding:
         parts: what it was decided by, and what was told beside it.
         charts: that show the effect.
         notes: a line each, of what a reader must know to believe it.
+        effect: what the verdict was read off, where seeds were run.
     """
 
     verdict: Verdict
     parts: tuple[Part, ...]
     charts: tuple[Chart, ...] = ()
     notes: tuple[str, ...] = ()
+    effect: Effect | None = None
 
 
 @dataclass(frozen=True)
