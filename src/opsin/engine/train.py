@@ -31,9 +31,6 @@ from opsin.engine.world import World, averaging
 from opsin.errors import OpsinError
 from opsin.models.network import Network
 
-TELL = 1.0
-"""Seconds between two calls of `on_step`, at least."""
-
 
 class Diverged(OpsinError):
     """A loss, a gradient or a metric is no longer a finite number."""
@@ -95,13 +92,11 @@ class Keeper:
         on_step: Callable[[int], None] | None = None,
     ):
         self.state, self.world, self.checkpoints, self.asked, self.on_step = state, world, checkpoints, asked, on_step
-        self.told = time.monotonic()
 
     def __call__(self) -> None:
         """To be called after each step and each epoch."""
-        if self.on_step and time.monotonic() - self.told > TELL:
+        if self.on_step:
             self.on_step(self.state.step)
-            self.told = time.monotonic()
         first = self.world.rank == 0  # which alone saves, and so alone knows when that was
         due, signum = bool(first and self.checkpoints and self.checkpoints.due()), self.signum()
         if self.world.size > 1:
@@ -141,7 +136,7 @@ def train(
         device: where to compute; or `world`, the processes that train together, this one's device among it.
         checkpoints: to be written when they are due, and to go on from if there are any. The first process does both.
         on_epoch: called after each epoch with its metrics.
-        on_step: called about every second with the steps that are done.
+        on_step: called after each step and each epoch with the steps that are done; what it raises ends the training.
         asked: whether a signal asks the run to stop; it is looked at after each step.
         compiled: runs the network's steps through torch.compile: quicker on a GPU, with bits of their own.
 

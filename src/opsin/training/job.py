@@ -1,6 +1,7 @@
 """Training one network: from where it starts to its bundle, in a folder of its own."""
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,9 @@ from opsin.weights.create import create_model
 
 INIT = 2**32 - 1
 """The rank under which the initial weights are drawn, so that no training step shares their seed."""
+
+TELL = 1.0
+"""Seconds between two reports inside an epoch, at least."""
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -199,7 +203,15 @@ def train_network(
             report(metrics)
 
     steps = math.ceil(len(data.train) / recipe.batch(len(data.train)))
-    calls = {"on_epoch": on_epoch, "on_step": lambda step: report({"epoch": step / steps}), "asked": asked}
+    reported = time.monotonic()
+
+    def on_step(step: int) -> None:
+        nonlocal reported
+        if time.monotonic() - reported > TELL:
+            report({"epoch": step / steps})
+            reported = time.monotonic()
+
+    calls = {"on_epoch": on_epoch, "on_step": on_step, "asked": asked}
     calls |= {"checkpoints": checkpoints, "compiled": job.compiled}
     try:
         net = begin(job, report, asked)

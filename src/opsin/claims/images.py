@@ -1,0 +1,112 @@
+"""The images that claims are tried on, as arrays in a file that every worker maps; and how each seed divides them."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from opsin.data.counted import epoch_order, hashes, key
+from opsin.data.preprocess import Preprocess
+from opsin.data.scan import scan
+from opsin.data.sources import load
+from opsin.data.stratify import assign
+from opsin.files import whole
+
+TEST_SHARE = 500 / 1797
+"""Of the images of a set without a test part."""
+MOST = 10_000
+"""Images that are trained on, at most, on the quick and the standard tier."""
+_SPLIT, _SUBSET, _WRONG, _PIXELS = 11, 12, 13, 14  # streams of counted numbers
+
+
+@dataclass(frozen=True)
+class Part:
+    """How a trial takes its training images from a set.
+
+    Attributes:
+        images: so many of the training part; a smaller number lies inside a larger one. None for all.
+        wrong: share of their labels that are set to another class.
+        dropped: whether those images are left out instead.
+        shuffled: whether all images have their pixels in one other order, the same for all.
+    """
+
+    images: int | None = None
+    wrong: float = 0.0
+    dropped: bool = False
+    shuffled: bool = False
+
+
+@dataclass(frozen=True)
+class Images:
+    """A set in a file: `pixels` uint8 [n, C, S, S], `labels` int64 [n], `test` bool [n] (none where it has no part)."""
+
+    file: Path
+    fingerprint: str
+    classes: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return arrays(self.file)[0].shape
+
+
+@lru_cache(maxsize=2)
+def arrays(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels, labels and the test part of a set."""
+    found = np.load(file)
+    return found["pixels"], found["labels"], found["test"]
+
+
+def write_images(data: str, folder: Path, root: Path | None = None, size: int | None = None) -> Images:
+    """Writes a set into `folder`, once. `size` px a side, by default as they come, 32 at most.
+
+    Raises OpsinError where the set cannot be read.
+    """
+    source = load(data, root=root)
+    scanned = scan(source)
+    side = size or min(32, max(scanned.source.image(0).size))
+    file = folder / f"{scanned.fingerprint}-{side}.npz"
+    if not file.exists():
+        preprocess = Preprocess(size=side, channels=scanned.channels)
+        own = scanned.source
+        pixels = np.stack([preprocess.pixels(own.image(i)) for i in range(len(own))])
+        parts = np.array(own.parts) if own.parts is not None else np.full(len(own), "train")
+        with whole(file) as part:
+            np.savez(part, pixels=pixels, labels=own.labels, test=parts == "test")
+    return Images(file, scanned.fingerprint, len(scanned.source.classes))
+
+
+def divide(labels: np.ndarray, test: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The training and the test images of a seed: int64 indices, ascending.
+
+    A set with a test part keeps it, and a seed draws `MOST` of the others to train on; one without is divided anew
+    for every seed, in the same proportions of each class.
+    """
+    if test.any():
+        rows = np.flatnonzero(~test)
+        chosen = rows[epoch_order(key(_SPLIT, seed), 0, len(rows))[:MOST]]
+        return np.sort(chosen), np.flatnonzero(test)
+    fractions = (1 - TEST_SHARE, TEST_SHARE)
+    names = [str(label) for label in range(int(labels.max()) + 1)]
+    part = assign(labels, names, np.arange(len(labels)), fractions, ("train", "test"), key(_SPLIT, seed) % 2**31)
+    return np.flatnonzero(part == 0), np.flatnonzero(part == 1)
+
+
+def taken(labels: np.ndarray, rows: np.ndarray, part: Part, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The training images that a part takes, ascending, and all labels as it has them."""
+    order = rows[epoch_order(key(_SUBSET, seed), 0, len(rows))]
+    rows = np.sort(order[: part.images])
+    wrong = rows[np.argsort(hashes(key(_WRONG, seed), rows), kind="stable")[: round(part.wrong * len(rows))]]
+    if part.dropped:
+        return np.setdiff1d(rows, wrong), labels
+    changed = labels.copy()
+    shift = 1 + (hashes(key(_WRONG, seed, 1), wrong) % np.uint64(classes - 1)).astype(np.int64)
+    changed[wrong] = (labels[wrong] + shift) % classes
+    return rows, changed
+
+
+def shuffled(pixels: np.ndarray) -> np.ndarray:
+    """The images [n, C, S, S] with their pixels in one other order, the same for all images and channels."""
+    n, channels, height, width = pixels.shape
+    order = epoch_order(key(_PIXELS), 0, height * width)
+    return pixels.reshape(n, channels, -1)[:, :, order].reshape(pixels.shape)
