@@ -43,7 +43,7 @@ class Mean:
 
     values: Floats
     over: str = "seeds"
-    shared: float = 0.0
+    shared: float | Floats = 0.0
     shared_df: float = np.inf
     correction: float = 0.0
     least: float = 0.0
@@ -91,8 +91,11 @@ class Mean:
         """
         rng = np.random.default_rng(0)
         common = np.sqrt(self.shared + self.correction * self.spread**2) * rng.standard_normal(repeats)
+        shared = self.shared
+        if np.isfinite(self.shared_df):
+            shared = shared * rng.chisquare(self.shared_df, repeats) / self.shared_df
         own = self.spread * rng.standard_normal((n, repeats))
-        return replace(self, values=(self.mean + common + own).T, flips=n <= _REDRAWN_FLIPS)
+        return replace(self, values=(self.mean + common + own).T, shared=shared, flips=n <= _REDRAWN_FLIPS)
 
 
 @dataclass(frozen=True)
