@@ -6,7 +6,7 @@ grid that is extended where the best rate lies at its edge; then the arm is trai
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from opsin.claims.claim import Finding
 from opsin.claims.images import Part
+from opsin.claims.intervals import Mean, independent, resplit
 from opsin.claims.trial import Trial
 from opsin.engine.optimizers import SGD
 from opsin.engine.recipe import Recipe
@@ -64,7 +65,7 @@ class Arm:
     name: str
     network: str
     arguments: Mapping[str, Any]
-    part: Part = Part()
+    part: Part = field(default_factory=Part)
     rate: float | str | None = None
     epochs: int | None = None
     seeds: int | None = None
@@ -81,7 +82,8 @@ class Experiment:
         rates: the grid on which an arm's rate is tuned, ascending, each a multiple of the one before.
         judge: reads the verdict off the results.
         by: what of a trial is tuned for, and least where it is best: see `score`.
-        every, until: as of `Trial`.
+        every: as of `Trial`.
+        target: the training error, as a share, to which steps are counted.
         seeds: that are reported by default.
     """
 
@@ -91,7 +93,7 @@ class Experiment:
     judge: Callable[["Results"], Finding]
     by: str = "test_error"
     every: int = 0
-    until: float | None = None
+    target: float | None = None
     seeds: int = 10
 
     def trial(self, arm: Arm, rate: float, seed: int) -> Trial:
@@ -99,7 +101,7 @@ class Experiment:
         own = replace(self.recipe, learning_rate=rate, epochs=arm.epochs or self.recipe.epochs)
         probes = arm.probes if seed not in TUNING else ()
         arguments = tuple(sorted(arm.arguments.items()))
-        return Trial(arm.network, arguments, own, seed, arm.part, self.every, self.until, probes)
+        return Trial(arm.network, arguments, own, seed, arm.part, self.every, probes)
 
     def arm(self, name: str) -> Arm:
         return next(arm for arm in self.arms if arm.name == name)
@@ -120,10 +122,10 @@ def steps_to(found: dict[str, Any], target: float, which: int = 1) -> float | No
 
 
 def score(experiment: Experiment, found: dict[str, Any]) -> float:
-    """What a trial is tuned for: an error, or the steps to `until` (where it is not reached, more than any)."""
+    """What a trial is tuned for: an error, or the steps to its target (where it is not reached, more than any)."""
     if experiment.by == "steps":
-        assert experiment.until is not None
-        steps = steps_to(found, experiment.until)
+        assert experiment.target is not None
+        steps = steps_to(found, experiment.target)
         return 1e9 * (1 + found["train_error"]) if steps is None or found["status"] != "ok" else steps
     return found[experiment.by]
 
@@ -200,6 +202,16 @@ class Results:
             self.known(self.experiment.trial(arm, rate, seed)) for seed in range(min(self.seeds, arm.seeds or 999))
         ]
         return [each for each in found if each is not None]
+
+    def contrast(self, weights: Mapping[str, float]) -> Mean:
+        """A sum of arms' test errors in points, each times its weight, paired by seed and, where known, by image."""
+        if not self.universe:
+            return independent(np.sum([weight * self.points(name) for name, weight in weights.items()], axis=0))
+        total, tests = np.zeros((0, 0)), np.zeros((0, 0), bool)
+        for name, weight in weights.items():
+            wrong, tests = self.wrong(name)
+            total = weight * wrong if not total.size else total + weight * wrong
+        return resplit(total, tests)
 
     def points(self, name: str, which: str = "test_error") -> NDArray[np.float64]:
         """An error of an arm in points, by seed."""

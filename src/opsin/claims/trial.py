@@ -33,10 +33,6 @@ WATCHED = 2000
 _WATCHED = 15  # a stream of counted numbers
 
 
-class Reached(Exception):
-    """The training error that a trial waits for is reached."""
-
-
 @dataclass(frozen=True)
 class Trial:
     """All that decides one training.
@@ -48,7 +44,6 @@ class Trial:
         seed: of the division of the images, their order and the weights.
         part: what it takes of the images.
         every: steps between two looks at the training and the test error; 0 for none but at the end.
-        until: a training error, as a share, at which it stops.
         probes: names of `PROBES`, what else is measured at the end.
     """
 
@@ -58,7 +53,6 @@ class Trial:
     seed: int
     part: Part = field(default_factory=Part)
     every: int = 0
-    until: float | None = None
     probes: tuple[str, ...] = ()
 
     def facts(self, images: Images) -> dict[str, Any]:
@@ -70,7 +64,6 @@ class Trial:
             "seed": self.seed,
             "part": asdict(self.part),
             "every": self.every,
-            "until": self.until,
             "probes": list(self.probes),
             "images": images.fingerprint,
             "shape": list(images.shape[1:]),
@@ -142,13 +135,11 @@ class Watched:
         return logits.argmax(1).numpy() != self.data.labels[rows]
 
     def look(self, step: int) -> None:
-        """To be called after each step; raises Reached where the training error is low enough."""
+        """To be called after each step."""
         if not self.trial.every or step % self.trial.every or (self.curve and self.curve[-1][0] == step):
             return
         own, others = float(self.error(self.watched).mean()), float(self.error(self.test).mean())
         self.curve.append((step, own, others))
-        if self.trial.until is not None and own <= self.trial.until:
-            raise Reached
 
 
 def trained(trial: Trial, images: Images) -> dict[str, Any]:
@@ -171,8 +162,6 @@ def trained(trial: Trial, images: Images) -> dict[str, Any]:
     try:
         history = train(net, data, trial.recipe, Classify(), seed=trial.seed, on_step=watched.look)
         losses = [round(epoch["train_loss"], 6) for epoch in history]
-    except Reached:
-        losses = []
     except Diverged as error:
         status, losses = f"diverged: {error}", []
     chance = 1 - 1 / images.classes
