@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from opsin.cards import Paper
 from opsin.claims.chart import Chart
+
+if TYPE_CHECKING:
+    from opsin.claims.experiment import Experiment
 
 Kind = Literal["exact", "cost", "training"]
 Checked = Literal["paper", "arithmetic", "memory"]
@@ -107,7 +110,8 @@ class Claim:
         checked: how sure `measured` is.
         kind: "exact" is arithmetic or structure; "cost" is measured on this machine; "training" trains networks.
         rule: what decides, in words.
-        test: runs it; None for what is listed and not run, for the reason in `waits`.
+        test: runs it, where it trains nothing.
+        experiment: is trained, and judges. A claim with neither is listed and not run, for the reason in `waits`.
         errs: where the article is wrong; empty where it is not.
         waits: why it has no test, or what of it is not tested yet.
         full: the test at full size, for a GPU, in words.
@@ -124,6 +128,7 @@ class Claim:
     kind: Kind
     rule: str
     test: Callable[[], Finding] | None = None
+    experiment: "Experiment | None" = None
     errs: str = ""
     waits: str = ""
     full: str = ""

@@ -203,6 +203,11 @@ class Results:
         ]
         return [each for each in found if each is not None]
 
+    @property
+    def budget(self) -> int:
+        """Steps of a run, by the last look at one."""
+        return max(run["curve"][-1][0] for arm in self.experiment.arms for run in self.runs(arm.name) if run["curve"])
+
     def contrast(self, weights: Mapping[str, float]) -> Mean:
         """A sum of arms' test errors in points, each times its weight, paired by seed and, where known, by image."""
         if not self.universe:

@@ -1,0 +1,316 @@
+"""Claims about how fast networks learn: rectified units, batch norm, and the rates and weights it stands."""
+
+import numpy as np
+
+from opsin.claims.chart import Lines, Ranges
+from opsin.claims.claim import Claim, Finding, Part, Verdict
+from opsin.claims.experiment import Arm, Experiment, Results, mean_curve, recipe
+from opsin.claims.intervals import Median, independent, ratio
+from opsin.claims.verdict import Better, advice, effect, faster, judge
+from opsin.models import alexnet, bn_inception
+
+RATES = tuple(2.0**k for k in range(-7, -1))
+TARGET = 0.25
+"""The training error of AlexNet's figure 1."""
+SETTINGS = {
+    "": {"init": "matched"},
+    ", PyTorch's initial weights": {"init": "default"},
+    ", seven layers": {"init": "matched", "widths": (16, 32, 32, 32, 32, 64)},
+}
+"""Of the networks: four layers with weights where nothing is said, with He's or Glorot's initial ones."""
+UNITS = {"ReLU": "relu", "tanh": "tanh", "1.7159 tanh(2x/3)": "scaled_tanh", "sigmoid": "sigmoid"}
+
+
+def times_faster(results: Results, slow: str, fast: str, target: float, which: int = 1) -> Median:
+    """How many times more steps one arm takes to an error than another, seed by seed."""
+    budget = results.budget
+    steps = [[np.nan if step is None else step for step in results.steps(name, target, which)] for name in (slow, fast)]
+    return ratio(steps[0], steps[1], budget)
+
+
+def told(found: Median) -> str:
+    """A median ratio with its interval, in words."""
+    seen = effect(found, faster(2), "")
+    low, high = (("?" if end is None else f"{end:.2f}") for end in (seen.low, seen.high))
+    return f"{seen.mean:.2f} times ({low} to {high})"
+
+
+def rectified_units(results: Results) -> Finding:
+    """Steps to 25 % training error with ReLU and with tanh, each at its best rate."""
+    rule = faster(6)
+    primary = times_faster(results, "tanh", "ReLU", TARGET)
+    rows, parts = [], []
+    for unit in list(UNITS)[1:]:
+        for setting in SETTINGS:
+            found = times_faster(results, unit + setting, "ReLU" + setting, TARGET)
+            seen = effect(found, rule, "")
+            if seen.low is not None and seen.high is not None:
+                rows.append((f"{unit}{setting}", seen.mean, seen.low, seen.high))
+            if (unit, setting) != ("tanh", ""):
+                parts.append(Part(f"ReLU against {unit}{setting}", told(found)))
+    verdict = judge(primary, rule)
+    best = {name: results.rate(name) for name in ("ReLU", "tanh")}
+    curves = {unit: mean_curve(results.runs(unit), 1)[:60] for unit in UNITS}
+    return Finding(
+        verdict,
+        (
+            Part("with ReLU 25 % training error is reached six times sooner than with tanh", told(primary),
+                 verdict is Verdict.HOLDS),
+            *parts,
+            Part("best rates", ", ".join(f"{name} {rate:g}" for name, rate in best.items())),
+        ),
+        (
+            Lines("Training error, each unit at its best rate", "step", "%", curves, said=(("25 %", 25.0),)),
+            Ranges("Steps to 25 % training error over those with ReLU", "times", tuple(rows), none=1.0, log=True),
+            Lines("Steps to 25 % by rate (median of the tuning seeds)", "rate", "steps",
+                  {unit: reached(results.by_rate(unit)) for unit in UNITS}, log="xy"),
+        ),
+        tuple(filter(None, [advice(primary, rule)])),
+        effect(primary, rule, "steps with tanh over steps with ReLU", "times"),
+    )  # fmt: skip
+
+
+def reached(scores: dict[float, float]) -> tuple[tuple[float, float], ...]:
+    """The rates at which the target was reached."""
+    return tuple((rate, steps) for rate, steps in scores.items() if steps < 1e9)
+
+
+RELU = Experiment(
+    tuple(
+        Arm(unit + setting, "conv", arguments | {"activation": activation})
+        for setting, arguments in SETTINGS.items()
+        for unit, activation in UNITS.items()
+    ),
+    recipe(20, constant=True),
+    RATES,
+    rectified_units,
+    by="steps",
+    every=2,
+    target=TARGET,
+)
+
+
+def norm_speeds_up(results: Results) -> Finding:
+    """Steps to the best test error of the network without batch norm: with it, at the same and at its own rate."""
+    plain = [min(look[2] for look in run["curve"]) for run in results.runs("none")]
+    target = float(np.median(plain))
+    same = times_faster(results, "none", "batch norm, the same rate", target, 2)
+    own = times_faster(results, "none", "batch norm", target, 2)
+    rule = faster(14)
+    verdict = judge(own, rule)
+    rates = {name: results.rate(name) for name in ("none", "batch norm")}
+    return Finding(
+        verdict,
+        (
+            Part("with batch norm and its own rate the same error is reached 14 times sooner", told(own),
+                 verdict is Verdict.HOLDS),
+            Part("batch norm alone, at the same rate (the paper: 2.3 times)",
+                 f"{told(same)}: {judge(same, faster(2.3))}"),
+            Part("the error that is reached", f"{100 * target:.1f} %, the median of the best test errors without it"),
+            Part("best rates", ", ".join(f"{name} {rate:g}" for name, rate in rates.items())),
+        ),
+        (
+            Lines("Test error with and without batch norm", "step", "%",
+                  {name: mean_curve(results.runs(name), 2)[:150] for name in ("none", "batch norm, the same rate", "batch norm")},
+                  said=(("reached without it", 100 * target),)),
+        ),
+        tuple(filter(None, [advice(own, rule)])),
+        effect(own, rule, "steps without batch norm over steps with it, each at its best rate", "times"),
+    )  # fmt: skip
+
+
+NORM = Experiment(
+    (
+        Arm("none", "conv", {}),
+        Arm("batch norm, the same rate", "conv", {"norm": "before"}, rate="none"),
+        Arm("batch norm", "conv", {"norm": "before"}),
+    ),
+    recipe(30, constant=True),
+    RATES,
+    norm_speeds_up,
+    every=2,
+)
+
+POWERS = range(-10, 5)
+"""Learning rates of the sweep, as powers of two."""
+NORMS = {"none": "none", "batch norm": "before"}
+
+
+def largest_rates(results: Results, name: str) -> tuple[list[float], list[int], list[list[float]]]:
+    """By seed: the largest power of a rate with an error within a point of the best, and how many have; all errors."""
+    table = [results.points(f"{name}, 2^{power}") for power in POWERS]  # power, seed
+    errors = np.array(table)
+    good = errors <= errors.min(axis=0) + 1
+    largest = [float(max(power for power, ok in zip(POWERS, own, strict=True) if ok)) for own in good.T]
+    return largest, good.sum(axis=0).tolist(), errors.mean(axis=1)[:, None].tolist()
+
+
+def higher_rates(results: Results) -> Finding:
+    """The largest learning rate that trains to within a point of the best error, with and without batch norm."""
+    found = {name: largest_rates(results, name) for name in NORMS}
+    gained = independent(np.subtract(found["batch norm"][0], found["none"][0]))
+    rule = Better(2.0)
+    verdict = judge(gained, rule)
+    middle = float(gained.mean)
+    widths = {name: float(np.mean(count)) for name, (_, count, _) in found.items()}
+    rates = [2.0**power for power in POWERS]
+    return Finding(
+        verdict,
+        (
+            Part("batch norm stands rates four times as high, at least",
+                 f"{2**middle:.1f} times (2^{middle:.2f})", verdict is Verdict.HOLDS),
+            Part("how wide the range of good rates is", ", ".join(f"{n} {w:.1f} doublings" for n, w in widths.items())),
+        ),
+        (
+            Lines("Test error by learning rate", "rate", "%",
+                  {name: tuple((rate, row[0]) for rate, row in zip(rates, errors, strict=True))
+                   for name, (_, _, errors) in found.items()}, log="x"),
+        ),
+        tuple(filter(None, [advice(gained, rule)])),
+        effect(gained, rule, "largest good rate with batch norm over that without, as a power of two", "doublings"),
+    )  # fmt: skip
+
+
+SWEEP = Experiment(
+    tuple(
+        Arm(f"{name}, 2^{power}", "conv", {"norm": norm}, rate=2.0**power)
+        for name, norm in NORMS.items()
+        for power in POWERS
+    ),
+    recipe(10, constant=True),
+    RATES,
+    higher_rates,
+)
+
+GAINS = range(-6, 7)
+"""What the initial weights are multiplied by, as powers of two."""
+
+
+def any_weights(results: Results) -> Finding:
+    """The share of initial scales from which a network comes within a point of its best error."""
+    errors = {name: np.array([results.points(gained(name, power)) for power in GAINS]) for name in NORMS}
+    good = {name: (own <= own.min(axis=0) + 1).mean(axis=0) for name, own in errors.items()}
+    more = independent(good["batch norm"] - good["none"])
+    rule = Better(0.5 * float(good["none"].mean()))
+    verdict = judge(more, rule)
+    return Finding(
+        verdict,
+        (
+            Part("with batch norm half as many scales more, at least, train to within a point of the best",
+                 f"{good['batch norm'].mean():.0%} of {len(GAINS)} scales, without it {good['none'].mean():.0%}",
+                 verdict is Verdict.HOLDS),
+        ),
+        (
+            Lines("Test error by the scale of the initial weights", "factor", "%",
+                  {name: tuple((2.0**power, float(mean)) for power, mean in zip(GAINS, own.mean(axis=1), strict=True))
+                   for name, own in errors.items()}, log="x"),
+        ),
+        tuple(filter(None, [advice(more, rule)])),
+        effect(more, rule, "share of scales that train with batch norm, less that without", "of all scales"),
+    )  # fmt: skip
+
+
+def gained(name: str, power: int) -> str:
+    """The arm whose weights start so many times larger."""
+    return name if power == 0 else f"{name}, weights times 2^{power}"
+
+
+SCALES = Experiment(
+    tuple(
+        Arm(gained(name, power), "conv", {"norm": norm, "gain": 2.0**power}, rate=name if power else None)
+        for name, norm in NORMS.items()
+        for power in sorted(GAINS, key=abs)
+    ),
+    recipe(15),
+    RATES,
+    any_weights,
+)
+
+
+def whitened(results: Results) -> Finding:
+    """Means, deviations and correlations of the channels behind a trained network's last batch norm."""
+    found = [run["probes"]["correlations"] for run in results.runs("batch norm")]
+    after = independent([each["after"] for each in found])
+    low, high = (float(end) for end in after.bounds())
+    standard = max(max(each["mean"], each["deviation"]) for each in found)
+    apart = high < 0.05
+    verdict = Verdict.HOLDS if standard < 1e-2 and apart else Verdict.PARTLY if standard < 1e-2 else Verdict.NOT_HERE
+    before = float(np.mean([each["before"] for each in found]))
+    first = found[0]["table"]
+    return Finding(
+        verdict,
+        (
+            Part("every channel has mean 0 and deviation 1", f"off by at most {standard:.0e}", standard < 1e-2),
+            Part("and no channel tells of another: mean correlation under 0.05",
+                 f"{float(after.mean):.3f} ({low:.3f} to {high:.3f})", apart),
+            Part("in front of batch norm", f"{before:.3f}: a scale and a shift for each channel change no correlation"),
+        ),
+        (heat(first),),
+    )  # fmt: skip
+
+
+def heat(table: list[list[float]]):
+    from opsin.claims.chart import Grid
+
+    names = tuple(str(i) for i in range(len(table)))
+    return Grid("Correlations of the channels behind batch norm", "", names, names, tuple(map(tuple, table)))
+
+
+WHITENING = Experiment(
+    (Arm("batch norm", "conv", {"norm": "before"}, probes=("correlations",)),), recipe(15), RATES, whitened
+)
+
+# fmt: off
+CLAIMS = (
+    Claim(
+        "T03", "ReLU trains six times faster than tanh",
+        "With ReLU a network trains about six times faster than with tanh.",
+        "train the network about 6 times faster than tanH", "E", alexnet.PAPER,
+        "a four-layer network on CIFAR-10 without regularisation, rates chosen for each: 25 % training error in about 6 "
+        "epochs with ReLU, 36 with tanh (figure 1)", "paper",
+        "training", "ratio of the steps to 25 % training error, each at its best rate: the interval begins at 6 / 1.25 "
+                    "or above; partly above 1; not where it ends below 1.2",
+        experiment=RELU,
+        full="CIFAR-10 whole, five rates, ten seeds on a GPU",
+    ),
+    Claim(
+        "T19", "Batch norm converges 14 times faster",
+        "With batch norm a network converges around 14 times faster.",
+        "converge around 14 times faster", "E", bn_inception.PAPER,
+        "steps to 72.2 %: Inception 31.0 M, with batch norm 13.3 M (2.3 times), at five times the rate 2.1 M (14 times; "
+        "figures 2 and 3)", "paper",
+        "training", "ratio of the steps to the best error without it, each at its best rate: begins at 14 / 1.25 or "
+                    "above; partly above 1; not where it ends below 1.2",
+        experiment=NORM,
+        errs="The 14 times are batch norm and five times the rate, no dropout, less weight decay, a faster decay of the "
+             "rate and no response norm; batch norm alone made 2.3.",
+        full="CIFAR-10 whole, ten seeds on a GPU",
+    ),
+    Claim(
+        "T20", "Batch norm stands higher rates",
+        "Batch norm lets a network be trained at higher learning rates.",
+        "let us use higher learning rates", "E", bn_inception.PAPER,
+        "30 times the rate trains with it; five times the rate without it does not (section 4.2.1)", "memory",
+        "training", "largest rate within a point of the best error: four times as high or more, interval above 1",
+        experiment=SWEEP,
+    ),
+    Claim(
+        "T21", "Batch norm is robust to initial weights",
+        "Batch norm makes a network robust to its initial weights.",
+        "makes the network robust to the initial weights", "E", bn_inception.PAPER,
+        "no figure", "memory",
+        "training", "share of 13 scales of the initial weights within a point of the best error: half as many more, and "
+                    "the interval of the difference above 0",
+        experiment=SCALES,
+    ),
+    Claim(
+        "X26", "Batch norm whitens the data",
+        "Batch norm corresponds to whitening what a layer sees.",
+        "This corresponds to \"whitening\" the data", "ACD", bn_inception.PAPER,
+        "full whitening is costly: each feature is normalised by itself (section 3)", "paper",
+        "exact", "behind a trained network's last batch norm: means 0, deviations 1, mean correlation of two channels "
+                 "under 0.05",
+        experiment=WHITENING,
+        errs="The word is standardisation: what channels have in common stays.",
+    ),
+)

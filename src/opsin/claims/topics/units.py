@@ -1,0 +1,72 @@
+"""Claims about activations with and without batch norm."""
+
+from opsin.claims.chart import Ranges
+from opsin.claims.claim import Claim, Finding, Part, Verdict
+from opsin.claims.experiment import Arm, Experiment, Results, recipe
+from opsin.claims.papers import MISHKIN
+from opsin.claims.topics.data import RATES, row, told
+from opsin.claims.verdict import Better, advice, effect, judge
+
+UNITS = {"ReLU": "relu", "ELU": "elu", "PReLU": "prelu", "GELU": "gelu", "SiLU": "silu"}
+NORMS = {"no batch norm": "none", "batch norm before": "before", "batch norm after": "after"}
+
+
+def unit(name: str, norm: str) -> str:
+    return f"{name}, {norm}"
+
+
+def elu_or_norm(results: Results) -> Finding:
+    """What ELU gains over ReLU without batch norm and with it in front."""
+    names = list(NORMS)
+    gains = {norm: results.contrast({unit("ReLU", norm): 1.0, unit("ELU", norm): -1.0}) for norm in names}
+    more = results.contrast(
+        {
+            unit("ReLU", names[0]): 1.0,
+            unit("ELU", names[0]): -1.0,
+            unit("ReLU", names[1]): -1.0,
+            unit("ELU", names[1]): 1.0,
+        }
+    )
+    rule = Better(results.delta)
+    better = {norm: judge(found, rule) in (Verdict.HOLDS, Verdict.PARTLY) for norm, found in gains.items()}
+    verdict = judge(more, rule)
+    if verdict is Verdict.HOLDS and not (better[names[0]] and not better[names[1]]):
+        verdict = Verdict.PARTLY
+    return Finding(
+        verdict,
+        (
+            Part("without batch norm ELU does better than ReLU", told(gains[names[0]]), better[names[0]]),
+            Part("with batch norm it does not", told(gains[names[1]]), not better[names[1]]),
+            Part("the gain is larger without", told(more), judge(more, rule) in (Verdict.HOLDS, Verdict.PARTLY)),
+            Part("with batch norm behind the activation", told(gains[names[2]])),
+        ),
+        (Ranges("Test error", "%", tuple(row(results, arm.name) for arm in results.experiment.arms)),),
+        tuple(filter(None, [advice(more, rule)])),
+        effect(more, rule, "gain of ELU over ReLU without batch norm, less that with it"),
+    )
+
+
+ELU = Experiment(
+    tuple(
+        Arm(unit(name, norm), "conv", {"activation": activation, "norm": place})
+        for norm, place in NORMS.items()
+        for name, activation in UNITS.items()
+    ),
+    recipe(15),
+    RATES,
+    elu_or_norm,
+)
+
+# fmt: off
+CLAIMS = (
+    Claim(
+        "T41", "ELU without batch norm, ReLU with it",
+        "Use ELU without batch norm, or ReLU with it.",
+        "use ELU non-linearity without batchnorm or ReLU with it", "AC", MISHKIN,
+        "without: ReLU .471, ELU .488; behind the activation: ReLU .499, ELU .498, PReLU .503", "paper",
+        "training", "gain of ELU over ReLU without batch norm, less that with it: by the smallest effect of interest, "
+                    "interval above 0; and ELU better without and not better with it",
+        experiment=ELU,
+        full="CIFAR-10 whole on a GPU",
+    ),
+)
