@@ -9,7 +9,7 @@ from opsin.cards import Paper
 from opsin.claims.chart import Chart
 
 if TYPE_CHECKING:
-    from opsin.claims.experiment import Experiment
+    from opsin.claims.trials.experiment import Experiment
 
 Kind = Literal["exact", "cost", "training"]
 Checked = Literal["paper", "arithmetic", "memory"]

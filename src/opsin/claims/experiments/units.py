@@ -1,10 +1,10 @@
 """Claims about activations with and without batch norm."""
 
 from opsin.claims.chart import Ranges
-from opsin.claims.claim import Claim, Finding, Part, Verdict
-from opsin.claims.experiment import Arm, Experiment, Results, recipe
-from opsin.claims.papers import MISHKIN
-from opsin.claims.topics.data import RATES, row, told
+from opsin.claims.claim import Finding, Part, Verdict
+from opsin.claims.experiments import told
+from opsin.claims.experiments.data import RATES
+from opsin.claims.trials.experiment import Arm, Experiment, Results, recipe
 from opsin.claims.verdict import Better, advice, effect, judge
 
 UNITS = {"ReLU": "relu", "ELU": "elu", "PReLU": "prelu", "GELU": "gelu", "SiLU": "silu"}
@@ -35,12 +35,12 @@ def elu_or_norm(results: Results) -> Finding:
     return Finding(
         verdict,
         (
-            Part("without batch norm ELU does better than ReLU", told(gains[names[0]]), better[names[0]]),
-            Part("with batch norm it does not", told(gains[names[1]]), not better[names[1]]),
-            Part("the gain is larger without", told(more), judge(more, rule) in (Verdict.HOLDS, Verdict.PARTLY)),
-            Part("with batch norm behind the activation", told(gains[names[2]])),
+            Part("without batch norm ELU does better than ReLU", told.points(gains[names[0]]), better[names[0]]),
+            Part("with batch norm it does not", told.points(gains[names[1]]), not better[names[1]]),
+            Part("the gain is larger without", told.points(more), judge(more, rule) in (Verdict.HOLDS, Verdict.PARTLY)),
+            Part("with batch norm behind the activation", told.points(gains[names[2]])),
         ),
-        (Ranges("Test error", "%", tuple(row(results, arm.name) for arm in results.experiment.arms)),),
+        (Ranges("Test error", "%", tuple(told.error(results, arm.name) for arm in results.experiment.arms)),),
         tuple(filter(None, [advice(more, rule)])),
         effect(more, rule, "gain of ELU over ReLU without batch norm, less that with it"),
     )
@@ -55,18 +55,4 @@ ELU = Experiment(
     recipe(15),
     RATES,
     elu_or_norm,
-)
-
-# fmt: off
-CLAIMS = (
-    Claim(
-        "T41", "ELU without batch norm, ReLU with it",
-        "Use ELU without batch norm, or ReLU with it.",
-        "use ELU non-linearity without batchnorm or ReLU with it", "AC", MISHKIN,
-        "without: ReLU .471, ELU .488; behind the activation: ReLU .499, ELU .498, PReLU .503", "paper",
-        "training", "gain of ELU over ReLU without batch norm, less that with it: by the smallest effect of interest, "
-                    "interval above 0; and ELU better without and not better with it",
-        experiment=ELU,
-        full="CIFAR-10 whole on a GPU",
-    ),
 )

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from opsin.claims.images import Images, Part, arrays, divide, shuffled, taken
-from opsin.claims.networks import NETWORKS
-from opsin.claims.probes import PROBES, Trained
+from opsin.claims.trials.images import Images, Part, arrays, divide, shuffled, taken
+from opsin.claims.trials.networks import NETWORKS
+from opsin.claims.trials.probes import PROBES, Trained
 from opsin.data.counted import epoch_order, key
 from opsin.data.preprocess import Preprocess
 from opsin.data.store import Stored

@@ -1,30 +1,18 @@
 """Claims about images and networks: what a convolution takes for granted, how many images it needs, how clean."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from opsin.claims.chart import Lines, Ranges
-from opsin.claims.claim import Claim, Finding, Part, Verdict
-from opsin.claims.experiment import Arm, Experiment, Results, recipe
-from opsin.claims.images import Part as Taken
-from opsin.claims.intervals import Mean, ratio
-from opsin.claims.papers import MISHKIN
+from opsin.claims.claim import Finding, Part, Verdict
+from opsin.claims.experiments import told
+from opsin.claims.intervals import ratio
+from opsin.claims.trials.experiment import Arm, Experiment, Results, recipe
+from opsin.claims.trials.images import Part as Taken
 from opsin.claims.verdict import Better, Same, advice, effect, faster, judge
-from opsin.models import lenet5
 
 RATES = tuple(2.0**k for k in range(-7, -1))
-
-
-def told(found: Mean) -> str:
-    """A mean with its interval, in words."""
-    low, high = (float(end) for end in found.bounds())
-    return f"{float(found.mean):+.2f} points ({low:+.2f} to {high:+.2f})"
-
-
-def row(results: Results, name: str) -> tuple[str, float, float, float]:
-    """An arm's test error with its interval."""
-    found = results.contrast({name: 1.0})
-    low, high = (float(end) for end in found.bounds())
-    return name, float(found.mean), low, high
 
 
 SHUFFLED = ", pixels shuffled"
@@ -42,17 +30,20 @@ def neighbours(results: Results) -> Finding:
     return Finding(
         verdict,
         (
-            Part("the gain of a CNN over an MLP is a point larger where neighbours are neighbours", told(interaction),
-                 judge(interaction, rule) is Verdict.HOLDS),
-            Part("an MLP does not see the difference (within a point)", told(moved), same is Verdict.HOLDS),
-            Part("a CNN's gain with pixels in place", told(results.contrast({"MLP": 1.0, "CNN": -1.0}))),
-            Part("and shuffled", told(results.contrast({f"MLP{SHUFFLED}": 1.0, f"CNN{SHUFFLED}": -1.0}))),
+            Part(
+                "the gain of a CNN over an MLP is a point larger where neighbours are neighbours",
+                told.points(interaction),
+                judge(interaction, rule) is Verdict.HOLDS,
+            ),
+            Part("an MLP does not see the difference (within a point)", told.points(moved), same is Verdict.HOLDS),
+            Part("a CNN's gain with pixels in place", told.points(results.contrast({"MLP": 1.0, "CNN": -1.0}))),
+            Part("and shuffled", told.points(results.contrast({f"MLP{SHUFFLED}": 1.0, f"CNN{SHUFFLED}": -1.0}))),
             Part("parameters", ", ".join(f"{name} {n:,}" for name, n in params.items())),
         ),
-        (Ranges("Test error", "%", tuple(row(results, arm.name) for arm in results.experiment.arms)),),
+        (Ranges("Test error", "%", tuple(told.error(results, arm.name) for arm in results.experiment.arms)),),
         tuple(filter(None, [advice(interaction, rule)])),
         effect(interaction, rule, "gain of the CNN over the MLP with pixels in place, less that with pixels shuffled"),
-    )  # fmt: skip
+    )
 
 
 NEIGHBOURS = Experiment(
@@ -83,7 +74,7 @@ def needed(results: Results, kind: str) -> list[float]:
     found = []
     for seed in range(len(table[0][1])):
         at = np.nan
-        for (before, high), (after, low) in zip(table, table[1:], strict=False):
+        for (before, high), (after, low) in pairwise(table):
             if high[seed] <= ENOUGH:
                 at = float(before)
             elif low[seed] <= ENOUGH:
@@ -109,25 +100,24 @@ def fewer_images(results: Results) -> Finding:
         ]
         lines[kind] = tuple((float(n), float(mean.mean)) for n, mean in own)
         bands[kind] = tuple((float(n), max(0.1, float(mean.bounds()[0])), float(mean.bounds()[1])) for n, mean in own)
-    seen = {kind: effect(own, rule, "") for kind, own in found.items()}
     return Finding(
         verdict,
         (
-            Part("an MLP needs half as many images more than a CNN to get nine of ten right",
-                 ratio_told(seen["MLP"]), verdict is Verdict.HOLDS),
-            Part("a network whose windows share no weights", ratio_told(seen["locally connected"])),
-            Part("images that are needed (median)",
-                 ", ".join(f"{kind} {np.nanmedian(own):,.0f}" for kind, own in counts.items())),
+            Part(
+                "an MLP needs half as many images more than a CNN to get nine of ten right",
+                told.times(found["MLP"]),
+                verdict is Verdict.HOLDS,
+            ),
+            Part("a network whose windows share no weights", told.times(found["locally connected"])),
+            Part(
+                "images that are needed (median)",
+                ", ".join(f"{kind} {np.nanmedian(own):,.0f}" for kind, own in counts.items()),
+            ),
         ),
-        (Lines("Test error by the number of images", "images", "%", lines, bands, log="xy", said=(("nine of ten", ENOUGH),)),),
+        (Lines("Test error by the number of images", "images", "%", lines, bands, "xy", (("nine of ten", ENOUGH),)),),
         tuple(filter(None, [advice(found["MLP"], rule)])),
         effect(found["MLP"], rule, "images that an MLP needs over those that a CNN needs", "times"),
-    )  # fmt: skip
-
-
-def ratio_told(seen) -> str:
-    low, high = (("?" if end is None else f"{end:.2f}") for end in (seen.low, seen.high))
-    return f"{seen.mean:.2f} times as many ({low} to {high})"
+    )
 
 
 STEPS = 300
@@ -159,22 +149,24 @@ def cleanliness(results: Results) -> Finding:
     verdict = judge(together, rule)
     if verdict is Verdict.HOLDS and not all(sure):
         verdict = Verdict.PARTLY
+    clean = told.error(results, "all right")[1]
+    harm = {
+        "labels wrong": ((0.0, clean), *((p, told.error(results, wrong(p))[1]) for p in WRONG)),
+        "images left out": ((0.0, clean), *((p, told.error(results, dropped(p))[1]) for p in WRONG)),
+    }
     return Finding(
         verdict,
         (
-            *(Part(f"{p:.0%} wrong labels do more harm than those images' absence", told(found), ok)
-              for (p, found), ok in zip(pairs.items(), sure, strict=True)),
-            Part("all labels right", f"{results.points('all right').mean():.2f} % test error"),
+            *(
+                Part(f"{p:.0%} wrong labels do more harm than those images' absence", told.points(found), ok)
+                for (p, found), ok in zip(pairs.items(), sure, strict=True)
+            ),
+            Part("all labels right", f"{clean:.2f} % test error"),
         ),
-        (
-            Lines("Test error by the share of images that are wrong, or left out", "share", "%", {
-                "labels wrong": ((0.0, row(results, "all right")[1]), *((p, row(results, wrong(p))[1]) for p in WRONG)),
-                "images left out": ((0.0, row(results, "all right")[1]), *((p, row(results, dropped(p))[1]) for p in WRONG)),
-            }),
-        ),
+        (Lines("Test error by the share of images that are wrong, or left out", "share", "%", harm),),
         tuple(filter(None, [advice(together, rule)])),
         effect(together, rule, "test error with wrong labels less that without their images, mean of 10, 20 and 40 %"),
-    )  # fmt: skip
+    )
 
 
 def wrong(p: float) -> str:
@@ -194,40 +186,4 @@ CLEAN = Experiment(
     recipe(15),
     RATES,
     cleanliness,
-)
-
-# fmt: off
-CLAIMS = (
-    Claim(
-        "T01", "Pixels are no separate features",
-        "To treat each pixel as an input of its own does not make use of how neighbours correlate.",
-        "individual pixel of the image as separate input features would not take advantage of these correlations", "ACD",
-        lenet5.PAPER,
-        "MNIST: a perceptron 28x28-300-10 4.7 %, LeNet-5 0.95 %", "memory",
-        "training", "gain of a CNN over an MLP of as many parameters, less that with all pixels in one other order: a "
-                    "point or more, interval above 0; and the MLP's error moves by less than a point",
-        experiment=NEIGHBOURS,
-        full="MNIST and Fashion-MNIST whole",
-    ),
-    Claim(
-        "T02", "A CNN is less hungry for data",
-        "What a convolution takes for granted makes it need fewer images.",
-        "Inductive biases make CNNs less data-hungry", "E", lenet5.PAPER,
-        "no figure", "memory",
-        "training", "ratio of the images that an MLP and a CNN need for nine of ten right: begins at 1.2 or above; partly "
-                    "above 1; not where it ends below 1.2",
-        experiment=HUNGER,
-        full="CIFAR-10 to 50,000 images",
-    ),
-    Claim(
-        "T48", "Clean labels count more than many",
-        "Cleanliness of the data is more important than its size.",
-        "Cleanliness of the data is more important than the size", "AC", MISHKIN,
-        "top-1 .471 with 1.2 M images; .458, .447, .437 and .347 with 5, 10, 15 and 50 % wrong labels; .438 with 800 k",
-        "paper",
-        "training", "error with 10, 20 and 40 % wrong labels above that without those images: by the smallest effect of "
-                    "interest on average, interval above 0, and for each share",
-        experiment=CLEAN,
-        full="CIFAR-10N, labels wrong as people get them wrong",
-    ),
 )

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from opsin.claims.networks import DeepNet
+from opsin.claims.trials.networks import DeepNet
 from opsin.engine.evaluate import predict
 from opsin.engine.feed import Data
 from opsin.models.resnet import BasicBlock

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from opsin.claims.chart import Lines, Ranges
-from opsin.claims.claim import Claim, Finding, Part, Verdict
-from opsin.claims.experiment import Arm, Experiment, Results, mean_curve, recipe
+from opsin.claims.chart import Grid, Lines, Ranges
+from opsin.claims.claim import Finding, Part, Verdict
+from opsin.claims.experiments import told
 from opsin.claims.intervals import Median, independent, ratio
+from opsin.claims.trials.experiment import Arm, Experiment, Results, mean_curve, recipe
 from opsin.claims.verdict import Better, advice, effect, faster, judge
-from opsin.models import alexnet, bn_inception
 
 RATES = tuple(2.0**k for k in range(-7, -1))
 TARGET = 0.25
@@ -28,13 +28,6 @@ def times_faster(results: Results, slow: str, fast: str, target: float, which: i
     return ratio(steps[0], steps[1], budget)
 
 
-def told(found: Median) -> str:
-    """A median ratio with its interval, in words."""
-    seen = effect(found, faster(2), "")
-    low, high = (("?" if end is None else f"{end:.2f}") for end in (seen.low, seen.high))
-    return f"{seen.mean:.2f} times ({low} to {high})"
-
-
 def rectified_units(results: Results) -> Finding:
     """Steps to 25 % training error with ReLU and with tanh, each at its best rate."""
     rule = faster(6)
@@ -47,27 +40,35 @@ def rectified_units(results: Results) -> Finding:
             if seen.low is not None and seen.high is not None:
                 rows.append((f"{unit}{setting}", seen.mean, seen.low, seen.high))
             if (unit, setting) != ("tanh", ""):
-                parts.append(Part(f"ReLU against {unit}{setting}", told(found)))
+                parts.append(Part(f"ReLU against {unit}{setting}", told.times(found)))
     verdict = judge(primary, rule)
     best = {name: results.rate(name) for name in ("ReLU", "tanh")}
     curves = {unit: mean_curve(results.runs(unit), 1)[:60] for unit in UNITS}
     return Finding(
         verdict,
         (
-            Part("with ReLU 25 % training error is reached six times sooner than with tanh", told(primary),
-                 verdict is Verdict.HOLDS),
+            Part(
+                "with ReLU 25 % training error is reached six times sooner than with tanh",
+                told.times(primary),
+                verdict is Verdict.HOLDS,
+            ),
             *parts,
             Part("best rates", ", ".join(f"{name} {rate:g}" for name, rate in best.items())),
         ),
         (
             Lines("Training error, each unit at its best rate", "step", "%", curves, said=(("25 %", 25.0),)),
             Ranges("Steps to 25 % training error over those with ReLU", "times", tuple(rows), none=1.0, log=True),
-            Lines("Steps to 25 % by rate (median of the tuning seeds)", "rate", "steps",
-                  {unit: reached(results.by_rate(unit)) for unit in UNITS}, log="xy"),
+            Lines(
+                "Steps to 25 % by rate (median of the tuning seeds)",
+                "rate",
+                "steps",
+                {unit: reached(results.by_rate(unit)) for unit in UNITS},
+                log="xy",
+            ),
         ),
         tuple(filter(None, [advice(primary, rule)])),
         effect(primary, rule, "steps with tanh over steps with ReLU", "times"),
-    )  # fmt: skip
+    )
 
 
 def reached(scores: dict[float, float]) -> tuple[tuple[float, float], ...]:
@@ -99,24 +100,26 @@ def norm_speeds_up(results: Results) -> Finding:
     rule = faster(14)
     verdict = judge(own, rule)
     rates = {name: results.rate(name) for name in ("none", "batch norm")}
+    curves = {arm.name: mean_curve(results.runs(arm.name), 2)[:150] for arm in results.experiment.arms}
     return Finding(
         verdict,
         (
-            Part("with batch norm and its own rate the same error is reached 14 times sooner", told(own),
-                 verdict is Verdict.HOLDS),
-            Part("batch norm alone, at the same rate (the paper: 2.3 times)",
-                 f"{told(same)}: {judge(same, faster(2.3))}"),
+            Part(
+                "with batch norm and its own rate the same error is reached 14 times sooner",
+                told.times(own),
+                verdict is Verdict.HOLDS,
+            ),
+            Part(
+                "batch norm alone, at the same rate (the paper: 2.3 times)",
+                f"{told.times(same)}: {judge(same, faster(2.3))}",
+            ),
             Part("the error that is reached", f"{100 * target:.1f} %, the median of the best test errors without it"),
             Part("best rates", ", ".join(f"{name} {rate:g}" for name, rate in rates.items())),
         ),
-        (
-            Lines("Test error with and without batch norm", "step", "%",
-                  {name: mean_curve(results.runs(name), 2)[:150] for name in ("none", "batch norm, the same rate", "batch norm")},
-                  said=(("reached without it", 100 * target),)),
-        ),
+        (Lines("Test error", "step", "%", curves, said=(("the best without it", 100 * target),)),),
         tuple(filter(None, [advice(own, rule)])),
         effect(own, rule, "steps without batch norm over steps with it, each at its best rate", "times"),
-    )  # fmt: skip
+    )
 
 
 NORM = Experiment(
@@ -157,18 +160,28 @@ def higher_rates(results: Results) -> Finding:
     return Finding(
         verdict,
         (
-            Part("batch norm stands rates four times as high, at least",
-                 f"{2**middle:.1f} times (2^{middle:.2f})", verdict is Verdict.HOLDS),
+            Part(
+                "batch norm stands rates four times as high, at least",
+                f"{2**middle:.1f} times (2^{middle:.2f})",
+                verdict is Verdict.HOLDS,
+            ),
             Part("how wide the range of good rates is", ", ".join(f"{n} {w:.1f} doublings" for n, w in widths.items())),
         ),
         (
-            Lines("Test error by learning rate", "rate", "%",
-                  {name: tuple((rate, row[0]) for rate, row in zip(rates, errors, strict=True))
-                   for name, (_, _, errors) in found.items()}, log="x"),
+            Lines(
+                "Test error by learning rate",
+                "rate",
+                "%",
+                {
+                    name: tuple((rate, row[0]) for rate, row in zip(rates, errors, strict=True))
+                    for name, (_, _, errors) in found.items()
+                },
+                log="x",
+            ),
         ),
         tuple(filter(None, [advice(gained, rule)])),
         effect(gained, rule, "largest good rate with batch norm over that without, as a power of two", "doublings"),
-    )  # fmt: skip
+    )
 
 
 SWEEP = Experiment(
@@ -196,18 +209,27 @@ def any_weights(results: Results) -> Finding:
     return Finding(
         verdict,
         (
-            Part("with batch norm half as many scales more, at least, train to within a point of the best",
-                 f"{good['batch norm'].mean():.0%} of {len(GAINS)} scales, without it {good['none'].mean():.0%}",
-                 verdict is Verdict.HOLDS),
+            Part(
+                "with batch norm half as many scales more, at least, train to within a point of the best",
+                f"{good['batch norm'].mean():.0%} of {len(GAINS)} scales, without it {good['none'].mean():.0%}",
+                verdict is Verdict.HOLDS,
+            ),
         ),
         (
-            Lines("Test error by the scale of the initial weights", "factor", "%",
-                  {name: tuple((2.0**power, float(mean)) for power, mean in zip(GAINS, own.mean(axis=1), strict=True))
-                   for name, own in errors.items()}, log="x"),
+            Lines(
+                "Test error by the scale of the initial weights",
+                "factor",
+                "%",
+                {
+                    name: tuple((2.0**power, float(mean)) for power, mean in zip(GAINS, own.mean(axis=1), strict=True))
+                    for name, own in errors.items()
+                },
+                log="x",
+            ),
         ),
         tuple(filter(None, [advice(more, rule)])),
         effect(more, rule, "share of scales that train with batch norm, less that without", "of all scales"),
-    )  # fmt: skip
+    )
 
 
 def gained(name: str, power: int) -> str:
@@ -236,81 +258,23 @@ def whitened(results: Results) -> Finding:
     apart = high < 0.05
     verdict = Verdict.HOLDS if standard < 1e-2 and apart else Verdict.PARTLY if standard < 1e-2 else Verdict.NOT_HERE
     before = float(np.mean([each["before"] for each in found]))
-    first = found[0]["table"]
+    table = found[0]["table"]
+    names = tuple(str(i) for i in range(len(table)))
     return Finding(
         verdict,
         (
             Part("every channel has mean 0 and deviation 1", f"off by at most {standard:.0e}", standard < 1e-2),
-            Part("and no channel tells of another: mean correlation under 0.05",
-                 f"{float(after.mean):.3f} ({low:.3f} to {high:.3f})", apart),
+            Part(
+                "and no channel tells of another: mean correlation under 0.05",
+                f"{float(after.mean):.3f} ({low:.3f} to {high:.3f})",
+                apart,
+            ),
             Part("in front of batch norm", f"{before:.3f}: a scale and a shift for each channel change no correlation"),
         ),
-        (heat(first),),
-    )  # fmt: skip
-
-
-def heat(table: list[list[float]]):
-    from opsin.claims.chart import Grid
-
-    names = tuple(str(i) for i in range(len(table)))
-    return Grid("Correlations of the channels behind batch norm", "", names, names, tuple(map(tuple, table)))
+        (Grid("Correlations of the channels behind batch norm", "", names, names, tuple(map(tuple, table))),),
+    )
 
 
 WHITENING = Experiment(
     (Arm("batch norm", "conv", {"norm": "before"}, probes=("correlations",)),), recipe(15), RATES, whitened
-)
-
-# fmt: off
-CLAIMS = (
-    Claim(
-        "T03", "ReLU trains six times faster than tanh",
-        "With ReLU a network trains about six times faster than with tanh.",
-        "train the network about 6 times faster than tanH", "E", alexnet.PAPER,
-        "a four-layer network on CIFAR-10 without regularisation, rates chosen for each: 25 % training error in about 6 "
-        "epochs with ReLU, 36 with tanh (figure 1)", "paper",
-        "training", "ratio of the steps to 25 % training error, each at its best rate: the interval begins at 6 / 1.25 "
-                    "or above; partly above 1; not where it ends below 1.2",
-        experiment=RELU,
-        full="CIFAR-10 whole, five rates, ten seeds on a GPU",
-    ),
-    Claim(
-        "T19", "Batch norm converges 14 times faster",
-        "With batch norm a network converges around 14 times faster.",
-        "converge around 14 times faster", "E", bn_inception.PAPER,
-        "steps to 72.2 %: Inception 31.0 M, with batch norm 13.3 M (2.3 times), at five times the rate 2.1 M (14 times; "
-        "figures 2 and 3)", "paper",
-        "training", "ratio of the steps to the best error without it, each at its best rate: begins at 14 / 1.25 or "
-                    "above; partly above 1; not where it ends below 1.2",
-        experiment=NORM,
-        errs="The 14 times are batch norm and five times the rate, no dropout, less weight decay, a faster decay of the "
-             "rate and no response norm; batch norm alone made 2.3.",
-        full="CIFAR-10 whole, ten seeds on a GPU",
-    ),
-    Claim(
-        "T20", "Batch norm stands higher rates",
-        "Batch norm lets a network be trained at higher learning rates.",
-        "let us use higher learning rates", "E", bn_inception.PAPER,
-        "30 times the rate trains with it; five times the rate without it does not (section 4.2.1)", "memory",
-        "training", "largest rate within a point of the best error: four times as high or more, interval above 1",
-        experiment=SWEEP,
-    ),
-    Claim(
-        "T21", "Batch norm is robust to initial weights",
-        "Batch norm makes a network robust to its initial weights.",
-        "makes the network robust to the initial weights", "E", bn_inception.PAPER,
-        "no figure", "memory",
-        "training", "share of 13 scales of the initial weights within a point of the best error: half as many more, and "
-                    "the interval of the difference above 0",
-        experiment=SCALES,
-    ),
-    Claim(
-        "X26", "Batch norm whitens the data",
-        "Batch norm corresponds to whitening what a layer sees.",
-        "This corresponds to \"whitening\" the data", "ACD", bn_inception.PAPER,
-        "full whitening is costly: each feature is normalised by itself (section 3)", "paper",
-        "exact", "behind a trained network's last batch norm: means 0, deviations 1, mean correlation of two channels "
-                 "under 0.05",
-        experiment=WHITENING,
-        errs="The word is standardisation: what channels have in common stays.",
-    ),
 )

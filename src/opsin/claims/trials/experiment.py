@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.claims.claim import Finding
-from opsin.claims.images import Part
 from opsin.claims.intervals import Mean, independent, resplit
-from opsin.claims.trial import Trial
+from opsin.claims.trials.images import Part
+from opsin.claims.trials.trial import Trial
 from opsin.engine.optimizers import SGD
 from opsin.engine.recipe import Recipe
 from opsin.engine.schedules import Constant, Cosine
@@ -53,13 +53,13 @@ class Arm:
 
     Attributes:
         name: as tables have it.
-        network: a name of `opsin.claims.networks.NETWORKS`.
+        network: a name of `opsin.claims.trials.networks.NETWORKS`.
         arguments: of its constructor.
         part: what it takes of the images.
         rate: the learning rate; None where it is tuned; or the name of the arm whose rate it takes.
         epochs: where they are others than the experiment's.
         seeds: reported ones at most, where a network is dear.
-        probes: names of `opsin.claims.probes.PROBES`.
+        probes: names of `opsin.claims.trials.probes.PROBES`.
     """
 
     name: str

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from opsin.claims.images import Images
-from opsin.claims.trial import Job, Trial, name_of, read
+from opsin.claims.trials.images import Images
+from opsin.claims.trials.trial import Job, Trial, name_of, read
 
 
 class Store:

@@ -1,0 +1,25 @@
+"""Estimates in words, as the parts of a finding have them."""
+
+from opsin.claims.intervals import Mean, Median
+from opsin.claims.trials.experiment import Results
+from opsin.claims.verdict import effect, faster
+
+
+def points(found: Mean) -> str:
+    """A mean with its interval: "+1.20 points (+0.40 to +2.00)"."""
+    low, high = (float(end) for end in found.bounds())
+    return f"{float(found.mean):+.2f} points ({low:+.2f} to {high:+.2f})"
+
+
+def times(found: Median) -> str:
+    """A median ratio with its interval: "2.30 times (1.90 to 3.10)"; "?" for an end that is not known."""
+    seen = effect(found, faster(2), "")
+    low, high = ("?" if end is None else f"{end:.2f}" for end in (seen.low, seen.high))
+    return f"{seen.mean:.2f} times ({low} to {high})"
+
+
+def error(results: Results, name: str) -> tuple[str, float, float, float]:
+    """An arm's test error in percent with its interval, as a row of `opsin.claims.chart.Ranges`."""
+    found = results.contrast({name: 1.0})
+    low, high = (float(end) for end in found.bounds())
+    return name, float(found.mean), low, high
