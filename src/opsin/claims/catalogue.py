@@ -1,10 +1,22 @@
 """The claims by their ids. One explicit registry, `TOPICS`."""
 
-from opsin.claims import alexnet, attention, fields, inception, latency, lenet, mobile, residual, vgg
+from opsin.claims import (
+    alexnet,
+    analysis,
+    attention,
+    bottlenecks,
+    fields,
+    inception,
+    latency,
+    lenet,
+    mobile,
+    residual,
+    vgg,
+)
 from opsin.claims.claim import Claim
 from opsin.errors import unknown
 
-TOPICS = (lenet, alexnet, vgg, fields, inception, residual, mobile, attention, latency)
+TOPICS = (lenet, alexnet, vgg, fields, bottlenecks, inception, residual, mobile, attention, latency, analysis)
 """The modules that hold claims; each has its CLAIMS."""
 
 CLAIMS: dict[str, Claim] = {
