@@ -241,7 +241,7 @@ CLAIMS = (
         waits="Whether a network keeps its accuracy with 1x5 and 5x1 for 5x5 is not trained yet.",
     ),
     Claim(
-        "X16", "A reduction is a strided convolution beside a pooling",
+        "X16", "A reduction is a stride beside a pooling",
         "Inception's way to halve a grid is the same as convolutions with strides beside a pooling.",
         "basically identical to performing a convolution with strides in parallel with a simple pooling layer", "ACD",
         inception_v3.PAPER,
