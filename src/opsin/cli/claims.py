@@ -119,7 +119,7 @@ def run(
     folder = out or FOLDER
     plan = work.plan(chosen, folder, asked)
     if not plan.todo and not plan.there:
-        raise OpsinError("; ".join(f"{claim.id} cannot be run: {claim.waits}" for claim in plan.waiting[:3]))
+        raise OpsinError("; ".join(f"{claim.id} has no test: {claim.waits}" for claim in plan.waiting[:3]))
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     if dry_run:
         print_plan(console, plan, folder, as_json)
