@@ -1,6 +1,11 @@
 """Claims about AlexNet, 2012."""
 
+from math import prod
+
+from torch import nn
+
 from opsin import zoo
+from opsin.cards import Published
 from opsin.claims.chart import Bars, Table
 from opsin.claims.claim import Claim, Finding, Part, weigh
 from opsin.costs.sheet import CostSheet, cost
@@ -15,15 +20,20 @@ def share(sheet: CostSheet, layers: tuple[str, ...], what: str) -> int:
     return sum(getattr(layer, what) for layer in sheet.layers if layer.name in layers)
 
 
+def convolutions() -> dict[str, nn.Conv2d]:
+    """The five convolutions of AlexNet, by their names."""
+    found = {name: zoo.meta_model("alexnet").get_submodule(name) for name in CONVOLUTIONS}
+    return {name: layer for name, layer in found.items() if isinstance(layer, nn.Conv2d)}
+
+
 def why_sixty_million() -> Finding:
     """The parameters by layer; with small kernels; with a mean in front of the last layer."""
     sheet = cost("alexnet")
     large, linear = share(sheet, CONVOLUTIONS[:2], "params"), share(sheet, LINEAR, "params")
-    net = zoo.meta_model("alexnet")
-    taps = sum(c.weight[:, :, 0, 0].numel() * 9 + c.weight.shape[0] for c in map(net.get_submodule, CONVOLUTIONS))
-    small = linear + taps
+    small = linear + sum(c.weight[:, :, 0, 0].numel() * 9 + c.out_channels for c in convolutions().values())
     pooled = share(sheet, CONVOLUTIONS, "params") + 256 * 1000 + 1000
     products = share(sheet, CONVOLUTIONS, "macs")
+    units = sum(prod(layer.output_shape) for layer in sheet.layers if layer.name in (*CONVOLUTIONS, *LINEAR))
     rows = [
         (what, name, share(sheet, (name,), of) / total)
         for what, of, total in (("parameters", "params", sheet.params), ("products", "macs", sheet.macs))
@@ -31,6 +41,7 @@ def why_sixty_million() -> Finding:
     ]
     return weigh(
         Part("it has over 60 million parameters", f"{sheet.params:,}", sheet.params > 60e6),
+        Part("the paper: 650,000 units", f"{units:,} behind the eight layers"),
         Part(
             "because of its large kernels: conv1 and conv2 hold the most of them",
             f"{large:,}, {large / sheet.params:.2%}; the three fully connected layers {linear / sheet.params:.1%}",
@@ -55,8 +66,7 @@ def why_sixty_million() -> Finding:
 
 def sides_of_alexnet() -> Finding:
     """What an 11x11 window of stride 4 makes of 224 px, and which kernels there are."""
-    net = zoo.meta_model("alexnet")
-    kernels = {name: net.get_submodule(name).kernel_size[0] for name in CONVOLUTIONS}
+    kernels = {name: layer.kernel_size[0] for name, layer in convolutions().items()}
     printed = 55
     rows = []
     for size, padding in ((224, 0), (224, 2), (227, 0)):
@@ -76,10 +86,13 @@ def sides_of_alexnet() -> Finding:
 
 def winning_error() -> Finding:
     """The printed top-5 errors, by the contest whose test images they are of."""
-    card = zoo.card("alexnet")
-    printed = [p for p in card.published if p.top5_err is not None and p.protocol]
-    of_17 = [p.protocol for p in printed if p.top5_err == 17.0]
-    of_2012 = [p.top5_err for p in printed if "ImageNet validation" in p.protocol or "ImageNet test" in p.protocol]
+    printed: list[tuple[float, str, Published]] = [
+        (p.top5_err, p.protocol, p)
+        for p in zoo.card("alexnet").published
+        if p.top5_err is not None and p.protocol is not None
+    ]
+    of_17 = [protocol for error, protocol, _ in printed if error == 17.0]
+    of_2012 = [e for e, protocol, _ in printed if protocol.startswith(("ImageNet validation", "ImageNet test"))]
     return weigh(
         Part(
             "17 % is the top-5 error on the test images of 2012",
@@ -91,7 +104,7 @@ def winning_error() -> Finding:
             Table(
                 "Top-5 errors of AlexNet as printed",
                 ("error", "measured on", "place"),
-                tuple((f"{p.top5_err} %", p.protocol, p.place) for p in printed),
+                tuple((f"{error} %", protocol, p.place) for error, protocol, p in printed),
             ),
         ),
         notes=("15.3 % (and 26.2 % of the second) stand in the paper's abstract; table 2 prints 15.4 on validation.",),
@@ -104,7 +117,7 @@ CLAIMS = (
         "X10", "60 million parameters from large kernels",
         "Because its kernels are large, AlexNet has over 60 million parameters.",
         "Because of these large kernels, AlexNet had over 60 million trainable parameters", "E", alexnet.PAPER,
-        "60 million parameters and 650,000 units (abstract)", "paper",
+        "60 million parameters and 650,000 units (abstract)", "arithmetic",
         "exact", "the count is over 60 million, and conv1 and conv2 hold more than half of it",
         why_sixty_million,
         errs="The number is right, the cause is not: the fully connected layers hold the parameters.",
@@ -112,7 +125,7 @@ CLAIMS = (
     Claim(
         "X11", "Images of 224 px and filters of 9x9",
         "AlexNet takes images of 224 px, and has filters of 9x9 or 11x11.",
-        "the 9x9 or 11x11 filters of AlexNet", "AE", alexnet.PAPER,
+        "9x9 or 11x11 filters of AlexNet", "AE", alexnet.PAPER,
         "kernels of 11, 5, 3, 3 and 3; 55 x 55 maps behind the first, which images of 227 px give", "arithmetic",
         "exact", "sides of the maps and kernels as claimed",
         sides_of_alexnet,

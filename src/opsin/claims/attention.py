@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from opsin import zoo
 from opsin.claims.chart import Grid, Table
-from opsin.claims.claim import Claim, Finding, Part, weigh
+from opsin.claims.claim import Claim, Finding, Part, gap, weigh
 from opsin.costs.sheet import cost
 from opsin.models import senet, vit
 
@@ -46,11 +46,16 @@ def channels_apart() -> Finding:
             f"{own.macs / 1e9:.3f} for {plain.macs / 1e9:.3f} G products",
         ),
         charts=tuple(
-            Grid(f"{name}: what moves what", "", tuple(map(str, range(8))), tuple(map(str, range(8))),
-                 tuple(tuple(float(v / gradient.max()) for v in row) for row in gradient))
+            Grid(
+                f"{name}: what moves what",
+                "",
+                tuple(map(str, range(8))),
+                tuple(map(str, range(8))),
+                tuple(tuple(float(v / gradient.max()) for v in row) for row in gradient),
+            )
             for name, gradient in found.items()
         ),
-    )  # fmt: skip
+    )
 
 
 def error_of_senet() -> Finding:
@@ -61,14 +66,23 @@ def error_of_senet() -> Finding:
     protocol = same.protocol or ""
     return weigh(
         Part("a top-5 error of 4.47 % is printed", f"{same.place}: {same.top1_err} and {same.top5_err} %", True),
-        Part("it is that of the contest", f"{protocol}; the contest was won at 2.251 %, by several networks", "test" in protocol),
-        Part("the network", f"{len(layers)} blocks, {3 * len(layers) + 2 + 2} layers with its stem of three and its head"),
-        charts=(
-            Table("SENet-154 as printed", ("top-5 error", "measured on", "place"),
-                  tuple((f"{p.top5_err} %", p.protocol or "", p.place) for p in rows)),
+        Part(
+            "it is that of the contest",
+            f"{protocol}; the contest was won at 2.251 %, by several networks",
+            "test" in protocol,
         ),
-        notes=("2.251 % is from the paper's abstract, written down from memory.",),
-    )  # fmt: skip
+        Part(
+            "the network", f"{len(layers)} blocks, {3 * len(layers) + 2 + 2} layers with its stem of three and its head"
+        ),
+        charts=(
+            Table(
+                "SENet-154 as printed",
+                ("top-5 error", "measured on", "place"),
+                tuple((f"{p.top5_err} %", p.protocol or "", p.place) for p in rows),
+            ),
+        ),
+        notes=("4.47 % was compared with the paper; 2.251 %, of its abstract, is written down from memory.",),
+    )
 
 
 @torch.no_grad()
@@ -90,20 +104,29 @@ def no_locality() -> Finding:
     unfolded = nn.functional.unfold(image, 16, stride=16)  # 1 768 196
     linear = patches.weight.flatten(1) @ unfolded[0] + (patches.bias[:, None] if patches.bias is not None else 0)
     embedded = (patches(image).flatten(2)[0] - linear).abs().max().item()
-    whole = patches.kernel_size == patches.stride
+    assert patches.kernel_size == patches.stride
     return weigh(
-        Part("the encoder has no notion of place: other order in, same order out", f"differs by at most {moved:.0e}",
-             moved < 1e-5),
-        Part("a convolution has", f"differs by up to {local:.1f}"),
-        Part("nothing in it is a kernel that slides over the image",
-             f"patches are a convolution of {patches.kernel_size[0]}x{patches.kernel_size[0]} and stride "
-             f"{patches.stride[0]}", False),
-        Part("as a linear map of each patch", f"differs by at most {embedded:.0e}; kernel and stride are equal: {whole}"),
-        charts=(
-            Table("Patches in another order", ("network", "largest difference"), (
-                ("transformer encoder, no position embedding", f"{moved:.1e}"), ("3x3 convolution", f"{local:.1e}"))),
+        Part(
+            "the encoder has no notion of place: other order in, same order out",
+            f"differs {gap(moved)}",
+            moved < 1e-5,
         ),
-    )  # fmt: skip
+        Part("a convolution has", f"differs by up to {local:.1f}"),
+        Part(
+            "nothing in it is a kernel that slides over the image",
+            f"patches are a convolution of {patches.kernel_size[0]}x{patches.kernel_size[0]} and stride "
+            f"{patches.stride[0]}",
+            False,
+        ),
+        Part("as a linear map of each patch", f"differs {gap(embedded)}: its stride is its kernel"),
+        charts=(
+            Table(
+                "Patches in another order",
+                ("network", "largest difference"),
+                (("transformer encoder, no position embedding", f"{moved:.1e}"), ("3x3 convolution", f"{local:.1e}")),
+            ),
+        ),
+    )
 
 
 # fmt: off
@@ -122,7 +145,7 @@ CLAIMS = (
         "T34", "4.47 % won in 2017",
         "SENet won the contest of 2017 with a top-5 error of 4.47 %.",
         "top-5 error rate of 4.47%", "E", senet.PAPER,
-        "SENet-154: 18.68 and 4.47 % on validation, one crop of 224 (table 8); the contest: 2.251 %", "paper",
+        "SENet-154: 18.68 and 4.47 % on validation, one crop of 224 (table 8); the contest: 2.251 %", "memory",
         "exact", "the figure is printed, and of the contest's images",
         error_of_senet,
         errs="4.47 % is of one network and one crop on validation; the entry that won had 2.251 %.",
@@ -131,7 +154,7 @@ CLAIMS = (
         "X28", "No localization, no sliding kernels",
         "A vision transformer has no notion of locality and no sliding kernels.",
         "No localization, no sliding kernels", "E", vit.PAPER,
-        "The MLP layers alone are local and translationally equivariant (section 3.1).", "arithmetic",
+        "The MLP layers alone are local and translationally equivariant (section 3.1).", "memory",
         "exact", "its encoder without positions does not see an order of patches, and nothing in it is a convolution",
         no_locality,
         errs="Its first layer, the patch embedding, is a convolution whose stride is its kernel.",

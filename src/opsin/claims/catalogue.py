@@ -1,10 +1,38 @@
 """The claims by their ids. One explicit registry, `TOPICS`."""
 
-from opsin.claims import alexnet, attention, fields, inception, latency, lenet, mobile, residual, vgg
+from opsin.claims import (
+    activations,
+    alexnet,
+    analysis,
+    attention,
+    bottlenecks,
+    depth,
+    fields,
+    images,
+    inception,
+    kernels,
+    latency,
+    lenet,
+    mobile,
+    modules,
+    normalisation,
+    pooling,
+    regularisation,
+    residual,
+    schedules,
+    segmentation,
+    shortcuts,
+    transformers,
+    vgg,
+)
 from opsin.claims.claim import Claim
 from opsin.errors import unknown
 
-TOPICS = (lenet, alexnet, vgg, fields, inception, residual, mobile, attention, latency)
+TOPICS = (
+    *(lenet, alexnet, vgg, fields, bottlenecks, inception, residual, mobile, attention, latency, analysis),
+    *(activations, regularisation, normalisation, depth, shortcuts, pooling, kernels, modules, images, schedules),
+    *(transformers, segmentation),
+)
 """The modules that hold claims; each has its CLAIMS."""
 
 CLAIMS: dict[str, Claim] = {

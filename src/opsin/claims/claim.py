@@ -115,6 +115,7 @@ class Claim:
         errs: where the article is wrong; empty where it is not.
         waits: why it has no test, or what of it is not tested yet.
         full: the test at full size, for a GPU, in words.
+        minutes: that the test takes on two cores, as measured.
     """
 
     id: str
@@ -132,6 +133,7 @@ class Claim:
     errs: str = ""
     waits: str = ""
     full: str = ""
+    minutes: float = 0.1
 
     @property
     def year(self) -> int:
@@ -145,6 +147,11 @@ def weigh(*parts: Part, charts: tuple[Chart, ...] = (), notes: tuple[str, ...] =
         raise ValueError("no part decides")
     verdict = Verdict.HOLDS if all(decided) else Verdict.PARTLY if any(decided) else Verdict.NOT_HERE
     return Finding(verdict, parts, charts, notes)
+
+
+def gap(off: float) -> str:
+    """A largest difference in words: "by nothing", "by at most 7e-07"."""
+    return f"by at most {off:.0e}" if off else "by nothing"
 
 
 def about(said: float, found: float, share: float = 0.05) -> bool:

@@ -1,5 +1,7 @@
 """Claims about what units see of the image: receptive fields by arithmetic, and by the gradients that arrive."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -24,8 +26,8 @@ def fields(name: str) -> list[tuple[str, int, float]]:
 
 
 def grows(rows: list[tuple[str, int, float]]) -> bool:
-    """Whether the field never shrinks, and a window of k adds k - 1 strides: so all steps grow where maps are halved."""
-    return all(after[1] >= before[1] for before, after in zip(rows, rows[1:], strict=False))
+    """Whether the field never shrinks from a layer to the next."""
+    return all(after[1] >= before[1] for before, after in pairwise(rows))
 
 
 def energy(net: nn.Module, layers: int, draws: int, side: int) -> Tensor:
@@ -53,38 +55,58 @@ def side_of(share: float, total: Tensor) -> int:
     return len(total)
 
 
-def deeper_sees_more() -> Finding:
+def deeper_sees_more(draws: int = 2) -> Finding:
     """Fields of four networks by layer; what of it the gradients of VGG-16 use before training."""
     nets = {name: fields(name) for name in ("lenet5", "alexnet", "vgg16", "plain34")}
-    found = {(name, layer): dict((row[0], row[1]) for row in nets[name])[layer] for name, layer in KNOWN}
+    seen = {name: {layer: field for layer, field, _ in rows} for name, rows in nets.items()}
+    found = {(name, layer): seen[name][layer] for name, layer in KNOWN}
     steps = {}  # what each layer of VGG-16 adds, by the stride that it works at
-    convolutions = [row for row in nets["vgg16"] if int(row[0].split(".")[-1]) in conv_numbers()]
-    for before, after in zip(convolutions, convolutions[1:], strict=False):
+    places = conv_numbers()
+    convolutions = [row for row in nets["vgg16"] if int(row[0].split(".")[-1]) in places]
+    for before, after in pairwise(convolutions):
         if after[2] == before[2]:
             steps[after[2]] = after[1] - before[1]
     torch.manual_seed(0)
     net = zoo.build_model("vgg16").get_submodule("features").eval()
     used = {}
-    for number in conv_numbers()[1::3]:
-        whole = dict((row[0], row[1]) for row in nets["vgg16"])[f"features.{number}"]
-        used[number] = (whole, side_of(0.95, energy(net, number + 1, 2, 224)))
-    last = used[max(used)]
+    for number in places[1::3]:
+        used[number] = (seen["vgg16"][f"features.{number}"], side_of(0.95, energy(net, number + 1, draws, 224)))
+    deepest = max(used)
+    whole, side = used[deepest]
     doubled = all(steps[2 * s] == 2 * steps[s] for s in steps if 2 * s in steps)
     return weigh(
         Part("with depth a unit sees more of the image, never less", ", ".join(nets), all(map(grows, nets.values()))),
-        Part("behind each halving of the maps a layer adds twice as much",
-             "VGG-16: " + ", ".join(f"{px} px at stride {s:g}" for s, px in steps.items()), doubled),
-        Part("fields by hand: 16, 163 and 196 px", ", ".join(map(str, found.values())), found == KNOWN),
-        Part("what 95 % of the gradient comes from, in VGG-16 before training",
-             f"a square of {last[1]} px where the field has {last[0]}"),
-        charts=(
-            Lines("Receptive field by depth", "layer", "px",
-                  {name: tuple((float(i + 1), float(row[1])) for i, row in enumerate(rows)) for name, rows in nets.items()}),
-            Lines("VGG-16 before training: the field, and the square of 95 % of the gradient", "convolution", "px",
-                  {"field": tuple((float(i), float(w)) for i, (w, _) in used.items()),
-                   "gradient": tuple((float(i), float(s)) for i, (_, s) in used.items())}),
+        Part(
+            "behind each halving of the maps a layer adds twice as much",
+            "VGG-16: " + ", ".join(f"{px} px at stride {s:g}" for s, px in steps.items()),
+            doubled,
         ),
-    )  # fmt: skip
+        Part("fields by hand: 16, 163 and 196 px", ", ".join(map(str, found.values())), found == KNOWN),
+        Part(
+            "what 95 % of the gradient comes from, in VGG-16 before training",
+            f"a square of {side} px where the field of convolution {places.index(deepest) + 1} has {whole}",
+        ),
+        charts=(
+            Lines(
+                "Receptive field by depth",
+                "layer",
+                "px",
+                {
+                    name: tuple((float(i + 1), float(row[1])) for i, row in enumerate(rows))
+                    for name, rows in nets.items()
+                },
+            ),
+            Lines(
+                "VGG-16 before training: the field, and the square of 95 % of the gradient",
+                "convolution",
+                "px",
+                {
+                    "field": tuple((float(places.index(i) + 1), float(w)) for i, (w, _) in used.items()),
+                    "gradient": tuple((float(places.index(i) + 1), float(s)) for i, (_, s) in used.items()),
+                },
+            ),
+        ),
+    )
 
 
 def conv_numbers() -> list[int]:

@@ -54,18 +54,30 @@ def size_of_squeezenet() -> Finding:
     ratio = alex / small
     bits = 0.5e6 * 8 / small
     return weigh(
-        Part("a small network without compression: 50 times fewer parameters than AlexNet (48 at least)",
-             f"{small:,} for {alex:,}, {ratio:.1f} times", ratio >= 48),
-        Part("its size in 32 bits", f"{4 * small / 1e6:.2f} MB ({4 * small / 2**20:.2f} MiB) for {4 * alex / 1e6:.0f} MB"),
+        Part(
+            "a small network without compression: 50 times fewer parameters than AlexNet (48 at least)",
+            f"{small:,} for {alex:,}, {ratio:.1f} times",
+            ratio >= 48,
+        ),
+        Part(
+            "its size in 32 bits", f"{4 * small / 1e6:.2f} MB ({4 * small / 2**20:.2f} MiB) for {4 * alex / 1e6:.0f} MB"
+        ),
         Part("what the title's 0.5 MB leave for a parameter", f"{bits:.1f} bits: these need compression"),
         Part("in 8 bits", f"{small / 1e6:.2f} MB"),
         charts=(
-            Bars("Parameters on the disk", "MB", (
-                ("AlexNet", "32 bits", 4 * alex / 1e6), ("SqueezeNet", "32 bits", 4 * small / 1e6),
-                ("SqueezeNet", "8 bits", small / 1e6),
-            ), said=(("0.5 MB", 0.5),), log=True),
+            Bars(
+                "Parameters on the disk",
+                "MB",
+                (
+                    ("AlexNet", "32 bits", 4 * alex / 1e6),
+                    ("SqueezeNet", "32 bits", 4 * small / 1e6),
+                    ("SqueezeNet", "8 bits", small / 1e6),
+                ),
+                said=(("0.5 MB", 0.5),),
+                log=True,
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def stages_of_xception() -> Finding:
@@ -78,17 +90,29 @@ def stages_of_xception() -> Finding:
     params, macs = own.params / res.params, own.macs / res.macs
     same_size = cost("xception", 224).macs / res.macs
     return weigh(
-        Part("it has 36 convolutional stages", f"{len(plain)} convolutions and {len(separable)} separable ones", layers == 36),
-        Part("which makes it close to a ResNet-34: in parameters (within a tenth)", f"{params:.2f} times", abs(params - 1) <= 0.1),
+        Part(
+            "it has 36 convolutional stages",
+            f"{len(plain)} convolutions and {len(separable)} separable ones",
+            layers == 36,
+        ),
+        Part(
+            "which makes it close to a ResNet-34: in parameters (within a tenth)",
+            f"{params:.2f} times",
+            abs(params - 1) <= 0.1,
+        ),
         Part("and in products (within a tenth)", f"{macs:.2f} times, at 299 and 224 px", abs(macs - 1) <= 0.1),
         Part("products, both at 224 px", f"{same_size:.2f} times"),
         charts=(
-            Table("Xception and ResNet-34", ("network", "layers", "parameters", "MACs"), (
-                ("Xception, 299 px", str(layers), f"{own.params:,}", f"{own.macs:,}"),
-                ("ResNet-34, 224 px", "33", f"{res.params:,}", f"{res.macs:,}"),
-            )),
+            Table(
+                "Xception and ResNet-34",
+                ("network", "layers", "parameters", "MACs"),
+                (
+                    ("Xception, 299 px", str(layers), f"{own.params:,}", f"{own.macs:,}"),
+                    ("ResNet-34, 224 px", "33", f"{res.params:,}", f"{res.macs:,}"),
+                ),
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def order_in_mobilenet_v2() -> Finding:
@@ -102,15 +126,27 @@ def order_in_mobilenet_v2() -> Finding:
     return weigh(
         Part("the first 1x1 reduces the channels", f"{widths[0]} to {widths[1]}", widths[1] < widths[0]),
         Part("the last 1x1 expands them", f"{widths[-2]} to {widths[-1]}", widths[-1] > widths[-2]),
-        Part("a depthwise convolution stands between", f"{convolutions[1].groups} groups of {convolutions[1].in_channels}"),
-        Part("the shortcut joins the thin ends", f"{thick / thin:.0f} times fewer values to hold than between the thick ones"),
+        Part(
+            "a depthwise convolution stands between",
+            f"{convolutions[1].groups} groups of {convolutions[1].in_channels}",
+        ),
+        Part(
+            "the shortcut joins the thin ends",
+            f"{thick / thin:.0f} times fewer values to hold than between the thick ones",
+        ),
         charts=(
-            Lines("Channels through a block", "behind convolution", "channels",
-                  {"MobileNetV2": tuple((float(i), float(c)) for i, c in enumerate(widths)),
-                   "a bottleneck of ResNet": ((0.0, 256.0), (1.0, 64.0), (2.0, 64.0), (3.0, 256.0))}),
+            Lines(
+                "Channels through a block",
+                "behind convolution",
+                "channels",
+                {
+                    "MobileNetV2": tuple((float(i), float(c)) for i, c in enumerate(widths)),
+                    "a bottleneck of ResNet": ((0.0, 256.0), (1.0, 64.0), (2.0, 64.0), (3.0, 256.0)),
+                },
+            ),
         ),
         notes=("The paper is of 2018.",),
-    )  # fmt: skip
+    )
 
 
 # fmt: off
@@ -128,7 +164,7 @@ CLAIMS = (
         "X19", "0.7 MB for an encoder and a decoder",
         "ENet's encoder and decoder together take 0.7 MB in 16 bits.",
         "both encoder and decoder network together only occupies 0.7 MB with fp16", "ACD", enet.PAPER,
-        "0.37 M parameters, 0.7 MB, 3.83 GFLOPs at 640 x 360 (table 3)", "arithmetic",
+        "0.37 M parameters, 0.7 MB, 3.83 GFLOPs at 640 x 360 (table 3)", "memory",
         "exact", "0.65 to 0.75 MB",
         size_of_enet,
     ),
@@ -142,7 +178,8 @@ CLAIMS = (
     ),
     Claim(
         "X27", "MobileNetV2 reduces, filters and expands",
-        "A block of MobileNetV2 reduces the channels by a 1x1, filters them depthwise, and expands them by another 1x1.",
+        "A block of MobileNetV2 reduces the channels by a 1x1, filters them depthwise, and expands them by another "
+        "1x1.",
         "1x1 ... for dimensionality reduction, followed by depthwise ... and another 1x1 ... to expand", "E",
         mobilenet_v2.PAPER,
         "1x1 to six times the channels, depthwise 3x3, linear 1x1 back (table 1)", "arithmetic",

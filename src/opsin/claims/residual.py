@@ -88,20 +88,28 @@ def stem_of_resnet() -> Finding:
     assert isinstance(conv, nn.Conv2d) and isinstance(pool, nn.MaxPool2d)
     seen = next(layer.receptive_field for layer in cost("resnet50").layers if layer.name == "maxpool")
     return weigh(
-        Part("the first layer is a 7x7 convolution", f"{conv.kernel_size[0]}x{conv.kernel_size[0]}, stride {conv.stride[0]}",
-             conv.kernel_size == (7, 7)),
-        Part("with a pooling of 2x2 behind it", f"{pool.kernel_size}x{pool.kernel_size}, stride {pool.stride}",
-             pool.kernel_size == 2),
+        Part(
+            "the first layer is a 7x7 convolution",
+            f"{conv.kernel_size[0]}x{conv.kernel_size[0]}, stride {conv.stride[0]}",
+            conv.kernel_size == (7, 7),
+        ),
+        Part(
+            "with a pooling of 2x2 behind it",
+            f"{pool.kernel_size}x{pool.kernel_size}, stride {pool.stride}",
+            pool.kernel_size == 2,
+        ),
         Part("what a unit behind both sees", f"{seen} px"),
         charts=(
             Table(
                 "The stem",
                 ("layer", "window", "stride"),
-                (("convolution", "7x7", str(conv.stride[0])), ("max pooling", f"{pool.kernel_size}x{pool.kernel_size}",
-                                                                str(pool.stride))),
+                (
+                    ("convolution", "7x7", str(conv.stride[0])),
+                    ("max pooling", f"{pool.kernel_size}x{pool.kernel_size}", str(pool.stride)),
+                ),
             ),
         ),
-    )  # fmt: skip
+    )
 
 
 def maps_held(layers: int, growth: int = 12, first: int = 24, pixels: int = 32 * 32) -> int:
@@ -112,20 +120,30 @@ def maps_held(layers: int, growth: int = 12, first: int = 24, pixels: int = 32 *
 def growth_of_densenet() -> Finding:
     """The channels of DenseNet-BC-100 by layer, and what joining them anew holds."""
     net = zoo.meta_model("densenet_bc100_k12_cifar")
-    new = [m.conv2.out_channels if m.bottleneck else m.conv1.out_channels
-           for m in net.modules() if isinstance(m, densenet.DenseLayer)]  # fmt: skip
-    trace, channels = [], 24
-    for module in (m for stage in net.get_submodule("stages").children() for m in stage.children()):
-        channels = module.conv.out_channels if isinstance(module, densenet.Transition) else channels + 12
+    new, trace, channels = [], [], 24
+    for module in net.modules():
+        if isinstance(module, densenet.DenseLayer):
+            new.append((module.conv2 if module.bottleneck else module.conv1).out_channels)
+            channels += new[-1]
+        elif isinstance(module, densenet.Transition):
+            channels = module.conv.out_channels
+        else:
+            continue
         trace.append(channels)
     depths = np.array([4, 8, 16, 32, 64, 128])
     held = np.array([maps_held(int(depth)) for depth in depths], dtype=float)
     slope = float(np.polyfit(np.log(depths[-3:]), np.log(held[-3:]), 1)[0])
-    own, res = cost("densenet_bc100_k12_cifar"), cost("resnet1001_cifar")
+    deep = zoo.meta_model("resnet1001_cifar")
+    each = ", ".join(map(str, sorted(set(new))))
+    params = [sum(p.numel() for p in n.parameters()) for n in (net, deep)]
     return weigh(
-        Part("every layer adds a few maps, the growth rate", f"{len(new)} layers, {set(new)} each", set(new) == {12}),
+        Part(
+            "every layer adds a few maps, the growth rate",
+            f"{len(new)} layers, {each} maps each",
+            set(new) == {12},
+        ),
         Part("the widest layer sees", f"{max(trace)} maps"),
-        Part("the paper: 0.8 M parameters, ResNet-1001 has 10.2 M", f"{own.params:,} and {res.params:,}"),
+        Part("the paper: 0.8 M parameters, ResNet-1001 has 10.2 M", f"{params[0]:,} and {params[1]:,}"),
         Part("memory, where each layer's input is written anew", f"grows with the depth to the power of {slope:.2f}"),
         charts=(
             Lines(
@@ -153,7 +171,7 @@ CLAIMS = (
         "If the weights ... ZERO, then the residual block would just return the identity", "E", resnet.PAPER,
         "If an identity were optimal, it is easier to push the residual to zero than to fit an identity (section 3.1).",
         "memory",
-        "exact", "for every kind of block of the zoo and any input, the output differs from the input by less than 1e-6",
+        "exact", "for every kind of block of the zoo and any input, output and input differ by less than 1e-6",
         identity_at_zero,
         errs="It holds where no activation follows the addition, or the input has no negative values.",
     ),
@@ -161,7 +179,7 @@ CLAIMS = (
         "X33", "A 7x7 convolution, then a pool of 2",
         "ResNet begins with a 7x7 convolution and a pooling of 2.",
         "7x7 conv layer followed with a pool of 2", "ACD", resnet.PAPER,
-        "7x7, 64, stride 2; 3x3 max pool, stride 2 (table 1)", "paper",
+        "7x7, 64, stride 2; 3x3 max pool, stride 2 (table 1)", "arithmetic",
         "exact", "windows and strides",
         stem_of_resnet,
         errs="2 is the stride of the pooling; its window is 3x3.",
@@ -170,7 +188,7 @@ CLAIMS = (
         "X22", "Each layer of a DenseNet adds a few maps",
         "Every layer of a DenseNet adds only a small number of new maps.",
         "Each layer adds only a small number of new feature maps", "E", densenet.PAPER,
-        "DenseNet-BC-100, k = 12: 0.8 M parameters, 4.51 % on CIFAR-10+; ResNet-1001 10.2 M, 4.62 %", "arithmetic",
+        "DenseNet-BC-100, k = 12: 0.8 M parameters; ResNet-1001: 10.2 M (table 2)", "arithmetic",
         "exact", "the maps that each layer adds are the growth rate",
         growth_of_densenet,
     ),

@@ -10,7 +10,22 @@ from pathlib import Path
 import typer
 
 from opsin import __version__, heap, waiting
-from opsin.cli import bench, compare, data, embed, evaluate, export, history, list_, plan, predict, recipes, show, train
+from opsin.cli import (
+    bench,
+    claims,
+    compare,
+    data,
+    embed,
+    evaluate,
+    export,
+    history,
+    list_,
+    plan,
+    predict,
+    recipes,
+    show,
+    train,
+)
 from opsin.errors import OpsinError, leave_to_the_first
 from opsin.words import printable
 
@@ -34,6 +49,7 @@ app.command("export")(export.export)
 app.command("embed")(embed.embed)
 app.command("train")(train.train)
 app.add_typer(data.app, name="data")
+app.add_typer(claims.app, name="claims")
 
 SHARED = ("train", "evaluate")
 """The commands whose work several processes share."""
@@ -106,7 +122,9 @@ def main() -> None:
 
 def goes_on() -> bool:
     """Whether the command keeps what it has done, and takes it up again."""
-    return sys.argv[1:2] in (["compare"], ["plan"]) or (sys.argv[1:2] == ["bench"] and "--all" in sys.argv)
+    if sys.argv[1:2] == ["bench"]:
+        return "--all" in sys.argv
+    return sys.argv[1:2] in (["compare"], ["plan"]) or sys.argv[1:3] == ["claims", "run"]
 
 
 def fail(line: str, code: int = 1) -> None:

@@ -1,0 +1,271 @@
+"""`opsin claims`: what the history says about its networks, put to the test."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from opsin.cli.recipes import indented
+from opsin.errors import OpsinError, unknown
+from opsin.words import many, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from opsin.claims.claim import Claim
+    from opsin.claims.run import Plan
+
+app = typer.Typer(help="What the history says about its networks, put to the test.", rich_markup_mode=None)
+FOLDER = Path("opsin-claims")
+IN_DOCS = Path(__file__).parents[3] / "docs" / "claims"
+"""Where a copy of the repository has records of its own."""
+KINDS, TIERS = ("exact", "cost", "training"), ("quick", "standard", "full")
+SHORT = {"holds partly": "partly", "does not hold here": "not here"}
+STYLES = {"holds": "green", "holds partly": "yellow", "does not hold here": "red"}
+WAYS = {"exact": "arithmetic", "cost": "measured on this machine"}
+SURE = {
+    "paper": "compared with the paper",
+    "arithmetic": "counted here",
+    "memory": "written down from memory, not compared with the paper",
+}
+TAKES = {
+    "--tier": "tiers",
+    "--data": "data",
+    "--seeds": "seeds",
+    "--workers": "work for several processes",
+    "--cluster": "work for a cluster",
+}
+KIND = typer.Option(None, "--kind", help="exact (arithmetic and structure), cost (measured here) or training.")
+OUT = typer.Option(None, "--out", help="The folder of the records. [default: opsin-claims]")
+AS_JSON = typer.Option(False, "--json", help="Print JSON, with all fields.")
+
+
+@app.callback(invoke_without_command=True)
+def claims(context: typer.Context) -> None:
+    """What the history says about its networks, put to the test: `list` is what is done without a command."""
+    if context.invoked_subcommand is None:
+        print_list(None, None, False)
+
+
+@app.command("list")
+def list_claims(kind: str = KIND, out: Path = OUT, as_json: bool = AS_JSON) -> None:
+    """List the claims by the year of their papers, with the verdicts that are there."""
+    print_list(kind, out, as_json)
+
+
+def print_list(kind: str | None, out: Path | None, as_json: bool) -> None:
+    """The claims of a kind, or all, as a table or as JSON."""
+    from rich.console import Console
+
+    from opsin.claims.record import of_claim
+
+    chosen, records = of_kind(kind), found(out)
+    if as_json:
+        rows = [
+            of_claim(c) | {"minutes": c.minutes, "tested": c.test is not None, "verdict": verdict(records, c.id)}
+            for c in chosen
+        ]
+        print(json.dumps(rows))
+        return
+    console = Console(highlight=False)
+    print_table(console, chosen, records)
+    told = f"\n{many(len(chosen), 'claim')}, {sum(c.test is not None for c in chosen)} with a test"
+    console.print(f"{told}. `opsin claims show ID` has one in full, `opsin claims run ID` puts it to the test.")
+
+
+@app.command("show")
+def show(id: str = typer.Argument(help="A claim's id, such as X04."), out: Path = OUT, as_json: bool = AS_JSON) -> None:
+    """Show a claim in full: what is said and where, what its paper measured, the rule, and what came out."""
+    from rich.console import Console
+
+    from opsin.claims.catalogue import claim
+    from opsin.claims.record import of_claim
+
+    chosen = claim(id)
+    own = found(out).get(chosen.id)
+    if as_json:
+        print(json.dumps(of_claim(chosen) | {"minutes": chosen.minutes, "record": own}))
+        return
+    print_claim(Console(highlight=False), chosen, own)
+
+
+@app.command("run")
+def run(
+    ids: list[str] = typer.Argument(None, metavar="[ID]...", help="Claims; or all of a --kind."),
+    kind: str = KIND,
+    tier: str = typer.Option(None, "--tier", help="Of training: quick, standard or full. [default: quick]"),
+    data: str = typer.Option(None, "--data", help="Of training: other images. [default: each claim's own]"),
+    seeds: int = typer.Option(None, "--seeds", min=1, help="Of training: runs of each arm. [default: each claim's]"),
+    workers: int = typer.Option(None, "--workers", min=1, help="Of training: processes. [default: one for each core]"),
+    cluster: str = typer.Option(None, "--cluster", help="Of training: HOST:PORT of a Ray cluster's head, or auto."),
+    out: Path = OUT,
+    as_json: bool = AS_JSON,
+    dry_run: bool = typer.Option(False, "--dry-run", help="Print what would be run and its time, and stop."),
+) -> None:
+    """Put claims to the test. What is there already is not run twice; it can be stopped, and goes on."""
+    from rich.console import Console
+
+    from opsin.claims import run as work
+    from opsin.cli.progress import Terminal
+
+    given = {"--tier": tier, "--data": data, "--seeds": seeds, "--workers": workers, "--cluster": cluster}
+    chosen = named(ids, kind)
+    check_options(chosen, [option for option, value in given.items() if value is not None])
+    if tier is not None and tier not in TIERS:
+        raise unknown("tier", tier, TIERS)
+    asked = work.Asked(tier or "quick", data, seeds)
+    folder = out or FOLDER
+    plan = work.plan(chosen, folder, asked)
+    if not plan.todo and not plan.there:
+        raise OpsinError("; ".join(f"{claim.id} has no test: {claim.waits}" for claim in plan.waiting[:3]))
+    console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
+    if dry_run:
+        print_plan(console, plan, folder, as_json)
+        return
+    with Terminal(errors) as terminal:
+        terminal.say(told(plan, folder))
+        records = work.run(plan, folder, asked, terminal, told=lambda r: terminal.say(f"{r['id']}: {r['verdict']}"))
+    if as_json:
+        print(json.dumps([records[claim.id] for claim in chosen if claim.id in records]))
+        return
+    print_table(console, [claim for claim in chosen if claim.id in records], records)
+    console.print(f"\nRecords: {folder}", soft_wrap=True, markup=False)
+
+
+@app.command("page")
+def page(out: Path = OUT) -> None:
+    """Write the page of all claims, with the verdicts and charts of the records."""
+    try:
+        from opsin.report.claims.page import write_claims  # pyright: ignore[reportMissingImports]
+    except ModuleNotFoundError:
+        raise OpsinError("this version of Opsin cannot draw the page of the claims: `opsin claims list`") from None
+    folder = out or (FOLDER if FOLDER.is_dir() else IN_DOCS)
+    print(write_claims(folder, folder / "claims.html"))
+
+
+def of_kind(kind: str | None) -> list["Claim"]:
+    """The claims of a kind, or all."""
+    from opsin.claims.catalogue import CLAIMS
+
+    if kind is not None and kind not in KINDS:
+        raise unknown("kind", kind, KINDS)
+    return [claim for claim in CLAIMS.values() if kind in (None, claim.kind)]
+
+
+def named(ids: Sequence[str] | None, kind: str | None) -> list["Claim"]:
+    """The claims of these ids, each once, or all of a kind. Raises OpsinError for neither and for both."""
+    from opsin.claims.catalogue import claim
+
+    if bool(ids) == (kind is not None):
+        raise OpsinError("name claims such as X04, or all of a --kind (exact, cost or training); not both")
+    chosen = {own.id: own for own in map(claim, ids)} if ids else {own.id: own for own in of_kind(kind)}
+    return list(chosen.values())
+
+
+def check_options(chosen: Sequence["Claim"], given: Sequence[str]) -> None:
+    """Raises OpsinError for options of training where no claim trains."""
+    if given and not any(claim.kind == "training" for claim in chosen):
+        first = chosen[0]
+        raise OpsinError(
+            f"{first.id} is {WAYS[first.kind]}: it has no {TAKES[given[0]]}; leave {given[0]} out, which is for claims "
+            "that train"
+        )
+
+
+def found(out: Path | None) -> dict[str, dict[str, Any]]:
+    """The records that are there: those of the folder, and where it has none, those of the repository's docs."""
+    from opsin.claims.record import read_all
+
+    if out is not None and not out.is_dir():
+        raise OpsinError(f"there is no folder {out}: `opsin claims run --out {out}` makes it")
+    return read_all(IN_DOCS) | read_all(out or FOLDER)
+
+
+def verdict(records: dict[str, dict[str, Any]], id: str) -> str | None:
+    return records[id]["verdict"] if id in records else None
+
+
+def print_table(console: "Console", chosen: Sequence["Claim"], records: dict[str, dict[str, Any]]) -> None:
+    """A row a claim: id, year, kind, verdict and title."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("id", "year", "kind", "verdict"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("claim", no_wrap=True, overflow="ellipsis")
+    for claim in chosen:
+        said = verdict(records, claim.id)
+        word = Text(SHORT.get(said, said), STYLES.get(said, "")) if said else Text("–", "dim")
+        table.add_row(claim.id, str(claim.year), claim.kind, word, claim.title)
+    console.print(table)
+
+
+def print_claim(console: "Console", claim: "Claim", record: dict[str, Any] | None) -> None:
+    """A claim in full, and its record where there is one."""
+    from rich.text import Text
+
+    from opsin.claims.claim import ARTICLES
+
+    console.print(Text(f"{claim.id}  {claim.title}", "bold"))
+    paper = claim.paper
+    for title, text in (
+        ("says", claim.statement),
+        ("quote", f"“{claim.quote}”" if claim.articles else ""),
+        ("in", "; ".join(ARTICLES[letter] for letter in claim.articles)),
+        ("paper", f"{paper.authors} ({paper.year}): {paper.title}. {paper.venue}. {paper.url}"),
+        ("measured", f"{claim.measured} ({SURE[claim.checked]})"),
+        ("rule", claim.rule),
+        ("errs", claim.errs),
+        ("waits", claim.waits),
+        ("full", claim.full),
+        ("run", f"opsin claims run {claim.id}  (about {minutes(claim.minutes)})" if claim.test else ""),
+    ):
+        if text:
+            console.print(indented(console, title, text, 10))
+    console.print()
+    if record is None:
+        console.print(Text("no verdict yet", "dim"))
+        return
+    console.print(Text(record["verdict"], STYLES.get(record["verdict"], "") + " bold"))
+    for part in record["parts"]:
+        mark = {True: "yes", False: "no", None: ""}[part["holds"]]
+        console.print(indented(console, mark, printable(f"{part['says']}: {part['found']}"), 5))
+    for note in record["notes"]:
+        console.print(Text(printable(note), "dim"))
+    ran = record["machine"]
+    where = (
+        ran["cpu"],
+        many(ran["threads"], "thread"),
+        minutes(record["minutes"]),
+        f"Opsin {record['versions']['opsin']}",
+    )
+    console.print(Text("\n" + printable(", ".join(where)), "dim"))
+
+
+def minutes(value: float) -> str:
+    return many(max(1, round(60 * value)), "second") if value < 2 else f"{value:.0f} minutes"
+
+
+def told(plan: "Plan", folder: Path) -> str:
+    """What there is to do, in a line."""
+    lines = [f"{many(len(plan.todo), 'claim')} to run, about {minutes(plan.minutes)}"] if plan.todo else []
+    if plan.there:
+        are = "is" if len(plan.there) == 1 else "are"
+        lines.append(f"{many(len(plan.there), 'record')} {are} there already ({folder}): nothing is run twice")
+    if plan.waiting:
+        lines.append(f"{len(plan.waiting)} without a test are left out")
+    return "; ".join(lines)
+
+
+def print_plan(console: "Console", plan: "Plan", folder: Path, as_json: bool) -> None:
+    """What would be run, with its time; writes nothing."""
+    rows = [{"id": claim.id, "title": claim.title, "minutes": claim.minutes} for claim in plan.todo]
+    if as_json:
+        print(json.dumps({"todo": rows, "there": list(plan.there), "waiting": [c.id for c in plan.waiting]}))
+        return
+    for row in rows:
+        console.print(f"{row['id']}  {minutes(row['minutes']):>12}  {row['title']}", markup=False)
+    console.print(told(plan, folder), soft_wrap=True, markup=False)
