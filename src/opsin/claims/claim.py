@@ -136,6 +136,11 @@ class Claim:
     minutes: float = 0.1
 
     @property
+    def tested(self) -> bool:
+        """Whether it can be put to the test."""
+        return self.test is not None or self.experiment is not None
+
+    @property
     def year(self) -> int:
         return self.paper.year
 

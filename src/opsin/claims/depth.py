@@ -1,6 +1,7 @@
 """Claims about depth: what trains and what fails."""
 
 from opsin.claims.claim import Claim
+from opsin.claims.experiments import depth
 from opsin.models import ciresan_mlp, fractalnet, resnet, vgg
 
 # fmt: off
@@ -39,7 +40,7 @@ CLAIMS = (
         "layers.", "memory",
         "training", "the deeper plain network has the higher training error, interval above 0, and its residual twin "
                     "has not",
-        waits="not yet run",
+        experiment=depth.DEPTH,
         full="CIFAR-10 with 20, 32, 44 and 56 layers, five seeds: about an hour on an H100",
     ),
     Claim(

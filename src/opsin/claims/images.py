@@ -1,6 +1,7 @@
 """Claims about images: how many, how clean, how large, and what networks make of their order and colour."""
 
 from opsin.claims.claim import Claim
+from opsin.claims.experiments import data
 from opsin.claims.papers import MISHKIN, ZEILER
 from opsin.models import lenet5, vit
 
@@ -15,7 +16,7 @@ CLAIMS = (
         "MNIST: 28x28-300-10 4.7 %, LeNet-5 0.95", "memory",
         "training", "what convolutions gain over a fully connected network of as many parameters shrinks by a point or "
                     "more where all images' pixels are shuffled alike, and the latter does not change",
-        waits="not yet run",
+        experiment=data.NEIGHBOURS,
         full="MNIST and Fashion-MNIST",
     ),
     Claim(
@@ -64,7 +65,7 @@ CLAIMS = (
         "thousand clean ones .438", "paper",
         "training", "n images with a share p wrong are worse than n (1 - p) clean ones, interval above 0, at 10, 20 "
                     "and 40 %",
-        waits="not yet run",
+        experiment=data.CLEAN,
         full="CIFAR-10N, whose labels are wrong by nature, on a GPU",
     ),
     Claim(
@@ -83,7 +84,7 @@ CLAIMS = (
         "Inductive biases make CNNs less data-hungry", "E", vit.PAPER,
         "The article gives no figure.", "memory",
         "training", "a fully connected network needs 1.5 times more images for 90 %, interval above 1",
-        waits="not yet run",
+        experiment=data.HUNGER,
         full="CIFAR-10, up to 50,000 images",
     ),
 )

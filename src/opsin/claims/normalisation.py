@@ -1,6 +1,7 @@
 """Claims about local response normalisation, 2012, and batch normalisation, 2015."""
 
 from opsin.claims.claim import Claim
+from opsin.claims.experiments import speed
 from opsin.claims.papers import SANTURKAR
 from opsin.models import alexnet, bn_inception
 
@@ -25,7 +26,7 @@ CLAIMS = (
         "exact", "behind a trained batch norm each map has mean 0 and variance 1, and the mean |correlation| between "
                  "maps is below 0.05",
         errs="It is standardisation: the maps stay correlated.",
-        waits="not yet run",
+        experiment=speed.WHITENING,
     ),
     Claim(
         "T19", "Batch norm trains 14 times faster",
@@ -37,7 +38,7 @@ CLAIMS = (
                     "and regularisation of its own; 2.3 for batch norm alone",
         errs="14 is batch norm with five times the rate, no dropout, less weight decay and a quicker schedule; batch "
              "norm alone gave 2.3.",
-        waits="not yet run",
+        experiment=speed.NORM,
         full="CIFAR-10",
     ),
     Claim(
@@ -46,7 +47,7 @@ CLAIMS = (
         "let us use higher learning rates", "E", bn_inception.PAPER,
         "It trains at thirty times the rate; without it five times are too many.", "memory",
         "training", "the largest rate within a point of the best error is four times larger or more, interval above 1",
-        waits="not yet run",
+        experiment=speed.SWEEP,
     ),
     Claim(
         "T21", "Batch norm forgives the initial weights",
@@ -55,7 +56,7 @@ CLAIMS = (
         "No figure is printed for it.", "memory",
         "training", "1.5 times more of the scales from 1/64 to 64 end within a point of the best error, the interval "
                     "of the difference above 0",
-        waits="not yet run",
+        experiment=speed.SCALES,
     ),
     Claim(
         "T22", "Batch norm works by less covariate shift",

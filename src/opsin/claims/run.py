@@ -1,4 +1,7 @@
-"""Claims put to the test one after another, each found once: what is there already is not run again."""
+"""Claims put to the test, each found once: what is there already is not run again.
+
+Those of arithmetic and of time run one after another in this process; those that train share one pool.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,8 +14,14 @@ import torch
 from opsin import __version__, files
 from opsin.claims import record
 from opsin.claims.claim import Claim, Finding, Verdict
+from opsin.claims.trials import work as trials
+from opsin.claims.trials.experiment import Results
+from opsin.claims.trials.images import write_images
+from opsin.claims.trials.work import Store, Wish
 from opsin.costs import machine
+from opsin.data.threads import cores
 from opsin.errors import OpsinError
+from opsin.launch.local import Pool
 from opsin.watch import Watch
 
 Record = dict[str, Any]
@@ -35,7 +44,19 @@ class Asked:
     seeds: int | None = None
 
 
+@dataclass(frozen=True)
+class Work:
+    """Who trains, which decides nothing: processes (one for each core where None), or a cluster's address; and where
+    copies of named sets lie."""
+
+    workers: int | None = None
+    cluster: str | None = None
+    root: Path | None = None
+
+
 NOTHING = Asked()
+DATA = {"quick": "digits", "standard": "cifar10", "full": "cifar10"}
+"""The images of a tier, where none are named."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +81,9 @@ class Plan:
 
 def own(claim: Claim, asked: Asked) -> Asked:
     """What is asked of this claim: nothing of one that trains no network."""
-    return asked if claim.kind == "training" else NOTHING
+    if claim.experiment is None:
+        return NOTHING
+    return Asked(asked.tier, asked.data or DATA[asked.tier], asked.seeds or claim.experiment.seeds)
 
 
 def definition(claim: Claim, asked: Asked) -> str:
@@ -78,7 +101,7 @@ def at_work() -> Record:
 
 def plan(claims: Sequence[Claim], folder: Path, asked: Asked = NOTHING) -> Plan:
     """Sorts claims: those to be run, those whose records are in `folder`, those that have no test."""
-    tested = [claim for claim in claims if claim.test is not None]
+    tested = [claim for claim in claims if claim.tested]
     found = {c.id: record.read(path) for c in tested if (path := record.place(folder, c.id)).exists()}
     there = {
         claim.id: found[claim.id]
@@ -88,7 +111,7 @@ def plan(claims: Sequence[Claim], folder: Path, asked: Asked = NOTHING) -> Plan:
         and found[claim.id]["verdict"] != Verdict.NOT_RUN
     }
     todo = sorted((claim for claim in tested if claim.id not in there), key=lambda claim: claim.minutes)
-    return Plan(tuple(todo), there, tuple(claim for claim in claims if claim.test is None))
+    return Plan(tuple(todo), there, tuple(claim for claim in claims if not claim.tested))
 
 
 def run(
@@ -97,43 +120,82 @@ def run(
     asked: Asked = NOTHING,
     watch: Watch | None = None,
     *,
+    work: Work | None = None,
     told: Callable[[Record], None] = lambda record: None,
 ) -> dict[str, Record]:
     """Runs what a plan has to do, the quickest first, and writes each record as soon as it is there.
 
-    What stops it (Ctrl-C) leaves the records that are done.
+    What stops it (Ctrl-C) leaves the records and the trials that are done.
 
     Args:
-        folder: for the records, a file each; it is made where it is not there.
+        folder: for the records, a file each, and the trials; it is made where it is not there.
         told: hears of each record as it is written.
 
     Returns:
         the records by their claims' ids, those that were there with them.
 
     Raises:
-        OpsinError: for a folder that cannot be written, or that another process works in.
+        OpsinError: for a folder that cannot be written, or that another process works in; for images that cannot be
+            had.
     """
     watch = watch or Watch()
     files.check_writable(folder / "claim.json")
     records = dict(plan.there)
+
+    def ended(claim: Claim, finding: Finding, minutes: float) -> None:
+        ran = record.Circumstances(
+            round(minutes, 4),
+            at_work(),
+            {"opsin": __version__, "torch": torch.__version__},
+            definition(claim, asked),
+            **asdict(own(claim, asked)),
+        )
+        records[claim.id] = record.to_dict(claim, finding, ran)
+        record.write(folder, records[claim.id])
+        told(records[claim.id])
+
     with files.locked(folder / ".lock", "run of claims"):
-        watch.stage("claims", plan.minutes)
-        for claim in plan.todo:
+        alone = [claim for claim in plan.todo if claim.test]
+        watch.stage("claims", sum(claim.minutes for claim in alone))
+        for claim in alone:
             watch.started(f"{claim.id} {claim.title}", 1)
-            finding, minutes = tested(claim)
-            ran = record.Circumstances(
-                round(minutes, 4),
-                at_work(),
-                {"opsin": __version__, "torch": torch.__version__},
-                definition(claim, asked),
-                **asdict(own(claim, asked)),
-            )
-            records[claim.id] = record.to_dict(claim, finding, ran)
-            record.write(folder, records[claim.id])
+            ended(claim, *tested(claim))
             watch.ended(f"{claim.id} {claim.title}", "ok")
             watch.advance(claim.minutes)
-            told(records[claim.id])
+        train([claim for claim in plan.todo if claim.experiment], folder, asked, work or Work(), watch, ended)
     return records
+
+
+Ended = Callable[[Claim, Finding, float], None]
+
+
+def train(claims: Sequence[Claim], folder: Path, asked: Asked, work: Work, watch: Watch, ended: Ended) -> None:
+    """Trains the trials of claims on one pool, and judges each claim as soon as its own are known."""
+    if not claims:
+        return
+    data = asked.data or DATA[asked.tier]
+    watch.stage("reading images")
+    images = write_images(data, folder / "images", work.root)
+    store = Store(folder / "trials", images)
+    wishes = {
+        claim.id: Wish(claim.experiment, asked.seeds or claim.experiment.seeds) for claim in claims if claim.experiment
+    }
+    by_id = {claim.id: claim for claim in claims}
+    began = time.monotonic()
+    with pool_of(work, folder) as pool:
+        for id in trials.train(wishes, store, pool, watch):
+            results = Results(wishes[id].experiment, store, wishes[id].seeds, data, images)
+            ended(by_id[id], wishes[id].experiment.judge(results), (time.monotonic() - began) / 60)
+
+
+def pool_of(work: Work, folder: Path) -> Pool:
+    """Processes of one thread each, here or on a cluster."""
+    if work.cluster is None:
+        return Pool(work.workers or cores())
+    from opsin.launch.cluster import connect
+    from opsin.launch.ray import ClusterPool
+
+    return ClusterPool(connect(work.cluster), folder, work.workers)
 
 
 def tested(claim: Claim) -> tuple[Finding, float]:

@@ -1,6 +1,7 @@
 """Claims about what shortcuts do: residual networks as ensembles, as recurrences, and their relatives."""
 
 from opsin.claims.claim import Claim
+from opsin.claims.experiments import depth
 from opsin.claims.papers import LIAO, VEIT, WIDE_RESNET
 from opsin.models import densenet, inception_resnet, mobilenet_v2
 
@@ -14,7 +15,7 @@ CLAIMS = (
         "(table 4)", "paper",
         "training", "one layer has half a point more error than two, interval above 0, and gains less than half of "
                     "what two gain over none",
-        waits="not yet run",
+        experiment=depth.BYPASS,
         full="CIFAR-10, WRN-40-2, five seeds",
     ),
     Claim(
@@ -25,7 +26,7 @@ CLAIMS = (
         "error grows smoothly with the number deleted.", "memory",
         "training", "the median deletion costs less than 2 points with shortcuts and over 20 without, and the error "
                     "grows in step with the number deleted (Spearman over 0.9)",
-        waits="not yet run",
+        experiment=depth.LESIONS,
         full="ResNet-110 on CIFAR-10",
     ),
     Claim(
@@ -36,7 +37,7 @@ CLAIMS = (
         "layers. Trained on these alone: 5.96 % for 6.10 %.", "paper",
         "training", "90 % of the gradient comes by paths shorter than half of the depth",
         errs="They are paths, not blocks, and the numbers mix blocks with layers: 10 to 34 layers.",
-        waits="not yet run",
+        experiment=depth.SHORT,
         full="ResNet-110 on CIFAR-10",
     ),
     Claim(

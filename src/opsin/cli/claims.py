@@ -64,14 +64,13 @@ def print_list(kind: str | None, out: Path | None, as_json: bool) -> None:
     chosen, records = of_kind(kind), found(out)
     if as_json:
         rows = [
-            of_claim(c) | {"minutes": c.minutes, "tested": c.test is not None, "verdict": verdict(records, c.id)}
-            for c in chosen
+            of_claim(c) | {"minutes": c.minutes, "tested": c.tested, "verdict": verdict(records, c.id)} for c in chosen
         ]
         print(json.dumps(rows))
         return
     console = Console(highlight=False)
     print_table(console, chosen, records)
-    told = f"\n{many(len(chosen), 'claim')}, {sum(c.test is not None for c in chosen)} with a test"
+    told = f"\n{many(len(chosen), 'claim')}, {sum(c.tested for c in chosen)} with a test"
     console.print(f"{told}. `opsin claims show ID` has one in full, `opsin claims run ID` puts it to the test.")
 
 
@@ -100,6 +99,7 @@ def run(
     seeds: int = typer.Option(None, "--seeds", min=1, help="Of training: runs of each arm. [default: each claim's]"),
     workers: int = typer.Option(None, "--workers", min=1, help="Of training: processes. [default: one for each core]"),
     cluster: str = typer.Option(None, "--cluster", help="Of training: HOST:PORT of a Ray cluster's head, or auto."),
+    root: Path = typer.Option(None, "--root", help="Where copies of named sets lie."),
     out: Path = OUT,
     as_json: bool = AS_JSON,
     dry_run: bool = typer.Option(False, "--dry-run", help="Print what would be run and its time, and stop."),
@@ -126,7 +126,10 @@ def run(
         return
     with Terminal(errors) as terminal:
         terminal.say(told(plan, folder))
-        records = work.run(plan, folder, asked, terminal, told=lambda r: terminal.say(f"{r['id']}: {r['verdict']}"))
+        how = work.Work(workers, cluster, root)
+        records = work.run(
+            plan, folder, asked, terminal, work=how, told=lambda r: terminal.say(f"{r['id']}: {r['verdict']}")
+        )
     if as_json:
         print(json.dumps([records[claim.id] for claim in chosen if claim.id in records]))
         return
@@ -166,7 +169,7 @@ def named(ids: Sequence[str] | None, kind: str | None) -> list["Claim"]:
 
 def check_options(chosen: Sequence["Claim"], given: Sequence[str]) -> None:
     """Raises OpsinError for options of training where no claim trains."""
-    if given and not any(claim.kind == "training" for claim in chosen):
+    if given and not any(claim.experiment for claim in chosen):
         first = chosen[0]
         raise OpsinError(
             f"{first.id} is {WAYS[first.kind]}: it has no {TAKES[given[0]]}; leave {given[0]} out, which is for claims "
@@ -221,7 +224,7 @@ def print_claim(console: "Console", claim: "Claim", record: dict[str, Any] | Non
         ("errs", claim.errs),
         ("waits", claim.waits),
         ("full", claim.full),
-        ("run", f"opsin claims run {claim.id}  (about {minutes(claim.minutes)})" if claim.test else ""),
+        ("run", f"opsin claims run {claim.id}  (about {minutes(claim.minutes)})" if claim.tested else ""),
     ):
         if text:
             console.print(indented(console, title, text, 10))

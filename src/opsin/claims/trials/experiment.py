@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from opsin.claims.claim import Finding
 from opsin.claims.intervals import Mean, independent, resplit
-from opsin.claims.trials.images import Part
+from opsin.claims.trials.images import Images, Part
 from opsin.claims.trials.trial import Trial
 from opsin.engine.optimizers import SGD
 from opsin.engine.recipe import Recipe
@@ -174,16 +174,13 @@ class Results:
 
     Attributes:
         data: the name of the set.
-        chance: the error of guessing.
-        universe: images of the set, where each seed divides it anew; 0 where the test part is given.
     """
 
     experiment: Experiment
     known: Known
     seeds: int
     data: str
-    chance: float
-    universe: int
+    images: Images
 
     @property
     def delta(self) -> float:
@@ -210,7 +207,7 @@ class Results:
 
     def contrast(self, weights: Mapping[str, float]) -> Mean:
         """A sum of arms' test errors in points, each times its weight, paired by seed and, where known, by image."""
-        if not self.universe:
+        if not self.images.divided_anew:
             return independent(np.sum([weight * self.points(name) for name, weight in weights.items()], axis=0))
         total, tests = np.zeros((0, 0)), np.zeros((0, 0), bool)
         for name, weight in weights.items():
@@ -223,9 +220,9 @@ class Results:
         return np.array([100 * run[which] for run in self.runs(name)])
 
     def wrong(self, name: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Which images of the set an arm gets wrong, and which ones it was tested on: bool [seeds, universe]."""
+        """Which images of the set an arm gets wrong, and which ones it was tested on: bool [seeds, images]."""
         runs = self.runs(name)
-        wrong, tests = np.zeros((2, len(runs), self.universe), bool)
+        wrong, tests = np.zeros((2, len(runs), self.images.shape[0]), bool)
         for row, run in enumerate(runs):
             wrong[row, run["wrong"]] = True
             tests[row, run["test"]] = True

@@ -49,6 +49,11 @@ class Images:
     def shape(self) -> tuple[int, ...]:
         return arrays(self.file)[0].shape
 
+    @property
+    def divided_anew(self) -> bool:
+        """Whether each seed has a test part of its own."""
+        return not arrays(self.file)[2].any()
+
 
 @lru_cache(maxsize=2)
 def arrays(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -153,7 +153,7 @@ def correlations(at: Trained) -> dict[str, Any]:
     hook.remove()
     at.net.eval()
     (before, after) = (x.transpose(0, 1).flatten(1).double() for x in seen[0])
-    weight, bias = layers[-1].weight.double(), layers[-1].bias.double()
+    weight, bias = layers[-1].weight.detach().double(), layers[-1].bias.detach().double()
     plain = (after - bias[:, None]) / weight[:, None]
     used = before.std(1) > 1e-6  # a channel that is zero everywhere has no correlation
     table = torch.corrcoef(after[used])
