@@ -181,11 +181,10 @@ def train(claims: Sequence[Claim], folder: Path, asked: Asked, work: Work, watch
         claim.id: Wish(claim.experiment, asked.seeds or claim.experiment.seeds) for claim in claims if claim.experiment
     }
     by_id = {claim.id: claim for claim in claims}
-    began = time.monotonic()
     with pool_of(work, folder) as pool:
         for id in trials.train(wishes, store, pool, watch):
             results = Results(wishes[id].experiment, store, wishes[id].seeds, data, images)
-            ended(by_id[id], wishes[id].experiment.judge(results), (time.monotonic() - began) / 60)
+            ended(by_id[id], wishes[id].experiment.judge(results), results.minutes)
 
 
 def pool_of(work: Work, folder: Path) -> Pool:

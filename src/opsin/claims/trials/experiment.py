@@ -201,6 +201,27 @@ class Results:
         return [each for each in found if each is not None]
 
     @property
+    def minutes(self) -> float:
+        """Of one process, for all trials, those by which rates were tuned with them."""
+        return sum(found["seconds"] for found in self.trials()) / 60
+
+    def trials(self) -> list[dict[str, Any]]:
+        """All that was trained, once each."""
+        trials: dict[Trial, None] = {}
+        for arm in self.experiment.arms:
+            tried = [self.experiment.trial(arm, rate, seed) for rate in self.tried(arm) for seed in TUNING]
+            reported = [self.experiment.trial(arm, self.rate(arm.name), seed) for seed in range(self.seeds)]
+            trials |= dict.fromkeys(tried + reported)
+        return [found for trial in trials if (found := self.known(trial)) is not None]
+
+    def tried(self, arm: Arm) -> list[float]:
+        """The rates that may have been tried for an arm."""
+        if arm.rate is not None:
+            return []
+        factor = self.experiment.rates[1] / self.experiment.rates[0]
+        return [self.experiment.rates[0] * factor**k for k in range(-FURTHER, len(self.experiment.rates) + FURTHER)]
+
+    @property
     def budget(self) -> int:
         """Steps of a run, by the last look at one."""
         return max(run["curve"][-1][0] for arm in self.experiment.arms for run in self.runs(arm.name) if run["curve"])
@@ -234,10 +255,10 @@ class Results:
 
     def by_rate(self, name: str) -> dict[float, float]:
         """The score of an arm at every rate that was tried (the median over the tuning seeds): the whole curve."""
-        arm, rates = self.experiment.arm(name), list(self.experiment.rates)
-        factor = rates[1] / rates[0]
-        tried = [rates[0] * factor**k for k in range(-FURTHER, len(rates) + FURTHER)]
-        found = {rate: [self.known(self.experiment.trial(arm, rate, seed)) for seed in TUNING] for rate in tried}
+        arm = self.experiment.arm(name)
+        found = {
+            rate: [self.known(self.experiment.trial(arm, rate, seed)) for seed in TUNING] for rate in self.tried(arm)
+        }
         scores = {
             rate: float(np.median([score(self.experiment, run) for run in runs if run is not None]))
             for rate, runs in found.items()

@@ -4,7 +4,9 @@ Trials are what claims share: the same network, recipe, images, seed and probes 
 claims ask for it. A trial runs on one thread and has the same bits wherever it runs on processors of one kind.
 """
 
+import json
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -101,8 +103,6 @@ def name_of(trial: Trial, images: Images) -> str:
 
 def read(file: Path, trial: Trial, images: Images) -> dict[str, Any] | None:
     """What a file has of a trial; None where there is none, or of another one."""
-    import json
-
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -114,7 +114,9 @@ def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Trains a trial and writes its file; returns what stands in it. One that has ended is not trained again."""
     if ended := job.ended():
         return ended
+    began = time.monotonic()
     found = {"trial": job.trial.facts(job.images)} | trained(job.trial, job.images)
+    found["seconds"] = round(time.monotonic() - began, 2)
     job.file.parent.mkdir(parents=True, exist_ok=True)
     write_json(job.file, found)
     return found
