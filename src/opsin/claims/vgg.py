@@ -8,6 +8,7 @@ from torch import nn
 from opsin.claims.chart import Bars, Grid, Lines
 from opsin.claims.claim import Claim, Finding, Part, weigh
 from opsin.models import vgg
+from opsin.words import many
 
 Floats = NDArray[np.float64]
 
@@ -128,6 +129,7 @@ def emulated_5x5(kernels: int = 200) -> Finding:
     enough = min((m for m in gaps if middle[m] < 1e-6), default=None)
     cheap = max(m for m in gaps if 18 * m <= 25)
     example = targets[0]
+    reached = ", ".join(f"{many(m, 'map')}: {d}" for m, d in dimensions.items())
     return weigh(
         Part("two 3x3 in a row see 5x5", f"{support(3, 2)} px", support(3, 2) == 5),
         Part(
@@ -136,7 +138,7 @@ def emulated_5x5(kernels: int = 200) -> Finding:
             middle[cheap] < 1e-6,
         ),
         Part("maps between them from which they can", f"{enough}, {18 * (enough or 0)} weights" if enough else "none"),
-        Part("dimensions of the 25 that they reach", ", ".join(f"{m} maps: {d}" for m, d in dimensions.items())),
+        Part("dimensions of the 25 that they reach", reached),
         charts=(
             Bars(
                 "What two 3x3 in a row miss of a random 5x5 kernel, by the maps between them",

@@ -109,6 +109,7 @@ def run(
 
     from opsin.claims import run as work
     from opsin.cli.progress import Terminal
+    from opsin.files import check_writable
 
     given = {"--tier": tier, "--data": data, "--seeds": seeds, "--workers": workers, "--cluster": cluster}
     chosen = named(ids, kind)
@@ -124,6 +125,7 @@ def run(
     if dry_run:
         print_plan(console, plan, folder, as_json)
         return
+    check_writable(folder / "claim.json")
     with Terminal(errors) as terminal:
         terminal.say(told(plan, folder))
         how = work.Work(workers, cluster, root)

@@ -1,0 +1,177 @@
+"""Records of claims: all of a finding comes back, and no number that JSON does not have."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from opsin.claims import record, run
+from opsin.claims.chart import Bars, Dots, Grid, Lines, Ranges, Table
+from opsin.claims.claim import ARTICLES, Effect, Finding, Part, Verdict
+from opsin.claims.lenet import CLAIMS
+from opsin.errors import OpsinError
+
+CHARTS = (
+    Bars("bars", "MACs", (("", "a", 1.0), ("g", "b", 2.5)), said=(("three", 3.0),), log=True, stacked=True),
+    Lines("lines", "x", "y", {"a": ((1.0, 2.0), (2.0, 3.0))}, {"a": ((1.0, 1.5, 2.5),)}, "xy", (("two", 2.0),)),
+    Lines("no bands", "x", "y", {"a": ((1.0, 2.0),)}),
+    Grid("grid", "times", ("r", "s"), ("c",), ((1.0,), (None,))),
+    Dots("dots", "x", "y", (("a", 1.0, 2.0, 3.0),), "x"),
+    Ranges("ranges", "points", (("a", 1.0, 0.5, 1.5),), none=1.0, log=True),
+    Table("table", ("a", "b"), (("1", "2"),)),
+)
+FINDING = Finding(
+    Verdict.PARTLY,
+    (Part("says", "found", True), Part("says", "found", False), Part("told", "beside")),
+    CHARTS,
+    ("a note",),
+    Effect("error", "points", 1.5, 0.5, None, 3, 0.25, (1.0, None, 2.0), 12),
+)
+RAN = record.Circumstances(0.5, {"cpu": "c", "threads": 1}, {"opsin": "0", "torch": "2"}, "abc", "full", "digits", 10)
+CLAIM = CLAIMS[0]
+
+
+def test_all_of_it_comes_back(tmp_path):
+    written = record.to_dict(CLAIM, FINDING, RAN)
+    path = record.write(tmp_path, written)
+    assert path == tmp_path / "X01.json"
+    read = record.read(path)
+    assert read == written == json.loads(path.read_text(encoding="utf-8"))
+    assert record.finding(read) == FINDING
+    assert record.circumstances(read) == RAN
+    assert record.read_all(tmp_path) == {"X01": read}
+    assert record.read_all(tmp_path / "none") == {}
+
+
+def test_the_format():
+    written = record.to_dict(CLAIM, FINDING, RAN)
+    assert list(written) == [
+        *("schema", "id", "title", "statement", "quote", "articles", "year", "paper", "measured", "checked", "kind"),
+        *("rule", "errs", "waits", "full", "verdict", "parts", "notes", "effect", "charts"),
+        *("minutes", "machine", "versions", "definition", "tier", "data", "seeds", "reference"),
+    ]  # fmt: skip
+    assert (written["schema"], written["verdict"], written["seeds"]) == (1, "holds partly", 10)
+    assert written["articles"] == [{"letter": "E", "title": ARTICLES["E"]}]
+    assert written["paper"].keys() == {"title", "authors", "year", "venue", "url"}
+    assert [chart["kind"] for chart in written["charts"]] == [
+        "bars", "lines", "lines", "grid", "dots", "ranges", "table",
+    ]  # fmt: skip
+    assert set(written["effect"]) == {field.name for field in dataclasses.fields(Effect)}
+
+
+def test_numbers_that_are_none_do_not_reach_json():
+    nan, inf = math.nan, math.inf
+    charts = (
+        Bars("", "", (("", "a", nan), ("", "b", 1.0))),
+        Lines("", "", "", {"a": ((1.0, inf), (2.0, 3.0))}, {"a": ((1.0, -inf, 2.0),)}),
+        Grid("", "", ("r",), ("c", "d"), ((nan, 1.0),)),
+        Dots("", "", "", (("a", 1.0, nan, 3.0),)),
+        Ranges("", "", (("a", 1.0, 0.5, inf), ("b", nan, 0.0, 1.0))),
+    )
+    effect = Effect("", "times", nan, -inf, inf, 2, values=(inf, 1.0))
+    written = record.to_dict(CLAIM, Finding(Verdict.UNDECIDED, (), charts, effect=effect), RAN)
+    json.dumps(written, allow_nan=False)
+    bars, lines, grid, dots, ranges = written["charts"]
+    assert bars["rows"] == [["", "b", 1.0]]
+    assert (lines["lines"], lines["bands"]) == ({"a": [[2.0, 3.0]]}, {"a": []})
+    assert grid["cells"] == [[None, 1.0]] and dots["dots"] == []
+    assert ranges["rows"] == [["a", 1.0, 0.5, None]]
+    assert [written["effect"][key] for key in ("mean", "low", "high", "values")] == [None, None, None, [None, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "it is no record"),
+        ("[]", "it is no record"),
+        ("{}", "it is no record"),
+        ('{"schema": 1}', "it is no record"),
+        ('{"schema": 9}', "schema 9, here 1"),
+    ],
+)
+def test_what_is_no_record_is_said(tmp_path, text, told):
+    path = tmp_path / "X01.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(OpsinError, match=told):
+        record.read(path)
+
+
+def tried(id, minutes=1.0, kind="exact", verdict=Verdict.HOLDS):
+    ran = []
+
+    def test():
+        ran.append(id)
+        return Finding(verdict, (Part("says", "found", True),))
+
+    return dataclasses.replace(CLAIM, id=id, kind=kind, minutes=minutes, test=test), ran
+
+
+def test_what_is_there_is_not_run_again(tmp_path):
+    claim, ran = tried("X01")
+    for _ in range(2):
+        records = run.run(run.plan([claim], tmp_path), tmp_path)
+        assert records["X01"]["verdict"] == "holds" and ran == ["X01"]
+    assert run.plan([claim], tmp_path).there.keys() == {"X01"}
+
+
+@pytest.mark.parametrize("change", ["rule", "version", "machine", "seeds", "not run"])
+def test_what_changed_is_run_again(tmp_path, monkeypatch, change):
+    kind = {"machine": "cost", "seeds": "training"}.get(change, "exact")
+    claim, ran = tried("X01", kind=kind, verdict=Verdict.NOT_RUN if change == "not run" else Verdict.HOLDS)
+    asked = run.NOTHING
+    run.run(run.plan([claim], tmp_path), tmp_path)
+    if change == "rule":
+        claim = dataclasses.replace(claim, rule="another")
+    elif change == "version":
+        monkeypatch.setattr(run, "__version__", "9")
+    elif change == "machine":
+        monkeypatch.setattr(run, "at_work", lambda: {"cpu": "another", "threads": 1})
+    elif change == "seeds":
+        asked = run.Asked(seeds=3)
+    run.run(run.plan([claim], tmp_path, asked), tmp_path, asked)
+    assert ran == ["X01", "X01"]
+    assert record.read(tmp_path / "X01.json")["seeds"] == (3 if change == "seeds" else None)
+
+
+def test_seeds_and_data_are_nothing_to_arithmetic(tmp_path):
+    claim, ran = tried("X01")
+    run.run(run.plan([claim], tmp_path), tmp_path)
+    assert not run.plan([claim], tmp_path, run.Asked("full", "mnist", 3)).todo and ran == ["X01"]
+
+
+def test_what_is_done_stays_when_it_is_stopped(tmp_path):
+    first, ran = tried("X01", 1.0)
+    last, _ = tried("X03", 3.0)
+
+    def stopped():
+        raise KeyboardInterrupt
+
+    second = dataclasses.replace(tried("X02")[0], minutes=2.0, test=stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(run.plan([last, second, first], tmp_path), tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("*.json")) == ["X01.json"]
+    second = dataclasses.replace(second, test=tried("X02")[0].test)
+    plan = run.plan([last, second, first], tmp_path)
+    assert [claim.id for claim in plan.todo] == ["X02", "X03"] and plan.minutes == 5
+    assert sorted(run.run(plan, tmp_path)) == ["X01", "X02", "X03"] and ran == ["X01"]
+
+
+def test_random_numbers_begin_anew_for_each(tmp_path):
+    import torch
+
+    drawn = []
+    claims = [
+        dataclasses.replace(tried(id)[0], test=lambda: (drawn.append(torch.rand(1).item()), FINDING)[1])
+        for id in ("X01", "X02")
+    ]
+    run.run(run.plan(claims, tmp_path), tmp_path)
+    assert drawn[0] == drawn[1]
+
+
+def test_what_has_no_test_waits(tmp_path):
+    claim = dataclasses.replace(CLAIM, test=None, waits="for search")
+    plan = run.plan([claim], tmp_path)
+    assert (plan.todo, plan.waiting) == ((), (claim,))
+    with pytest.raises(OpsinError, match="X01 has no test: for search"):
+        run.tested(claim)

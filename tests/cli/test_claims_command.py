@@ -1,0 +1,168 @@
+"""`opsin claims`: the list, one claim in full, runs that go on, and what is refused in one line."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from opsin.claims import run as work
+from opsin.claims.catalogue import CLAIMS
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to work in, and no records in the docs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("opsin.cli.claims.IN_DOCS", tmp_path / "none")
+    monkeypatch.setenv("COLUMNS", "80")
+    return tmp_path
+
+
+@pytest.fixture
+def tested(monkeypatch):
+    """The ids of the claims whose tests are run."""
+    ran, test = [], work.tested
+    monkeypatch.setattr(work, "tested", lambda claim: (ran.append(claim.id), test(claim))[1])
+    return ran
+
+
+@pytest.mark.parametrize("arguments", [(), ("list",)])
+def test_all_claims_in_80_columns(opsin, here, arguments):
+    code, out, err = opsin("claims", *arguments)
+    assert (code, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    rows = out.partition("\n\n")[0].splitlines()[1:]
+    assert [row.split()[0] for row in rows] == list(CLAIMS)
+    for row, claim in zip(rows, CLAIMS.values(), strict=True):
+        assert row.split()[1:4] == [str(claim.year), claim.kind, "–"]
+        assert row.rstrip().endswith(claim.title), "no title is cut"
+
+
+def test_the_list_by_kind_as_json(opsin, here):
+    _, out, _ = opsin("claims", "list", "--kind", "cost", "--json")
+    rows = json.loads(out)
+    assert {row["id"] for row in rows} == {"X06", "X14", "X24", "X25", "X30", "X31"}
+    assert {row["verdict"] for row in rows} == {None} and all(row["tested"] for row in rows)
+
+
+@pytest.mark.parametrize("id", ["X04", "T19", "x30", "T51"])
+def test_one_claim_in_full(opsin, here, id):
+    claim = CLAIMS[id.upper()]
+    code, out, _ = opsin("claims", "show", id)
+    assert code == 0 and max(map(len, out.splitlines())) <= 80
+    told = " ".join(line[10:].strip() for line in out.splitlines())
+    for text in (claim.statement, claim.measured, claim.rule, claim.errs, claim.paper.title, claim.full):
+        assert text in told
+    assert ("opsin claims run" in told) == (claim.test is not None)
+    assert "no verdict yet" in out
+    _, out, _ = opsin("claims", "show", id, "--json")
+    assert json.loads(out)["record"] is None
+
+
+def test_two_are_run_and_not_twice(opsin, here, tested):
+    code, out, err = opsin("claims", "run", "X04", "x09", "X04")
+    assert (code, tested) == (0, ["X04", "X09"])
+    assert "2 claims to run" in err and "X04: holds partly" in err
+    assert "Records: opsin-claims" in out and "partly" in out
+    before = {path: path.read_text(encoding="utf-8") for path in (here / "opsin-claims").glob("*.json")}
+    assert {path.stem for path in before} == {"X04", "X09"}
+    code, out, err = opsin("claims", "run", "X04", "X09")
+    assert (code, tested) == (0, ["X04", "X09"])
+    assert "nothing is run twice" in err and "partly" in out
+    assert before == {path: path.read_text(encoding="utf-8") for path in (here / "opsin-claims").glob("*.json")}
+    _, out, _ = opsin("claims", "list", "--kind", "exact")
+    assert next(row for row in out.splitlines() if row.startswith("X04")).split()[3] == "partly"
+    _, out, _ = opsin("claims", "show", "X04")
+    assert "holds partly" in out and "no   almost ten times less: 8.47 times" in out
+
+
+def test_json_is_the_records(opsin, here):
+    code, out, _ = opsin("claims", "run", "X05", "T01", "--out", "there", "--json")
+    (record,) = json.loads(out)
+    assert code == 0 and record == json.loads((here / "there" / "X05.json").read_text(encoding="utf-8"))
+    assert record["machine"]["threads"] >= 1 and record["versions"]["opsin"]
+    _, out, _ = opsin("claims", "show", "X05", "--out", "there", "--json")
+    assert json.loads(out)["record"] == record
+    _, out, _ = opsin("claims", "list", "--out", "there", "--json")
+    assert {row["id"]: row["verdict"] for row in json.loads(out)}["X05"] == "holds partly"
+
+
+def test_a_dry_run_writes_nothing(opsin, here, tested):
+    code, out, _ = opsin("claims", "run", "--kind", "exact", "--dry-run")
+    todo = [id for id, claim in CLAIMS.items() if claim.kind == "exact" and claim.test]
+    assert code == 0 and f"{len(todo)} claims to run, about" in out
+    assert {line[:3] for line in out.splitlines() if line[:1] in "XT"} == set(todo)
+    _, out, _ = opsin("claims", "run", "X04", "T01", "--dry-run", "--json")
+    told = json.loads(out)
+    assert (told["todo"][0]["id"], told["there"], told["waiting"]) == ("X04", [], ["T01"])
+    assert tested == [] and list(here.iterdir()) == []
+
+
+def test_ctrl_c_leaves_what_is_done(opsin, here, monkeypatch):
+    from opsin.cli.main import Stopped
+
+    test = work.tested
+
+    def stopped(claim):
+        if claim.id == "X05":
+            raise Stopped
+        return test(claim)
+
+    monkeypatch.setattr(work, "tested", stopped)
+    code, _, err = opsin("claims", "run", "X04", "X05")
+    assert code == 130 and "goes on from here" in err
+    assert [path.name for path in (here / "opsin-claims").glob("*.json")] == ["X04.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("show", "X99"), "unknown claim 'X99'; did you mean"),
+        (("run", "X4"), "unknown claim 'X4'; did you mean"),
+        (("run",), "name claims such as X04, or all of a --kind"),
+        (("run", "X04", "--kind", "exact"), "not both"),
+        (("run", "--kind", "exakt"), "did you mean exact"),
+        (("list", "--kind", "none"), "unknown kind"),
+        (("run", "X04", "--seeds", "3"), "X04 is arithmetic: it has no seeds"),
+        (("run", "X06", "--data", "digits"), "X06 is measured on this machine: it has no data"),
+        (("run", "--kind", "exact", "--tier", "full"), "it has no tiers"),
+        (("run", "X04", "X05", "--workers", "2"), "it has no work for several processes"),
+        (("run", "T01", "--tier", "fast"), "unknown tier 'fast'"),
+        (("run", "T01"), "T01 has no test: not yet run"),
+        (("list", "--out", "nowhere"), "there is no folder nowhere"),
+    ],
+)
+def test_what_is_refused_is_refused_in_one_line(opsin, here, tested, arguments, told):
+    code, out, err = opsin("claims", *arguments)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert told in err and tested == [] and list(here.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written(opsin, here, tested):
+    (here / "file").write_text("", encoding="utf-8")
+    code, out, err = opsin("claims", "run", "X04", "--out", "file/there")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "is no folder; name another with --out" in err
+    if os.name == "posix" and os.geteuid() != 0:
+        (here / "shut").mkdir(mode=0o500)
+        code, _, err = opsin("claims", "run", "X04", "--out", "shut")
+        assert (code, err.count("\n")) == (1, 1) and "cannot write" in err
+    assert tested == []
+
+
+def test_a_damaged_record_names_the_mend(opsin, here):
+    (here / "opsin-claims").mkdir()
+    (here / "opsin-claims" / "X04.json").write_text("{", encoding="utf-8")
+    for arguments in (("list",), ("run", "X04")):
+        code, _, err = opsin("claims", *arguments)
+        assert (code, err.count("\n")) == (1, 1) and "X04.json: it is no record" in err and "remove it" in err
+
+
+def test_help_imports_no_torch():
+    code = (
+        "import sys; from opsin.cli import main, claims; print('torch' in sys.modules, 'opsin.claims' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "False"]
