@@ -25,7 +25,8 @@ def figure(value: float) -> str:
 def power(value: float) -> str:
     """ "2×10⁻⁷"."""
     digits, _, exponent = f"{value:.1e}".partition("e")
-    return f"{digits.removesuffix('.0')}×10{str(int(exponent)).translate(_RAISED)}".replace("-", "−")
+    raised = f"10{str(int(exponent)).translate(_RAISED)}"
+    return raised if digits == "1.0" else f"{digits.removesuffix('.0')}×{raised}".replace("-", "−")
 
 
 def with_unit(value: float, unit: str) -> str:

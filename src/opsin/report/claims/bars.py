@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opsin.claims.chart import Bars
+from opsin.claims.claim import Effect
 from opsin.report.claims.axes import below, figure, scale_of, with_unit
 from opsin.report.claims.plate import DASHES, INK, PAPER, SOFT, TONES, Paper, Plate, wrapped
 from opsin.report.claims.record import Ranges
@@ -110,7 +111,7 @@ def across(values: Sequence[float], length: float, log: bool) -> Scale:
 def say(plate: Plate, said: Sequence[tuple[str, float]], scale: Scale, left: float, top: float = 0.0) -> float:
     """Writes what was said above its place, a line each; where the rows begin."""
     for k, (text, value) in enumerate(said):
-        (told,) = wrapped(f"said: {text}", plate.paper.width - 4, plate.small, 1)
+        (told,) = wrapped(text, plate.paper.width - 4, plate.small, 1)
         half = plate.width_of(told, plate.small) / 2
         x = min(max(left + scale.px(value), half), plate.paper.width - half)
         plate.write(x, top + 9 + 18 * k, told, "center", size=plate.small)
@@ -125,11 +126,12 @@ def entries(chart: Bars) -> list[tuple[str | None, str, str, float]]:
     several = len(groups) > 1 and any(len(own) > 1 for own in groups.values())
     labels = list(dict.fromkeys(label for _, label, _ in chart.rows))
     shared = several and any(sum(label in own for own in groups.values()) > 1 for label in labels)
+    of_groups = shared and len(groups) < len(labels)  # what there are fewer of has the colours
     found = []
     for group, label, value in chart.rows:
         name = label if several or not group else f"{group}: {label}" if label and len(labels) > 1 else group or label
-        tone = TONES[labels.index(label) % len(TONES)] if shared else TONES[0]
-        found.append((group if several else None, name, tone, value))
+        k = 0 if not shared else list(groups).index(group) if of_groups else labels.index(label)
+        found.append((group if several else None, name, TONES[k % len(TONES)], value))
     return found
 
 
@@ -176,41 +178,71 @@ def legend(plate: Plate, tones: dict[str, str], top: float) -> float:
     return y + 16 if names else top
 
 
-def ranges(chart: Ranges, paper: Paper, seeds: Sequence[float | None] = ()) -> Plate | None:
-    """A mean with its interval for each row, about the line of no effect; `seeds` are dots of the only row."""
+def ranges(chart: Ranges, paper: Paper) -> Plate | None:
+    """A mean with its interval for each row, about the line of no effect."""
     if not chart.rows:
         return None
     plate = Plate(paper)
-    dots = [value for value in seeds if value is not None]
     ends = [end for _, mean, low, high in chart.rows for end in (mean, low, high) if end is not None]
-    log = chart.log and min([*ends, *dots, chart.none]) > 0
+    log = chart.log and min([*ends, chart.none]) > 0
     rows = Rows.of(plate, [name for name, *_ in chart.rows])
     told = [interval(mean, low, high) for _, mean, low, high in chart.rows]
     room = 0.0 if rows.above else max(map(plate.width_of, told)) + 14
-    scale = scale_of([*ends, *dots, chart.none], paper.width - rows.left - room - 10, log)
-    top, at = 4.0, 4.0
-    spots = []
-    for (name, mean, low, high), text in zip(chart.rows, told, strict=True):
+    scale = scale_of([*ends, chart.none], paper.width - rows.left - room - 10, log)
+    top, bottom = 4.0, 4.0 + rows.step * len(chart.rows)
+    below(plate, scale, rows.left, top, bottom, chart.unit, log)
+    x = rows.left + scale.px(chart.none)
+    if not rows.above:
+        plate.rule(x, top, x, bottom, INK, wide=1.5)
+    for k, ((name, mean, low, high), text) in enumerate(zip(chart.rows, told, strict=True)):
+        at = top + rows.step * k
         middle = rows.name(plate, "" if rows.above else name, at)
         if rows.above:
             own = plate.width_of(text, plate.small)
             plate.write(2, at + 9, wrapped(name, paper.width - own - 16, plate.text, 1)[0])
             plate.write(paper.width - 2, at + 9, text, "right", size=plate.small)
+            plate.rule(x, middle - 11, x, middle + 11, INK, wide=1.5)
         else:
             plate.write(paper.width - 2, middle, text, "right")
-        spots.append((middle, mean, low, high, {"": name, "mean": with_unit(mean, chart.unit), "95 % interval": text}))
-        at += rows.step
-    below(plate, scale, rows.left, top, at, chart.unit, log)
-    x = rows.left + scale.px(chart.none)
-    plate.rule(x, top, x, at, INK, wide=1.5)
+        tip = {"": name, "mean": with_unit(mean, chart.unit), "95 % interval": text}
+        whisker(plate, scale, rows.left, middle, (mean, low, high), tip)
+    return plate
+
+
+def whisker(
+    plate: Plate,
+    scale: Scale,
+    left: float,
+    y: float,
+    at: tuple[float, float | None, float | None],
+    tip: dict[str, str],
+) -> None:
+    """A mean and its interval, dotted to the end of the axis where one of its bounds is not known."""
+    mean, low, high = at
+    first = left + (scale.px(low) if low is not None else 0.0)
+    last = left + (scale.px(high) if high is not None else scale.length)
+    centre = left + scale.px(mean)
+    if low is not None or high is not None:
+        plate.rule(first, y, centre, y, TONES[0], () if low is not None else DASHES[2], 2.5)
+        plate.rule(centre, y, last, y, TONES[0], () if high is not None else DASHES[2], 2.5)
+    plate.spot(centre, y, TONES[0], size=110, tip=tip)
+
+
+def strip(effect: Effect, paper: Paper) -> Plate:
+    """An effect: its mean with its interval, and under it a dot for each seed, about the line of no effect."""
+    plate, ratio = Plate(paper), effect.unit == "times"
+    dots = [value for value in effect.values if value is not None]
+    values = [value for value in (effect.mean, effect.low, effect.high, *dots) if value is not None]
+    log = ratio and min(values) > 0
+    none = 1.0 if ratio else 0.0
+    scale = scale_of([*values, none], paper.width - 24, log)
+    bottom = 62.0 if dots else 36.0
+    below(plate, scale, 12, 2, bottom, effect.unit, log)
+    plate.rule(12 + scale.px(none), 2, 12 + scale.px(none), bottom, INK, wide=1.5)
     for value in dots:
-        plate.spot(rows.left + scale.px(value), spots[0][0], SOFT, size=46, opacity=0.45, tip={"a seed": figure(value)})
-    for middle, mean, low, high, tip in spots:
-        first = rows.left + (scale.px(low) if low is not None else 0.0)
-        last = rows.left + (scale.px(high) if high is not None else scale.length)
-        known = low is not None and high is not None
-        plate.rule(first, middle, last, middle, TONES[0], () if known else DASHES[2], 2.5)
-        plate.spot(rows.left + scale.px(mean), middle, TONES[0], size=110, tip=tip)
+        plate.spot(12 + scale.px(value), 46, SOFT, size=70, opacity=0.6, tip={"a seed": figure(value)})
+    tip = {"": effect.what, "mean": with_unit(effect.mean, effect.unit)}
+    whisker(plate, scale, 12, 20, (effect.mean, effect.low, effect.high), tip)
     return plate
 
 

@@ -12,7 +12,7 @@ TURN = 0.5
 
 
 def grid(chart: Grid, paper: Paper) -> Plate | None:
-    """A cell for each value, the deeper the larger; a dash where there is none."""
+    """A cell for each value, the deeper the larger, in another colour below 0; a dash where there is none."""
     values = [value for row in chart.cells for value in row if value is not None]
     if not values or not chart.columns:
         return None
@@ -73,18 +73,17 @@ def cell(
         plate.write(x, y, "–", "center", tone=SOFT, bare=True)
         return
     deep = PALE + (DEEP - PALE) * depth(chart, value)
+    tone = TONES[1] if value < 0 else TONES[0]
     tip = {"": f"{row}, {column}", chart.unit or "value": figure(value)}
-    plate.rect(left + 1, top + 1, right - 1, bottom - 1, TONES[0], deep, tip)
+    plate.rect(left + 1, top + 1, right - 1, bottom - 1, tone, deep, tip)
     if size:
         plate.write(x, y, short(value), "center", tone=PAPER if deep > TURN else INK, size=size, bare=True)
 
 
 def depth(chart: Grid, value: float) -> float:
-    """Where a value lies between the least and the largest, 0 to 1."""
+    """How far a value is from 0, or on a logarithmic scale from the least, as a share of the largest; 0 to 1."""
     values = [value for row in chart.cells for value in row if value is not None]
-    low, high = min(values), max(values)
-    if chart.log and low > 0:
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    elif low > 0:
-        low = 0.0
-    return (value - low) / (high - low) if high > low else 0.5
+    if not chart.log or min(values) <= 0:
+        return abs(value) / (max(map(abs, values)) or 1.0)
+    low, high = math.log(min(values)), math.log(max(values))
+    return (math.log(value) - low) / (high - low) if high > low else 0.5

@@ -47,7 +47,9 @@ def lines(chart: Lines, paper: Paper) -> Plate | None:
     plate.write(2, top, told, tone=SOFT, size=plate.small)
     top += 20
     height = 232.0 if paper.narrow else 330.0
-    up = vertical(chart, found, height)
+    stands = upright(chart, found)
+    said = [(text, value) for text, value in chart.said if stands or value > 0 or "y" not in chart.log]
+    up = vertical(chart, found, [] if stands else [value for _, value in said], height)
     left = gutter(plate, up)
     right = paper.width - (widest if at_ends else 12)
     xs = [x for points in found.values() for x, _ in points]
@@ -61,23 +63,23 @@ def lines(chart: Lines, paper: Paper) -> Plate | None:
             shown = [(left + along.px(x), top + up.px(low), top + up.px(high)) for x, low, high in sorted(points)
                      if ("x" not in chart.log or x > 0) and ("y" not in chart.log or low > 0)]  # fmt: skip
             plate.area(name, shown, looks[name].tone)
-    mark_said(plate, chart, up, left, right, top)
+    mark_said(plate, said, up, along, left, top, stands)
     for name, points in found.items():
         spots = [(left + along.px(x), top + up.px(y)) for x, y in points]
         trace(plate, chart, name, points, spots, looks[name])
     if at_ends:
-        ends(plate, {n: (left + along.px(p[-1][0]), top + up.px(p[-1][1])) for n, p in found.items()}, looks, right, top,
-             top + height)  # fmt: skip
+        last = {name: (left + along.px(points[-1][0]), top + up.px(points[-1][1])) for name, points in found.items()}
+        ends(plate, last, looks, right, top, top + height)
     return plate
 
 
-def vertical(chart: Lines, found: dict[str, list[Point]], height: float) -> Scale:
-    values = [y for points in found.values() for _, y in points]
+def vertical(chart: Lines, found: dict[str, list[Point]], also: Sequence[float], height: float) -> Scale:
+    """The vertical axis: of lines, their bands, and `also` what was said."""
+    values = [*also, *(y for points in found.values() for _, y in points)]
     log = "y" in chart.log
     for name, points in (chart.bands or {}).items():
         if name in found:
             values += [end for _, low, high in points for end in (low, high) if not log or end > 0]
-    values += [value for _, value in chart.said if not log or value > 0]
     return scale_of(values, height, log, flip=True)
 
 
@@ -100,13 +102,31 @@ def trace(
             plate.spot(*at, look.tone, look.shape, 52 if len(points) <= DOTS else 44, tip=tip)
 
 
-def mark_said(plate: Plate, chart: Lines, up: Scale, left: float, right: float, top: float) -> None:
-    for text, value in chart.said:
-        if "y" in chart.log and value <= 0:
-            continue
-        y = top + up.px(value)
-        plate.rule(left, y, right, y, INK, DASHES[1], 1.5)
-        plate.write(left + 8, y - 10, cut(f"said: {text}", right - left - 12, plate.small), size=plate.small)
+def mark_said(
+    plate: Plate, said: Sequence[tuple[str, float]], up: Scale, along: Scale, left: float, top: float, upright: bool
+) -> None:
+    """A dashed line at what was said, with its words: across, or `upright` at a place of the horizontal axis."""
+    right, bottom = left + along.length, top + up.length
+    for k, (text, value) in enumerate(said):
+        if upright:
+            x = left + along.px(value)
+            plate.rule(x, top, x, bottom, INK, DASHES[1], 1.5)
+            told = cut(text, right - left - 16, plate.small)
+            before = x + 8 + plate.width_of(told, plate.small) > right
+            plate.write(x - 8 if before else x + 8, bottom - 12 - 18 * k, told, "right" if before else "left",
+                        size=plate.small)  # fmt: skip
+        else:
+            y = top + up.px(value)
+            plate.rule(left, y, right, y, INK, DASHES[1], 1.5)
+            plate.write(left + 8, y - 10, cut(text, right - left - 12, plate.small), size=plate.small)
+
+
+def upright(chart: Lines, found: dict[str, list[Point]]) -> bool:
+    """Whether what was said is a place of the horizontal axis: it lies among the lines' x, and not among their y."""
+    xs, ys = zip(*(point for points in found.values() for point in points), strict=True)
+    values = [value for _, value in chart.said]
+    inside = all(min(xs) <= value <= max(xs) for value in values)
+    return bool(values) and inside and not any(min(ys) <= value <= max(ys) for value in values)
 
 
 def ends(

@@ -1,4 +1,4 @@
-"""The page of the claims, one self-contained file: their timeline, what articles got wrong, and each with its charts."""
+"""The page of the claims, one self-contained file: timeline, what articles got wrong, each claim with its charts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,14 +6,14 @@ from typing import Any
 
 from opsin import __version__
 from opsin.claims.chart import Bars, Grid, Table
-from opsin.claims.claim import Verdict
+from opsin.claims.claim import Effect, Verdict
 from opsin.report import html, words
 from opsin.report.claims import figures, stories, timeline
 from opsin.report.claims.axes import figure
-from opsin.report.claims.bars import ranges
+from opsin.report.claims.bars import strip
 from opsin.report.claims.dots import beside_reference
 from opsin.report.claims.plate import NARROW, WIDE, Plate, spec
-from opsin.report.claims.record import Chart, Ranges, Record, read_records
+from opsin.report.claims.record import Chart, Record, read_records
 
 STRETCH = 1.25
 """A drawing is shown at most so many times as large as it was laid out."""
@@ -95,11 +95,11 @@ def told(record: Record, drawings: Drawings) -> dict[str, Any]:
     """What the page tells of a claim beside its record."""
     shown: list[dict[str, Any]] = []
     charts = [chart for chart in record.charts if isinstance(chart, Table) or figures.drawn(chart, NARROW) is not None]
-    alone = len(charts) + (record.effect is not None) == 1
+    alone = len(charts) == 1
     for k, chart in enumerate(charts):
         shown.append(figure_of(f"{record.id}-{k}", chart, drawings, full=alone or figures.whole(chart)))
     if record.effect is not None:
-        shown.append(effect_of(record, drawings, full=alone or all(own["full"] for own in shown)))
+        shown.append(effect_of(record.id, record.effect, drawings))
     found = [part.found for part in record.parts if part.holds is not None] or [part.found for part in record.parts]
     return {
         "record": record,
@@ -129,26 +129,17 @@ def figure_of(name: str, chart: Chart, drawings: Drawings, *, full: bool) -> dic
     return found | {"views": drawings.add(name, plates)}
 
 
-def effect_of(record: Record, drawings: Drawings, *, full: bool) -> dict[str, Any]:
+def effect_of(id: str, effect: Effect, drawings: Drawings) -> dict[str, Any]:
     """The effect that a verdict was read off, with the dots of its seeds."""
-    effect = record.effect
-    assert effect is not None
-    ratio = effect.unit == "times"
-    values = [value for value in (effect.mean, effect.low, effect.high, *effect.values) if value is not None]
-    row = (effect.what, effect.mean, effect.low, effect.high)
-    chart = Ranges(words.sentence(effect.what), effect.unit, (row,), 1.0 if ratio else 0.0, ratio and min(values) > 0)
-    sizes = SIZES if full else {"narrow": NARROW}
-    plates = {size: plate for size, paper in sizes.items() if (plate := ranges(chart, paper, effect.values))}
-    seeds = [("a seed", figure(value) if value is not None else "–", "") for value in effect.values]
-    head, rows = figures.table(chart)
+    seeds = [(f"seed {k}", figure(v) if v is not None else words.NONE) for k, v in enumerate(effect.values, 1)]
     return {
-        "title": "The effect, over seeds",
+        "title": f"{words.sentence(effect.what)}: the mean over seeds, and each of them",
         "unit": effect.unit,
-        "full": full,
-        "alt": figures.in_words(chart),
-        "table": (head, [*rows, *seeds]),
+        "full": True,
+        "alt": f"{effect.what}: {stories.effect(effect)}, {stories.basis(effect)}.",
+        "table": (("", effect.unit), [("mean (95 % interval)", stories.effect(effect)), *seeds]),
         "plain": False,
-        "views": drawings.add(f"{record.id}-effect", plates),
+        "views": drawings.add(f"{id}-effect", {size: strip(effect, paper) for size, paper in SIZES.items()}),
     }
 
 

@@ -44,7 +44,7 @@ def standfirst(records: Sequence[Record]) -> str:
     ]  # fmt: skip
     if not parts:
         return f"None of {words.plural(len(records), 'claim')} has been run yet."
-    rest = f" {n[Verdict.NOT_RUN]} more {waits(n[Verdict.NOT_RUN])}."
+    rest = f" {words.sentence(words.spelled(n[Verdict.NOT_RUN]))} more {waits(n[Verdict.NOT_RUN])}."
     told_of = f"Of {words.plural(len(ran), 'claim')} that {'were' if len(ran) > 1 else 'was'} put to the test "
     return told_of.rstrip() + ", " + words.listed(parts) + "." + (rest if n[Verdict.NOT_RUN] else "")
 
@@ -78,7 +78,7 @@ def basis(found: Effect) -> str:
     if found.low is not None or found.high is not None:
         told.append("with the 95 % interval")
     if found.p is not None:
-        told.append(f"p = {found.p:.2g}" if found.p >= 0.001 else "p < 0.001")
+        told.append(f"p{words.GAP}={words.GAP}{found.p:.2g}" if found.p >= 0.001 else f"p{words.GAP}<{words.GAP}0.001")
     more = f"; about {words.plural(found.decides, 'seed')} would decide" if found.decides else ""
     return ", ".join(told) + more
 
@@ -93,7 +93,7 @@ def ran(record: Record) -> str:
     if record.tier and record.kind == "training":
         told.append(f"tier {record.tier}")
     if record.minutes is not None:
-        told.append(words.duration(60 * record.minutes))
+        told.append(words.duration(60 * record.minutes) if record.minutes > 1 / 60 else "less than a second")
     if machine.get("cpu"):
         threads = machine.get("threads")
         told.append(
@@ -129,9 +129,9 @@ def rank_correlation(pairs: Sequence[tuple[float, float]]) -> tuple[float, float
     if size == 0:
         return None
     draw = np.random.default_rng(0)
-    chance = draw.permuted(np.tile(y, (SHUFFLES, 1)), axis=1) @ x
+    shuffled = draw.permuted(np.tile(y, (SHUFFLES, 1)), axis=1) @ x
     found = float(x @ y)
-    p = (1 + int((np.abs(chance) >= abs(found) - 1e-9).sum())) / (SHUFFLES + 1)
+    p = (1 + int((np.abs(shuffled) >= abs(found) - 1e-9).sum())) / (SHUFFLES + 1)
     return found / size, p
 
 
@@ -153,5 +153,6 @@ def transfer(found: Sequence[tuple[Record, Reference]]) -> dict[str, Any]:
         return {"title": title, "note": "They are too few for a correlation of their ranks."}
     rho, p = ranks
     decided = "" if p < 0.05 else " That is not decided at this number of changes: chance alone does as much."
-    told = f"Spearman’s rank correlation is {figure(rho)} (p = {max(p, 1e-4):.2g}, by {SHUFFLES:,} shuffles).{decided}"
+    chance = f"p{words.GAP}={words.GAP}{max(p, 1e-4):.2g}, by {SHUFFLES:,} shuffles"
+    told = f"Spearman’s rank correlation is {figure(rho)} ({chance}).{decided}"
     return {"title": f"{title}; their ranks correlate by {figure(rho)}", "note": told}

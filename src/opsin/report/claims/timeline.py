@@ -51,7 +51,7 @@ def drawing(records: Sequence[Record]) -> dict[str, Any]:
         "years": [
             {"x": round((year - first) * pitch + MARK / 2 + 2, 1), "year": year, "busy": year in piles}
             for year in range(first, last + 1)
-            if year in piles or year % 5 == 0
+            if year in piles or (year % 5 == 0 and not {year - 1, year + 1} & piles.keys())
         ],
         "alt": alt(piles),
     }
