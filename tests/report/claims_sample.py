@@ -53,10 +53,16 @@ def charts() -> dict[str, dict[str, Any]]:
     lines = curves(("plain 20", "plain 56", "residual 20", "residual 56"))
     draw = np.random.default_rng(1)
     macs = 10 ** draw.uniform(8, 10.3, 40)
+    rows = [
+        [kind, f"block {k}", 6.0 + 60 * (kind == "plain") + 3.25 * k]
+        for kind in ("plain", "residual")
+        for k in range(1, 5)
+    ]
+    spans = [["tanh", 1.25, 0.5, 2.0], ["ELU", -0.4, -0.9, 0.1], ["Leaky ReLU, slope 0.01", 0.05, -0.3, 0.4],
+             ["sigmoid", 4.5, None, None]]  # fmt: skip
     return {
         "bars": {"kind": "bars", "title": "Test error after each layer is left out", "unit": "%", "log": False,
-                 "rows": [[kind, f"block {k}", 6.0 + 60 * (kind == "plain") + 3.25 * k] for kind in ("plain", "residual")
-                          for k in range(1, 5)], "said": [["no better than chance", 90.0]], "stacked": False},
+                 "rows": rows, "said": [["no better than chance", 90.0]], "stacked": False},
         "lines": {"kind": "lines", "title": "Training error by epoch", "x": "epoch", "y": "training error, %",
                   "lines": lines, "log": "y", "said": [["10 %", 10.0]],
                   "bands": {name: [[x, 0.85 * y, 1.2 * y] for x, y in own] for name, own in lines.items()}},
@@ -66,9 +72,8 @@ def charts() -> dict[str, dict[str, Any]]:
         "dots": {"kind": "dots", "title": "Products and time", "x": "MACs", "y": "ms", "log": "xy",
                  "dots": [[f"network {k}", float(m), float(m / 4e7 * draw.uniform(0.4, 2.5)), float(m / 100)]
                           for k, m in enumerate(macs)]},
-        "ranges": {"kind": "ranges", "title": "Test error less that of ReLU", "unit": "points", "none": 0.0, "log": False,
-                   "rows": [["tanh", 1.25, 0.5, 2.0], ["ELU", -0.4, -0.9, 0.1], ["Leaky ReLU, slope 0.01", 0.05, -0.3, 0.4],
-                            ["sigmoid", 4.5, None, None]]},
+        "ranges": {"kind": "ranges", "title": "Test error less that of ReLU", "unit": "points", "none": 0.0,
+                   "log": False, "rows": spans},
         "table": {"kind": "table", "title": "As printed", "head": ["network", "error"],
                   "rows": [["first", "1.5 %"], ["second", "2.5 %"]]},
     }  # fmt: skip

@@ -15,7 +15,7 @@ def figure(value: float) -> str:
     size = abs(value)
     if size >= 999_950:
         return ("−" if value < 0 else "") + (words.count(size) if size < 1e14 else power(size))
-    if size >= 1000:
+    if size >= 999.5:
         return f"{value:,.0f}".replace("-", "−")
     if 0 < size < 0.001:
         return power(value)
@@ -44,10 +44,12 @@ def scale_of(values: Iterable[float], length: float, log: bool, *, flip: bool = 
         low, high = math.log10(low), math.log10(high)
         more = max(0.05 * (high - low), (0.3 - (high - low)) / 2, 0.02)
         return Scale(10 ** (low - more), 10 ** (high + more), length, True, flip)
-    if zero or 0 <= low < 0.4 * high:
+    if low == high:
+        low, high = low - (0.1 * abs(low) or 1.0), high + (0.1 * abs(high) or 1.0)
+    elif zero or 0 <= low < 0.4 * high:
         low, high = min(low, 0.0), max(high, 0.0)
-    span = high - low or abs(high) or 1.0
-    return Scale(low if low == 0 else low - 0.06 * span, high if high == 0 else high + 0.06 * span, length, False, flip)
+    more = 0.06 * (high - low)
+    return Scale(low - more if low else 0.0, high + more if high else 0.0, length, False, flip)
 
 
 def ticks_of(scale: Scale, at_most: int) -> list[float]:

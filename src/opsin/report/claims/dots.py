@@ -62,7 +62,8 @@ def far_off(spots: Sequence[tuple[str, float, float, float]], most: int) -> set[
     off = {name: abs(y - y0 - slope * (x - x0)) for name, x, y, _ in spots}
     ordered = sorted(spots, key=lambda spot: spot[1])
     ends = {name for name, *_ in (*ordered[:2], *ordered[-2:])}
-    return ends | set(sorted(off, key=lambda name: -off[name])[: most - len(ends)])
+    others = sorted(off.keys() - ends, key=lambda name: (-off[name], name))
+    return ends | set(others[: most - len(ends)])
 
 
 def name_dots(

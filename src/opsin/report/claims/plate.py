@@ -7,6 +7,7 @@ names are laid out here, once for wide and once for narrow screens.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import accumulate, takewhile
 from typing import Any
 
 import altair as alt
@@ -193,9 +194,9 @@ def cut(text: str, width: float, size: float) -> str:
     """The text, or as much of it as a width holds."""
     if text_width(text, size) <= width:
         return text
-    while text and text_width(text + "…", size) > width:
-        text = text[:-1]
-    return text.rstrip() + "…"
+    room = width - text_width("…", size)
+    widths = accumulate(text_width(sign, size) for sign in text)
+    return text[: sum(1 for _ in takewhile(lambda wide: wide <= room, widths))].rstrip() + "…"
 
 
 __all__ = ["DASHES", "INK", "NARROW", "PAPER", "RULE", "SHAPES", "SOFT", "TONES", "WIDE", "Paper", "Plate"]

@@ -119,11 +119,9 @@ def errors_title(records: Sequence[Record]) -> str:
 
 def rank_correlation(pairs: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
     """Spearman's, and its two-sided p by shuffling; None of too few pairs, or where one side is all the same."""
-    from scipy.stats import rankdata
-
     if len(pairs) < ENOUGH:
         return None
-    x, y = (rankdata(side) for side in zip(*pairs, strict=True))
+    x, y = (ranks(np.array(side)) for side in zip(*pairs, strict=True))
     x, y = x - x.mean(), y - y.mean()
     size = float(np.sqrt((x @ x) * (y @ y)))
     if size == 0:
@@ -133,6 +131,12 @@ def rank_correlation(pairs: Sequence[tuple[float, float]]) -> tuple[float, float
     found = float(x @ y)
     p = (1 + int((np.abs(shuffled) >= abs(found) - 1e-9).sum())) / (SHUFFLES + 1)
     return found / size, p
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """The rank of each, the mean of theirs for those that are equal."""
+    above, equal = values[:, None] > values, values[:, None] == values
+    return above.sum(1) + (equal.sum(1) + 1) / 2
 
 
 def references(records: Sequence[Record]) -> tuple[list[tuple[Record, Reference]], str]:
@@ -148,10 +152,10 @@ def transfer(found: Sequence[tuple[Record, Reference]]) -> dict[str, Any]:
     same = sum(theirs * ours > 0 for theirs, ours in pairs)
     of = f"{same} of {words.plural(len(pairs), 'change')}"
     title = f"{of} {'goes' if same == 1 else 'go'} the same way here as in the large study"
-    ranks = rank_correlation(pairs)
-    if ranks is None:
+    correlation = rank_correlation(pairs)
+    if correlation is None:
         return {"title": title, "note": "They are too few for a correlation of their ranks."}
-    rho, p = ranks
+    rho, p = correlation
     decided = "" if p < 0.05 else " That is not decided at this number of changes: chance alone does as much."
     chance = f"p{words.GAP}={words.GAP}{max(p, 1e-4):.2g}, by {SHUFFLES:,} shuffles"
     told = f"Spearman’s rank correlation is {figure(rho)} ({chance}).{decided}"

@@ -15,41 +15,42 @@ SLUGS = {
 }
 """Verdicts as names of marks and of their colours."""
 WIDTH = 1008.0
-MARK, STEP = 23.0, 26.0
-"""The side of a mark and the distance of two in a pile, px."""
+MARK, GAP = 23.0, 3.0
+"""The side of a mark and the least distance of two on a pile, px."""
+HIGH = 430.0
+"""A pile is at most so high: where more lie on it, all marks are smaller."""
 AXIS = 26.0
-MOST = 16
-"""So many marks are on a pile at most; a year of more has two."""
 
 
 def drawing(records: Sequence[Record]) -> dict[str, Any]:
     """What the template draws, px: marks on piles, and the years on a linear axis."""
     first, last = records[0].year, records[-1].year
     pitch = min((WIDTH - MARK - 4) / max(last - first, 1), 80.0)
-    side = min(MARK, pitch - 2)
     piles = by_year(records)
-    height = STEP * min(MOST, max(map(len, piles.values()))) + 6
-    marks = []
-    for year, own in piles.items():
-        x = (year - first) * pitch + MARK / 2 + 2
-        high = max(MOST, -(-len(own) // max(1, int(pitch // side)))) if len(own) > MOST else MOST
-        for k, record in enumerate(own):
-            marks.append(
-                {
-                    "x": round(x + side * (k // high) - side / 2, 1),
-                    "y": round(height - STEP * (k % high + 1) + (STEP - side) / 2, 1),
-                    "record": record,
-                    "slug": SLUGS[record.verdict],
-                }
-            )
+    tallest = max(map(len, piles.values()))
+    step = min(MARK + GAP, HIGH / tallest, pitch + 1)
+    side, height = 0.88 * step, step * tallest + 6
+
+    def at(year: int) -> float:
+        return round((year - first) * pitch + MARK / 2 + 2, 1)
+
     return {
         "width": WIDTH,
         "height": height + AXIS,
         "base": height + 1,
-        "side": side,
-        "marks": marks,
+        "side": round(side, 1),
+        "marks": [
+            {
+                "x": round(at(year) - side / 2, 1),
+                "y": round(height - step * (k + 1) + (step - side) / 2, 1),
+                "record": record,
+                "slug": SLUGS[record.verdict],
+            }
+            for year, own in piles.items()
+            for k, record in enumerate(own)
+        ],
         "years": [
-            {"x": round((year - first) * pitch + MARK / 2 + 2, 1), "year": year, "busy": year in piles}
+            {"x": at(year), "year": year, "busy": year in piles}
             for year in range(first, last + 1)
             if year in piles or (year % 5 == 0 and not {year - 1, year + 1} & piles.keys())
         ],
