@@ -53,11 +53,8 @@ def charts() -> dict[str, dict[str, Any]]:
     lines = curves(("plain 20", "plain 56", "residual 20", "residual 56"))
     draw = np.random.default_rng(1)
     macs = 10 ** draw.uniform(8, 10.3, 40)
-    rows = [
-        [kind, f"block {k}", 6.0 + 60 * (kind == "plain") + 3.25 * k]
-        for kind in ("plain", "residual")
-        for k in range(1, 5)
-    ]
+    blocks = [(kind, k) for kind in ("plain", "residual") for k in range(1, 5)]
+    rows = [[kind, f"block {k}", 6.0 + 60 * (kind == "plain") + 3.25 * k] for kind, k in blocks]
     spans = [["tanh", 1.25, 0.5, 2.0], ["ELU", -0.4, -0.9, 0.1], ["Leaky ReLU, slope 0.01", 0.05, -0.3, 0.4],
              ["sigmoid", 4.5, None, None]]  # fmt: skip
     return {

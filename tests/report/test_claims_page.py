@@ -172,7 +172,7 @@ def test_charts_of_nothing_and_of_one_value_are_drawn_or_left_out(tmp_path, kind
             {"rows": ["a"], "columns": ["b"], "cells": [[0]]},
         ),
     }[kind]
-    kept = {"bands": None, "said": []} if kind == "lines" else {"said": []} if kind == "bars" else {}
+    kept = {"bands": None, "said": [], "log": ""} if kind == "lines" else {"said": []} if kind == "bars" else {}
     for change, is_drawn in ((empty, False), (single, True)):
         chart = one(tmp_path, charts=[charts()[kind] | kept | change]).charts[0]
         plate = figures.drawn(chart, paper)
