@@ -22,8 +22,8 @@
   }
 
   async function draw(element) {
-    const { spec, data } = payload.views[element.dataset.chart];
-    const own = structuredClone(payload.specs[spec]);
+    const { spec, data, frame } = payload.views[element.dataset.chart];
+    const own = Object.assign(structuredClone(payload.specs[spec]), frame);
     for (const set of own.data) if (set.name in data) set.values = payload.data[data[set.name]];
     const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, ast: true, tooltip: showTip };
     await vegaEmbed(element, own, options);
@@ -34,9 +34,15 @@
   }
 
   async function drawAll() {
-    const charts = [...document.querySelectorAll("[data-chart]")];
-    let failed = 0;
+    const all = [...document.querySelectorAll("[data-chart]")];
+    const shown = new Set(all.filter((element) => element.offsetParent));
+    const charts = [...shown, ...all.filter((element) => !shown.has(element))];
+    let [failed, rested] = [0, performance.now()];
     for (const element of charts) {
+      if (performance.now() - rested > 60) {
+        await new Promise((resume) => setTimeout(resume)); // a page of many charts answers while they are drawn
+        rested = performance.now();
+      }
       try {
         await draw(element);
       } catch (error) {

@@ -1,0 +1,162 @@
+"""The sentences of the page, worked out from the records."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from opsin.claims.claim import Effect, Verdict
+from opsin.report import words
+from opsin.report.claims.axes import figure, with_unit
+from opsin.report.claims.record import Record, Reference
+
+KINDS = {
+    "exact": "arithmetic or structure",
+    "cost": "measured on a machine",
+    "training": "networks trained",
+}
+"""How a claim is put to the test, as the page says it."""
+CHECKED = {
+    "paper": "as the paper prints it",
+    "arithmetic": "counted anew here",
+    "memory": "from memory, not checked",
+}
+SHUFFLES = 9999
+ENOUGH = 4
+"""Of fewer changes no rank correlation is told."""
+
+
+def standfirst(records: Sequence[Record]) -> str:
+    """How many claims there are and what came of them."""
+    n, ran = Counter(record.verdict for record in records), [record for record in records if record.run]
+    told = {
+        Verdict.HOLDS: "{} hold{s}",
+        Verdict.PARTLY: "{} hold{s} in part",
+        Verdict.NOT_HERE: "{} do{es} not hold here",
+        Verdict.UNDECIDED: "{} {is_} undecided",
+    }
+    parts = [
+        text.format(n[v], s="s" if n[v] == 1 else "", es="es" if n[v] == 1 else "",
+                    is_="is" if n[v] == 1 else "are")
+        for v, text in told.items()
+        if n[v]
+    ]  # fmt: skip
+    if not parts:
+        return f"None of {words.plural(len(records), 'claim')} has been run yet."
+    rest = f" {words.sentence(words.spelled(n[Verdict.NOT_RUN]))} more {waits(n[Verdict.NOT_RUN])}."
+    told_of = f"Of {words.plural(len(ran), 'claim')} that {'were' if len(ran) > 1 else 'was'} put to the test "
+    return told_of.rstrip() + ", " + words.listed(parts) + "." + (rest if n[Verdict.NOT_RUN] else "")
+
+
+def waits(n: int) -> str:
+    return "is listed and was not run" if n == 1 else "are listed and were not run"
+
+
+def counts(records: Sequence[Record]) -> list[tuple[str, list[int]]]:
+    """A row for each way of testing that occurs: how many claims have each verdict."""
+    n = Counter((record.kind, record.verdict) for record in records)
+    return [
+        (told, [n[kind, verdict] for verdict in Verdict])
+        for kind, told in KINDS.items()
+        if any(record.kind == kind for record in records)
+    ]
+
+
+def effect(found: Effect) -> str:
+    """ "−1.2 points (−2 to −0.4)"; an interval whose ends are not known is left out."""
+    told = with_unit(found.mean, found.unit)
+    if found.low is None and found.high is None:
+        return told
+    low, high = ("?" if end is None else figure(end) for end in (found.low, found.high))
+    return f"{told} ({low} to {high})"
+
+
+def basis(found: Effect) -> str:
+    """What the effect rests on: "over 10 seeds, 95 % interval, p = 0.002"."""
+    told = [f"over {words.plural(found.n, 'seed')}"]
+    if found.low is not None or found.high is not None:
+        told.append("with the 95 % interval")
+    if found.p is not None:
+        told.append(f"p{words.GAP}={words.GAP}{found.p:.2g}" if found.p >= 0.001 else f"p{words.GAP}<{words.GAP}0.001")
+    more = f"; about {words.plural(found.decides, 'seed')} would decide" if found.decides else ""
+    return ", ".join(told) + more
+
+
+def ran(record: Record) -> str:
+    """Where and how it was run, in a line; empty where it was not."""
+    machine, told = record.machine or {}, []
+    if record.data:
+        told.append(f"on {record.data}")
+    if record.seeds:
+        told.append(words.plural(record.seeds, "seed"))
+    if record.tier and record.kind == "training":
+        told.append(f"tier {record.tier}")
+    if record.minutes is not None:
+        told.append(words.duration(60 * record.minutes) if record.minutes > 1 / 60 else "less than a second")
+    if machine.get("cpu"):
+        threads = machine.get("threads")
+        told.append(
+            words.plain(machine["cpu"]) + (f", {words.plural(threads, 'thread')}" if isinstance(threads, int) else "")
+        )
+    return "; ".join(told)
+
+
+def machines(records: Sequence[Record]) -> list[tuple[str, int]]:
+    """Machines and versions, and how many claims were run with each."""
+    told = Counter(
+        "; ".join(f"{key} {words.plain(value)}" for key, value in ((r.machine or {}) | (r.versions or {})).items())
+        for r in records
+        if r.run and (r.machine or r.versions)
+    )
+    return told.most_common()
+
+
+def errors_title(records: Sequence[Record]) -> str:
+    n = sum(bool(record.errs) for record in records)
+    return f"{words.sentence(words.spelled(n))} {'statement' if n == 1 else 'statements'} as they stand, and what is"
+
+
+def rank_correlation(pairs: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """Spearman's, and its two-sided p by shuffling; None of too few pairs, or where one side is all the same."""
+    if len(pairs) < ENOUGH:
+        return None
+    x, y = (ranks(np.array(side)) for side in zip(*pairs, strict=True))
+    x, y = x - x.mean(), y - y.mean()
+    size = float(np.sqrt((x @ x) * (y @ y)))
+    if size == 0:
+        return None
+    draw = np.random.default_rng(0)
+    shuffled = draw.permuted(np.tile(y, (SHUFFLES, 1)), axis=1) @ x
+    found = float(x @ y)
+    p = (1 + int((np.abs(shuffled) >= abs(found) - 1e-9).sum())) / (SHUFFLES + 1)
+    return found / size, p
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """The rank of each, the mean of theirs for those that are equal."""
+    above, equal = values[:, None] > values, values[:, None] == values
+    return above.sum(1) + (equal.sum(1) + 1) / 2
+
+
+def references(records: Sequence[Record]) -> tuple[list[tuple[Record, Reference]], str]:
+    """The claims that a large study has a figure for, of the unit that most of them have, and that unit."""
+    found = [(record, record.reference) for record in records if record.reference is not None]
+    unit = Counter(reference.unit for _, reference in found).most_common(1)[0][0] if found else ""
+    return [(record, reference) for record, reference in found if reference.unit == unit], unit
+
+
+def transfer(found: Sequence[tuple[Record, Reference]]) -> dict[str, Any]:
+    """How far small experiments agree with the large study: a heading, and a sentence that explains it."""
+    pairs = [(reference.theirs, reference.ours) for _, reference in found]
+    same = sum(theirs * ours > 0 for theirs, ours in pairs)
+    of = f"{same} of {words.plural(len(pairs), 'change')}"
+    title = f"{of} {'goes' if same == 1 else 'go'} the same way here as in the large study"
+    correlation = rank_correlation(pairs)
+    if correlation is None:
+        return {"title": title, "note": "They are too few for a correlation of their ranks."}
+    rho, p = correlation
+    decided = "" if p < 0.05 else " That is not decided at this number of changes: chance alone does as much."
+    chance = f"p{words.GAP}={words.GAP}{max(p, 1e-4):.2g}, by {SHUFFLES:,} shuffles"
+    told = f"Spearman’s rank correlation is {figure(rho)} ({chance}).{decided}"
+    return {"title": f"{title}; their ranks correlate by {figure(rho)}", "note": told}
