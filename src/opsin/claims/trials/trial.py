@@ -58,8 +58,8 @@ class Trial:
     probes: tuple[str, ...] = ()
 
     def facts(self, images: Images) -> dict[str, Any]:
-        """What makes it another trial."""
-        return {
+        """What makes it another trial, as JSON has it."""
+        facts = {
             "network": self.network,
             "arguments": dict(self.arguments),
             "recipe": replace(self.recipe, name="").to_dict(),
@@ -70,6 +70,7 @@ class Trial:
             "images": images.fingerprint,
             "shape": list(images.shape[1:]),
         }
+        return json.loads(json.dumps(facts))
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def train(wishes: Mapping[str, Wish], store: Store, pool: Pool, watch: Watch) ->
         watch.advance(1)
         if not pool.pending:
             yield from submit()
-    yield from submit()
+    assert not left, f"trials of {', '.join(left)} have ended and are not known"
 
 
 def failed(event: Event, store: Store) -> OpsinError:

@@ -1,0 +1,148 @@
+"""Experiments: how rates are tuned, which trials are wanted, and that a trial is trained once."""
+
+import numpy as np
+import pytest
+
+from opsin.claims.claim import Finding, Part, Verdict
+from opsin.claims.experiments import data, depth, speed, units
+from opsin.claims.trials.experiment import TUNING, Arm, Experiment, recipe, steps_to, tuned, wanted
+from opsin.claims.trials.images import write_images
+from opsin.claims.trials.work import Store, Wish, train
+from opsin.errors import OpsinError
+from opsin.launch.local import Pool
+from opsin.watch import Watch
+
+RATES = (0.25, 0.5, 1.0)
+
+
+def nothing(results):
+    return Finding(Verdict.UNDECIDED, (Part("", ""),))
+
+
+def experiment(*arms, by="test_error", **fields):
+    return Experiment(arms, recipe(1), RATES, nothing, by=by, **fields)
+
+
+class Known:
+    """A trial's error is how far its rate is from `best`, in doublings."""
+
+    def __init__(self, best):
+        self.best, self.asked = best, {}
+
+    def __call__(self, trial):
+        return self.asked.get(trial)
+
+    def answer(self, trials):
+        for trial in trials:
+            off = abs(np.log2(trial.recipe.learning_rate / self.best))
+            self.asked[trial] = {"test_error": off / 100, "status": "ok", "train_error": 0.0, "curve": []}
+
+
+@pytest.mark.parametrize("best, tried", [(0.5, 3), (1.0, 4), (4.0, 6), (2**-5, 7), (1e6, 9)])
+def test_a_grid_grows_until_its_best_rate_lies_inside(best, tried):
+    own, known = experiment(Arm("a", "conv", {})), Known(best)
+    while (rate := tuned(own, own.arms[0], known)[0]) is None:
+        known.answer(tuned(own, own.arms[0], known)[1])
+    assert len({trial.recipe.learning_rate for trial in known.asked}) == tried
+    assert rate == min(known.asked, key=lambda t: known.asked[t]["test_error"]).recipe.learning_rate
+    assert {trial.seed for trial in known.asked} == set(TUNING)
+
+
+def test_what_is_reported_is_wanted_when_the_rate_is_known():
+    own = experiment(
+        Arm("a", "conv", {}), Arm("b", "mlp", {}, rate="a", seeds=2), Arm("c", "mlp", {}, rate=0.3), seeds=4
+    )
+    known = Known(0.5)
+    first = wanted(own, known, 4)
+    assert sum(t.seed in TUNING for t in first) == 9 and {t.seed for t in first if t.network == "mlp"} == {0, 1, 2, 3}
+    known.answer(first)
+    second = wanted(own, known, 4)
+    assert [(t.network, t.seed, t.recipe.learning_rate) for t in second] == [
+        *(("conv", seed, 0.5) for seed in range(4)),
+        *(("mlp", seed, 0.5) for seed in range(2)),
+    ]
+    known.answer(second)
+    assert wanted(own, known, 4) == []
+    assert len(wanted(own, known, 6)) == 4  # two seeds more of a and of c
+
+
+def test_steps_to_a_target_lie_between_looks():
+    found = {"curve": [[10, 0.6, 0.7], [20, 0.4, 0.5], [30, 0.2, 0.1]]}
+    assert steps_to(found, 0.3) == pytest.approx(25)
+    assert steps_to(found, 0.6) == pytest.approx(10)
+    assert steps_to(found, 0.8) == pytest.approx(5)  # from an error of 1 before the first step
+    assert steps_to(found, 0.3, 2) == pytest.approx(25)
+    assert steps_to(found, 0.1) is None
+
+
+def test_an_arm_that_never_reaches_the_target_is_tuned_for_its_training_error():
+    own = experiment(Arm("a", "conv", {}), by="steps", target=0.25)
+    known = {}
+    for rate, error in zip(RATES, (0.8, 0.5, 0.7), strict=True):
+        for seed in TUNING:
+            trial = own.trial(own.arms[0], rate, seed)
+            known[trial] = {"status": "ok", "train_error": error, "curve": [[10, error, error]]}
+    assert tuned(own, own.arms[0], known.get)[0] == 0.5
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        *(speed.RELU, speed.NORM, speed.SWEEP, speed.SCALES, speed.WHITENING, depth.DEPTH, depth.BYPASS),
+        *(depth.LESIONS, depth.SHORT, data.NEIGHBOURS, data.HUNGER, data.CLEAN, units.ELU),
+    ],
+)
+def test_arms_have_names_of_their_own_and_rates_grow_evenly(own):
+    names = [arm.name for arm in own.arms]
+    assert len(set(names)) == len(names)
+    steps = {after / before for before, after in zip(own.rates, own.rates[1:], strict=False)}
+    assert len(steps) == 1 and len(own.rates) >= 4
+    assert all(arm.rate is None or not isinstance(arm.rate, str) or arm.rate in names for arm in own.arms)
+
+
+def test_questions_to_the_same_networks_share_their_trials():
+    whole = set(wanted(depth.DEPTH, lambda trial: None, 10))
+    for own in (depth.LESIONS, depth.SHORT):
+        assert set(wanted(own, lambda trial: None, 10)) < whole
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    return write_images("digits", tmp_path_factory.mktemp("images"))
+
+
+def small(rate=0.1):
+    return experiment(Arm("a", "mlp", {"hidden": (8,)}, rate=rate), Arm("b", "mlp", {"hidden": (8,)}, rate=rate))
+
+
+def test_a_trial_that_two_arms_and_two_experiments_want_is_trained_once(digits, tmp_path):
+    store = Store(tmp_path, digits)
+    with Pool(1) as pool:
+        ended = list(train({"x": Wish(small(), 2), "y": Wish(small(), 1)}, store, pool, Watch()))
+        assert sorted(ended) == ["x", "y"] and len(list(tmp_path.glob("*.json"))) == 2
+        before = {file: file.stat().st_mtime_ns for file in tmp_path.glob("*.json")}
+        assert list(train({"x": Wish(small(), 2)}, Store(tmp_path, digits), pool, Watch())) == ["x"]
+        assert before == {file: file.stat().st_mtime_ns for file in tmp_path.glob("*.json")}
+
+
+def test_a_trial_that_fails_is_one_line(digits, tmp_path):
+    wrong = experiment(Arm("a", "skip", {"every": 5}, rate=0.1))
+    with (
+        Pool(1) as pool,
+        pytest.raises(OpsinError, match=r"a trial failed \(ValueError: 12 convolutions .* see .*error"),
+    ):
+        list(train({"x": Wish(wrong, 1)}, Store(tmp_path, digits), pool, Watch()))
+    assert "Traceback" in (tmp_path / "error.txt").read_text()
+
+
+@pytest.mark.slow
+def test_two_workers_and_one_leave_the_same_trials(digits, tmp_path):
+    own = experiment(Arm("a", "conv", {}), Arm("b", "mlp", {"hidden": (8,)}, rate="a"), seeds=2)
+    files = []
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        with Pool(workers) as pool:
+            assert list(train({"x": Wish(own, 2)}, Store(folder, digits), pool, Watch())) == ["x"]
+        texts = {file.name: file.read_text().partition('"seconds"')[0] for file in folder.glob("*.json")}
+        files.append(texts)
+    assert files[0] == files[1] and len(files[0]) >= 9
