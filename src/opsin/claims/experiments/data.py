@@ -123,9 +123,15 @@ def fewer_images(results: Results) -> Finding:
 STEPS = 300
 """At least so many steps for a small set."""
 
+
+def longer(n: int | None) -> dict[str, int]:
+    """So many epochs that a small set has as many steps."""
+    return {} if n is None else {"epochs": max(15, -(-STEPS * 64 // n))}
+
+
 HUNGER = Experiment(
     tuple(
-        Arm(sized(kind, n), network, {}, Taken(images=n), epochs=None if n is None else max(15, -(-STEPS * 64 // n)))
+        Arm(sized(kind, n), network, {}, Taken(images=n), recipe=longer(n))
         for kind, network in KINDS.items()
         for n in SIZES
     ),

@@ -8,6 +8,7 @@ from opsin.claims.experiments import told
 from opsin.claims.intervals import Median, independent, ratio
 from opsin.claims.trials.experiment import Arm, Experiment, Results, mean_curve, recipe
 from opsin.claims.verdict import Better, advice, effect, faster, judge
+from opsin.engine.schedules import Constant
 
 RATES = tuple(2.0**k for k in range(-7, -1))
 TARGET = 0.25
@@ -82,7 +83,7 @@ RELU = Experiment(
         for setting, arguments in SETTINGS.items()
         for unit, activation in UNITS.items()
     ),
-    recipe(20, constant=True),
+    recipe(20, Constant()),
     RATES,
     rectified_units,
     by="steps",
@@ -128,7 +129,7 @@ NORM = Experiment(
         Arm("batch norm, the same rate", "conv", {"norm": "before"}, rate="none"),
         Arm("batch norm", "conv", {"norm": "before"}),
     ),
-    recipe(30, constant=True),
+    recipe(30, Constant()),
     RATES,
     norm_speeds_up,
     every=2,
@@ -190,7 +191,7 @@ SWEEP = Experiment(
         for name, norm in NORMS.items()
         for power in POWERS
     ),
-    recipe(10, constant=True),
+    recipe(10, Constant()),
     RATES,
     higher_rates,
 )

@@ -18,7 +18,7 @@ from opsin.claims.trials.images import Images, Part
 from opsin.claims.trials.trial import Trial
 from opsin.engine.optimizers import SGD
 from opsin.engine.recipe import Recipe
-from opsin.engine.schedules import Constant, Cosine
+from opsin.engine.schedules import Cosine, Schedule
 
 TUNING = (1000, 1001, 1002)
 """The seeds on which rates are tuned."""
@@ -31,16 +31,19 @@ Known = Callable[[Trial], dict[str, Any] | None]
 """What is known of a trial: what stands in its file, or None."""
 
 
-def recipe(epochs: int, *, constant: bool = False, batch_size: int = 64, weight_decay: float = 0.0) -> Recipe:
-    """Plain SGD with momentum 0.9, no augmentation and no regularisation; the rate is each arm's."""
+def recipe(epochs: int, schedule: Schedule | None = None) -> Recipe:
+    """Plain SGD with momentum 0.9 on batches of 64, no augmentation and no regularisation; the rate is each arm's.
+
+    The rate falls as a cosine where no other schedule is given.
+    """
     return Recipe(
         "claim",
         epochs=epochs,
-        batch_size=batch_size,
+        batch_size=64,
         optimizer=SGD(),
-        weight_decay=weight_decay,
+        weight_decay=0.0,
         warmup=0.0,
-        schedule=Constant() if constant else Cosine(),
+        schedule=schedule or Cosine(),
         label_smoothing=0.0,
         clip_norm=None,
         augment="none",
@@ -57,7 +60,7 @@ class Arm:
         arguments: of its constructor.
         part: what it takes of the images.
         rate: the learning rate; None where it is tuned; or the name of the arm whose rate it takes.
-        epochs: where they are others than the experiment's.
+        recipe: what of the experiment's is another for this arm.
         seeds: reported ones at most, where a network is dear.
         probes: names of `opsin.claims.trials.probes.PROBES`.
     """
@@ -67,7 +70,7 @@ class Arm:
     arguments: Mapping[str, Any]
     part: Part = field(default_factory=Part)
     rate: float | str | None = None
-    epochs: int | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
     seeds: int | None = None
     probes: tuple[str, ...] = ()
 
@@ -98,7 +101,7 @@ class Experiment:
 
     def trial(self, arm: Arm, rate: float, seed: int) -> Trial:
         """The trial of an arm at a rate; one that only tunes has no probes."""
-        own = replace(self.recipe, learning_rate=rate, epochs=arm.epochs or self.recipe.epochs)
+        own = replace(self.recipe, learning_rate=rate, **arm.recipe)
         probes = arm.probes if seed not in TUNING else ()
         arguments = tuple(sorted(arm.arguments.items()))
         return Trial(arm.network, arguments, own, seed, arm.part, self.every, probes)

@@ -15,11 +15,14 @@ from torch import Tensor, nn
 
 from opsin.models import resnet
 from opsin.models.layers import ScaledTanh
+from opsin.models.senet import SqueezeExcite
 
-Activation = Literal["relu", "tanh", "scaled_tanh", "sigmoid", "elu", "prelu", "gelu", "silu"]
+Activation = Literal["relu", "tanh", "scaled_tanh", "sigmoid", "elu", "selu", "prelu", "rrelu", "gelu", "silu", "none"]
 Norm = Literal["none", "before", "after"]
 Init = Literal["default", "matched"]
-Pooling = Literal["max", "mean", "trained"]
+Pooling = Literal["max", "mean", "trained", "sum", "stride"]
+Head = Literal["flatten", "mean", "hidden"]
+Extra = Literal["colour", "excite", "skip", "dropout"]
 
 ACTIVATIONS: dict[str, Callable[[int], nn.Module]] = {
     "relu": lambda width: nn.ReLU(),
@@ -27,13 +30,16 @@ ACTIVATIONS: dict[str, Callable[[int], nn.Module]] = {
     "scaled_tanh": lambda width: ScaledTanh(),
     "sigmoid": lambda width: nn.Sigmoid(),
     "elu": lambda width: nn.ELU(),
+    "selu": lambda width: nn.SELU(),
     "prelu": lambda width: nn.PReLU(width),
+    "rrelu": lambda width: nn.RReLU(),
     "gelu": lambda width: nn.GELU(),
     "silu": lambda width: nn.SiLU(),
+    "none": lambda width: nn.Identity(),
 }
 POOLS = 2
 """So many of the first convolutions have a pooling behind them."""
-RECTIFIERS = ("relu", "elu", "prelu", "gelu", "silu")
+RECTIFIERS = ("relu", "elu", "prelu", "rrelu", "gelu", "silu")
 """For which He's weights are the matching ones; Glorot's for the others."""
 
 
@@ -52,11 +58,38 @@ class TrainedMean(nn.Module):
         return F.avg_pool2d(x, 2) * self.coefficient + self.bias
 
 
-def pool(kind: Pooling, channels: int) -> nn.Module:
-    """A pooling that halves the maps."""
-    return {"max": lambda: nn.MaxPool2d(2), "mean": lambda: nn.AvgPool2d(2), "trained": lambda: TrainedMean(channels)}[
-        kind
-    ]()
+class MeanAndMax(nn.Module):
+    """The sum of the mean and the maximum of 2x2 (Mishkin and others 2016). N C H W -> N C H/2 W/2."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, 2) + F.max_pool2d(x, 2)
+
+
+POOLINGS: dict[str, Callable[[int], nn.Module]] = {
+    "max": lambda width: nn.MaxPool2d(2),
+    "mean": lambda width: nn.AvgPool2d(2),
+    "trained": TrainedMean,
+    "sum": lambda width: MeanAndMax(),
+    "stride": lambda width: nn.Identity(),
+}
+"""What halves the maps; with "stride" the convolution does."""
+
+
+class Bypassed(nn.Module):
+    """A layer with a 1x1 convolution beside it, whose output is added. N C H W -> as the layer."""
+
+    def __init__(self, layer: nn.Module, channels: int, width: int, stride: int):
+        super().__init__()
+        self.layer = layer
+        self.beside = nn.Conv2d(channels, width, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) + self.beside(x)
+
+
+def learned_colours(channels: int) -> list[nn.Module]:
+    """Colours mixed anew for each pixel: to ten maps and back, very leaky (Mishkin and others 2016, section 3.4)."""
+    return [nn.Conv2d(channels, 10, 1), nn.LeakyReLU(1 / 3), nn.Conv2d(10, channels, 1), nn.LeakyReLU(1 / 3)]
 
 
 def initialise(net: nn.Module, init: Init, activation: Activation, gain: float) -> None:
@@ -76,10 +109,13 @@ def initialise(net: nn.Module, init: Init, activation: Activation, gain: float) 
 
 
 class ConvNet(nn.Module):
-    """Convolutions of 3x3, each with its activation, the first two with a pooling, then one linear layer on the maps.
+    """Convolutions, each with its activation, the first two with a pooling, then one linear layer on the maps.
 
     With three of them it is the network of AlexNet's figure 1 in kind: four layers with weights, no regularisation.
-    `norm` is where batch norm stands, before or after the activation. N C S S -> N num_classes.
+    `norm` is where batch norm stands, before or after the activation. `head` flattens the maps, takes their mean, or
+    has a hidden layer. `extras` are modules that articles recommend: a learned mixing of colours, squeeze and
+    excitation behind each activation, a 1x1 shortcut beside each convolution but the first, dropout of a half in front
+    of the last layer. N C S S -> N num_classes.
     """
 
     def __init__(
@@ -89,6 +125,9 @@ class ConvNet(nn.Module):
         activation: Activation = "relu",
         norm: Norm = "none",
         pooling: Pooling = "max",
+        kernel_size: int = 3,
+        head: Head = "flatten",
+        extras: tuple[Extra, ...] = (),
         init: Init = "matched",
         gain: float = 1.0,
         num_classes: int = 10,
@@ -96,21 +135,34 @@ class ConvNet(nn.Module):
         input_size: int = 8,
     ):
         super().__init__()
-        layers: list[nn.Module] = []
+        layers = learned_colours(in_chans) if "colour" in extras else []
         for i, (channels, width) in enumerate(pairwise((in_chans, *widths))):
-            layers.append(nn.Conv2d(channels, width, 3, padding=1))
+            stride = 2 if pooling == "stride" and i < POOLS else 1
+            layer = nn.Conv2d(channels, width, kernel_size, stride, kernel_size // 2)
+            layers.append(Bypassed(layer, channels, width, stride) if "skip" in extras and i else layer)
             act = ACTIVATIONS[activation](width)
             layers += {"none": [act], "before": [nn.BatchNorm2d(width), act], "after": [act, nn.BatchNorm2d(width)]}[
                 norm
             ]
+            if "excite" in extras:
+                layers.append(SqueezeExcite(width, 4))
             if i < POOLS:
-                layers.append(pool(pooling, width))
+                layers.append(POOLINGS[pooling](width))
         self.features = nn.Sequential(*layers)
-        self.fc = nn.Linear(widths[-1] * (input_size // 2**POOLS) ** 2, num_classes)
+        side = input_size // 2**POOLS
+        wide = widths[-1] * (1 if head == "mean" else side**2)
+        hidden = [nn.Linear(wide, widths[-1]), ACTIVATIONS[activation](widths[-1])] if head == "hidden" else []
+        self.head = nn.Sequential(
+            *([nn.AdaptiveAvgPool2d(1)] if head == "mean" else []),
+            nn.Flatten(),
+            *hidden,
+            *([nn.Dropout(0.5)] if "dropout" in extras else []),
+        )
+        self.fc = nn.Linear(widths[-1] if hidden else wide, num_classes)
         initialise(self, init, activation, gain)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc(self.features(x).flatten(1))
+        return self.fc(self.head(self.features(x)))
 
 
 class MLP(nn.Module):
