@@ -1,4 +1,4 @@
-"""What n seeds say of an effect: a mean with its standard error, or a median where some runs reached no value.
+"""What n seeds say of an effect: its mean, and an interval of that.
 
 Seeds on fresh splits of one data set share test images, so that their values move together, and n of them say less than
 n independent ones. How much less depends on what the noise is made of. If it is the images' (the arms differ on
@@ -12,15 +12,14 @@ Every array here may have leading axes, [..., n]: one estimate for each; the las
 """
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
-from scipy.special import bdtr, log_ndtr, stdtrit
+from scipy.special import stdtrit
 
 EXACT_FLIPS = 16  # seeds up to which all patterns of signs are tried
-_SAMPLED_FLIPS = 20_000
+_SAMPLED_FLIPS = 5_000
 _REDRAWN_FLIPS = 12  # beyond it the sign-flip test agrees with the interval, and redrawn seeds are spared it
 _CELLS = 4_000_000  # numbers held at once while signs are flipped (32 MB)
 
@@ -37,6 +36,7 @@ class Mean:
         shared: covariance of two seeds' values through the test images that they share; it does not shrink with n.
         shared_df: degrees of freedom with which `shared` is known.
         correction: what Nadeau and Bengio add to 1/n.
+        tilt: by what share the variance of the mean grows for each unit that the true mean is greater.
         least: the standard error is no less.
         flips: whether `agrees` asks the sign-flip test.
     """
@@ -44,8 +44,9 @@ class Mean:
     values: Floats
     over: str = "seeds"
     shared: float | Floats = 0.0
-    shared_df: float = np.inf
+    shared_df: float | Floats = np.inf
     correction: float = 0.0
+    tilt: float | Floats = 0.0
     least: float = 0.0
     flips: bool = True
 
@@ -53,21 +54,21 @@ class Mean:
     def n(self) -> int:
         return self.values.shape[-1]
 
-    @property
+    @cached_property
     def mean(self) -> Floats:
         return self.values.mean(axis=-1)
 
-    @property
+    @cached_property
     def spread(self) -> Floats:
         """Standard deviation between seeds; infinite with one seed, which has none."""
         return self.values.std(axis=-1, ddof=1) if self.n > 1 else np.full(self.values.shape[:-1], np.inf)
 
-    @property
+    @cached_property
     def error(self) -> Floats:
         """Standard error of the mean."""
         return np.maximum(np.sqrt(self.spread**2 * (1 / self.n + self.correction) + self.shared), self.least)
 
-    @property
+    @cached_property
     def df(self) -> Floats:
         """Satterthwaite's degrees of freedom of `error`, n - 1 where nothing but the seeds' spread is in it."""
         own = self.spread**2 * (1 / self.n + self.correction)
@@ -75,11 +76,21 @@ class Mean:
         return 1 / ((1 - part) ** 2 / max(self.n - 1, 1) + part**2 / self.shared_df)
 
     def bounds(self, level: float = 0.95) -> tuple[Floats, Floats]:
-        """The two-sided interval at this level."""
-        half = stdtrit(self.df, (1 + level) / 2) * self.error
-        return self.mean - half, self.mean + half
+        """The two-sided interval at this level.
 
-    @property
+        An end is where the mean lies the quantile of t in standard errors away from it, those that it would have if the
+        truth lay there. As these grow with the size of an effect, so does the end away from zero; that they shrink
+        on the other side is not relied on.
+        """
+        quantile = stdtrit(self.df, (1 + level) / 2)
+
+        def reach(tilt: float | Floats) -> Floats:
+            grown = np.maximum(tilt, 0.0) * quantile * self.error / 2
+            return quantile * self.error * (grown + np.sqrt(grown**2 + 1))
+
+        return self.mean - reach(np.negative(self.tilt)), self.mean + reach(self.tilt)
+
+    @cached_property
     def p(self) -> Floats:
         """Of the sign-flip test, two-sided."""
         return sign_flip(self.values)
@@ -91,59 +102,12 @@ class Mean:
         """
         rng = np.random.default_rng(0)
         common = np.sqrt(self.shared + self.correction * self.spread**2) * rng.standard_normal(repeats)
-        shared = self.shared
-        if np.isfinite(self.shared_df):
-            shared = shared * rng.chisquare(self.shared_df, repeats) / self.shared_df
+        known = rng.chisquare(self.shared_df, repeats) / self.shared_df if np.isfinite(self.shared_df) else 1.0
         own = self.spread * rng.standard_normal((n, repeats))
-        return replace(self, values=(self.mean + common + own).T, shared=shared, flips=n <= _REDRAWN_FLIPS)
-
-
-@dataclass(frozen=True)
-class Median:
-    """The median over seeds of values of which some are known as bounds alone.
-
-    Attributes:
-        lows, highs: of each seed, [..., n]: equal where the value is known, infinite where there is no bound.
-        over: what the interval resamples.
-    """
-
-    lows: Floats
-    highs: Floats
-    over: str = "seeds"
-
-    @property
-    def n(self) -> int:
-        return self.lows.shape[-1]
-
-    @property
-    def median(self) -> tuple[Floats, Floats]:
-        """The least and the greatest that the sample's median can be; equal where bounds leave it no room."""
-        return np.median(self.lows, axis=-1), np.median(self.highs, axis=-1)
-
-    def bounds(self, level: float = 0.95) -> tuple[Floats, Floats]:
-        """Order statistics, interpolated so that the interval has this level (T. P. Hettmansperger and S. J. Sheather,
-        Confidence intervals based on interpolated order statistics, Statistics & Probability Letters 4, 1986).
-
-        The lower end counts censored values at their lower bounds, the upper end at their upper ones. An end is
-        infinite where it is not known, as both are with seeds too few for the level: at 95 %, fewer than six.
-        """
-        at, weight = _order(self.n, level)
-        if at < 1:
-            nothing = np.full(self.lows.shape[:-1], np.inf)
-            return -nothing, nothing
-        lows, highs = np.sort(self.lows, axis=-1), -np.sort(-self.highs, axis=-1)
-        return _between(lows, at, weight), _between(highs, at, weight)
-
-    def redraw(self, n: int, repeats: int) -> "Median":
-        """`repeats` estimates from n seeds each, where values are normal with the median and spread found here.
-
-        As many seeds as here say nothing at all; the others' values are known. Where none is known here, none is there.
-        """
-        rng = np.random.default_rng(0)
-        silent = np.mean(np.isinf(self.lows) & np.isinf(self.highs)) > rng.random((n, repeats)).T
-        middle, spread = _normal(self.lows, self.highs)
-        values = middle + spread * rng.standard_normal((n, repeats)).T
-        return Median(np.where(silent, -np.inf, values), np.where(silent, np.inf, values), self.over)
+        moved = common + own.mean(axis=0)
+        grown = np.maximum(1 + self.tilt * moved, 0.1)
+        values = self.mean + moved + (own - own.mean(axis=0)) * np.sqrt(grown)
+        return replace(self, values=values.T, shared=self.shared * known * grown, flips=n <= _REDRAWN_FLIPS)
 
 
 def resplit(differences: ArrayLike, tested: ArrayLike, unit: float = 100.0) -> Mean:
@@ -155,7 +119,8 @@ def resplit(differences: ArrayLike, tested: ArrayLike, unit: float = 100.0) -> M
 
     The images' part of the variance is the mean product of two seeds' differences on an image that both tested, less
     the mean product of the two seeds' means; what that takes from the seeds' covariance is in proportion to the overlap
-    of their test sets. Raises ValueError where arrays do not fit, or no image was tested by two seeds.
+    of their test sets. The tilt is how images move the mean and its variance together. Raises ValueError where arrays
+    do not fit, or no image was tested by two seeds.
     """
     tested = np.asarray(tested, bool)
     wrong = np.where(tested, unit * np.asarray(differences, float), 0.0)  # n N
@@ -166,16 +131,21 @@ def resplit(differences: ArrayLike, tested: ArrayLike, unit: float = 100.0) -> M
     if not pairs.any():
         raise ValueError("no image was tested by two seeds: they are independent")
     values = wrong.sum(axis=1) / sizes
-    products = wrong.sum(axis=0) ** 2 - (wrong**2).sum(axis=0)
+    total, squares = wrong.sum(axis=0), (wrong**2).sum(axis=0)
+    products = total**2 - squares
     product = products.sum() / pairs.sum()
     weighed = tested / sizes[:, None]
     overlap = ((weighed.sum(axis=0) ** 2).sum() - (weighed**2).sum()) / met
     apart = (values.sum() ** 2 - (values**2).sum()) / met
     variance = max(float(product - apart) / (1 - overlap), 0.0)
-    noise = float(((products - product * pairs) ** 2).sum()) / float(pairs.sum()) ** 2
-    df = 2 * variance**2 / noise if noise > 0 else np.inf
-    least = unit / np.count_nonzero(seeds)
-    return Mean(values, "seeds and images", variance * overlap, max(df, 1.0), least=least)
+    by_product = (products - product * pairs) / pairs.sum()  # what each image adds to it
+    df = max(2 * variance**2 / float((by_product**2).sum()), 1.0) if by_product.any() else np.inf
+    found = Mean(values, "seeds and images", variance * overlap, df, least=unit / np.count_nonzero(seeds))
+    by_mean = (total - found.mean * seeds) / sizes.sum()
+    by_square = (squares - squares.sum() / sizes.sum() * seeds) / sizes.sum()
+    single = (1 / sizes).mean() / len(wrong)  # of the variance of one answer, in that of the mean
+    by_error = by_square * single + by_product * (overlap - single if variance else 0.0)
+    return replace(found, tilt=float((by_mean * by_error).sum() / found.error**4))
 
 
 def nadeau_bengio(values: ArrayLike, train: int, test: int) -> Mean:
@@ -191,22 +161,6 @@ def independent(values: ArrayLike) -> Mean:
 def planned(mean: float, spread: float, shared: float = 0.0, shared_df: float = np.inf) -> Mean:
     """An estimate with this mean and noise (`spread` between seeds, `shared` their covariance), to be redrawn."""
     return Mean(mean + spread * np.array([-1, 1]) / np.sqrt(2), shared=shared, shared_df=shared_df)
-
-
-def ratio(slow: ArrayLike, fast: ArrayLike, budget: float) -> Median:
-    """The logarithm of how many times more steps the arm `slow` needed than `fast` to reach a target, seed by seed.
-
-    Steps are [n], NaN for a run that had not reached the target after `budget` steps: the ratio is then known to be
-    budget / fast or more, or slow / budget or less; where both runs failed nothing is known. Raises ValueError for
-    steps that are not in (0, budget].
-    """
-    slow, fast = np.asarray(slow, float), np.asarray(fast, float)
-    steps = np.concatenate([slow, fast])
-    if slow.shape != fast.shape or not np.all(np.isnan(steps) | ((steps > 0) & (steps <= budget))):
-        raise ValueError(f"two arms with as many runs each are needed, and steps between 0 and {budget:g}")
-    failed_slow, failed_fast = np.isnan(slow), np.isnan(fast)
-    known = np.log(np.where(failed_slow, budget, slow)) - np.log(np.where(failed_fast, budget, fast))
-    return Median(np.where(failed_fast, -np.inf, known), np.where(failed_slow, np.inf, known))
 
 
 def sign_flip(values: Floats) -> Floats:
@@ -234,50 +188,3 @@ def _signs(n: int) -> Floats:
         signs[:, 0] = 1.0
         return signs
     return 1.0 - 2.0 * ((np.arange(2 ** (n - 1)) >> np.arange(n)[:, None]) & 1)
-
-
-@cache
-def _order(n: int, level: float) -> tuple[int, float]:
-    """The order statistic (from 1) that an interval of the median begins at, and the weight of the next one.
-
-    0 where n values have no interval of that level.
-    """
-    covered = 1 - 2 * bdtr(
-        np.arange(-1, n // 2 + 1), n, 0.5
-    )  # of the interval from the k-th least to the k-th greatest
-    covered[0] = 1.0
-    k = int(np.flatnonzero(covered >= level)[-1])
-    if k == 0 or k + 1 >= len(covered):
-        return 0, 0.0
-    share = (covered[k] - level) / (covered[k] - covered[k + 1])
-    return k, float((n - k) * share / (k + (n - 2 * k) * share))
-
-
-def _between(ordered: Floats, at: int, weight: float) -> Floats:
-    first, second = ordered[..., at - 1], ordered[..., at]
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isinf(first), first, (1 - weight) * first + weight * second)
-
-
-def _normal(lows: Floats, highs: Floats) -> tuple[float, float]:
-    """Mean and standard deviation of the normal law that the values and bounds are likeliest under.
-
-    Both are (0, 0) where no value is bounded at all.
-    """
-    known = lows == highs
-    censored = ~known & ~(np.isinf(lows) & np.isinf(highs))
-    ends = np.concatenate([lows[np.isfinite(lows)], highs[np.isfinite(highs)]])
-    if not ends.size:
-        return 0.0, 0.0
-    start, width = float(np.median(ends)), max(float(ends.std()), 1e-3)
-    if not censored.any():
-        return float(lows[known].mean()), float(lows[known].std(ddof=1)) if known.sum() > 1 else 0.0
-
-    def loss(at: Floats) -> float:
-        middle, spread = at[0], max(np.exp(at[1]), 0.1 * width)
-        scores = np.sum(((lows[known] - middle) / spread) ** 2) / 2 + known.sum() * np.log(spread)
-        low, high = (lows[censored] - middle) / spread, (highs[censored] - middle) / spread
-        return float(scores - np.sum(np.where(np.isinf(low), log_ndtr(high), log_ndtr(-low))))
-
-    middle, spread = minimize(loss, (start, np.log(width)), method="Nelder-Mead").x
-    return float(middle), float(max(np.exp(spread), 0.1 * width))
