@@ -112,13 +112,14 @@ class Plate:
             self.touch.append({"x": px(x), "y": px(y), "size": px(max(size, 420.0)), "tip": tip})
 
     def line(self, name: str, points: Sequence[tuple[float, float]], tone: str, dash: Sequence[int] = ()) -> None:
-        more: dict[str, Any] = {"dash": list(dash)} if dash else {}
-        self.lines += [{"x": px(x), "y": px(y), "line": name, "tone": tone} | more for x, y in points]
+        """A line is one record whose places are lists: the page's script makes a record of each of them."""
+        xs, ys = ([px(value) for value in own] for own in zip(*points, strict=True))
+        self.lines.append({"x": xs, "y": ys, "line": name, "tone": tone} | ({"dash": list(dash)} if dash else {}))
 
     def area(self, name: str, points: Sequence[tuple[float, float, float]], tone: str) -> None:
-        self.areas += [
-            {"x": px(x), "y": px(low), "y2": px(high), "line": name, "tone": tone} for x, low, high in points
-        ]
+        if points:
+            xs, low, high = ([px(value) for value in own] for own in zip(*points, strict=True))
+            self.areas.append({"x": xs, "y": low, "y2": high, "line": name, "tone": tone})
 
     def sets(self) -> dict[str, list[dict[str, Any]]]:
         """The records of each set that has any."""

@@ -86,6 +86,8 @@ def basis(found: Effect) -> str:
 def ran(record: Record) -> str:
     """Where and how it was run, in a line; empty where it was not."""
     machine, told = record.machine or {}, []
+    if not record.run:
+        return ""
     if record.data:
         told.append(f"on {record.data}")
     if record.seeds:

@@ -21,10 +21,17 @@
     tip.style.top = (above > room ? above : event.clientY + room) + "px";
   }
 
+  // A record whose places are lists stands for as many records.
+  function spread(each) {
+    if (!Array.isArray(each.x)) return [each];
+    const places = Object.keys(each).filter((key) => ["x", "y", "y2"].includes(key));
+    return each.x.map((_, k) => Object.assign({}, each, Object.fromEntries(places.map((key) => [key, each[key][k]]))));
+  }
+
   async function draw(element) {
     const { spec, data, frame } = payload.views[element.dataset.chart];
     const own = Object.assign(structuredClone(payload.specs[spec]), frame);
-    for (const set of own.data) if (set.name in data) set.values = payload.data[data[set.name]];
+    for (const set of own.data) if (set.name in data) set.values = payload.data[data[set.name]].flatMap(spread);
     const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, ast: true, tooltip: showTip };
     await vegaEmbed(element, own, options);
     const svg = element.querySelector("svg");
