@@ -7,7 +7,7 @@ import numpy as np
 from opsin.claims.chart import Lines, Ranges
 from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import told
-from opsin.claims.intervals import ratio
+from opsin.claims.medians import ratio
 from opsin.claims.trials.experiment import Arm, Experiment, Results, recipe
 from opsin.claims.trials.images import Part as Taken
 from opsin.claims.verdict import Better, Same, advice, effect, faster, judge

@@ -4,7 +4,7 @@ The figures of ImageNet are those of Mishkin, Sergievskiy and Matas (2016): Caff
 in points above their base network's 47.1 %.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -144,7 +144,7 @@ def row(gain: Mean, name: str) -> tuple[str, float, float, float]:
 
 def line(gain: Mean, module: Module, delta: float) -> str:
     """A gain in words: whether it helps here, and what it brought there."""
-    helps, harms = (judge(own, Better(delta)) for own in (gain, Mean(-gain.values, gain.over, gain.shared)))
+    helps, harms = (judge(own, Better(delta)) for own in (gain, replace(gain, values=-gain.values)))
     word = (
         "helps" if helps in SEEN else "harms" if harms in SEEN else "no difference" if helps is Verdict.NOT_HERE else ""
     )

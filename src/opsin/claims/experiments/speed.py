@@ -5,7 +5,8 @@ import numpy as np
 from opsin.claims.chart import Grid, Lines, Ranges
 from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import told
-from opsin.claims.intervals import Median, independent, ratio
+from opsin.claims.intervals import independent
+from opsin.claims.medians import Median, ratio
 from opsin.claims.trials.experiment import Arm, Experiment, Results, mean_curve, recipe
 from opsin.claims.verdict import Better, advice, effect, faster, judge
 from opsin.engine.schedules import Constant

@@ -1,6 +1,7 @@
 """Estimates in words, as the parts of a finding have them."""
 
-from opsin.claims.intervals import Mean, Median
+from opsin.claims.intervals import Mean
+from opsin.claims.medians import Median
 from opsin.claims.trials.experiment import Results
 from opsin.claims.verdict import effect, faster
 
