@@ -1,0 +1,86 @@
+"""Claims that train, from the plan to the record: stopped and started again, and with too few seeds."""
+
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from opsin.claims import run
+from opsin.claims.catalogue import CLAIMS
+from opsin.claims.claim import Finding, Part
+from opsin.claims.experiments import told
+from opsin.claims.run import Asked, Work
+from opsin.claims.trials.experiment import Arm, Experiment, recipe
+from opsin.claims.verdict import Better, advice, effect, judge
+from opsin.errors import OpsinError
+
+
+def smaller_is_worse(results):
+    found, rule = results.contrast({"small": 1.0, "large": -1.0}), Better(1.0)
+    return Finding(
+        judge(found, rule),
+        (Part("a perceptron of two units errs more than one of 32", told.points(found)),),
+        notes=tuple(filter(None, [advice(found, rule)])),
+        effect=effect(found, rule, "test error of two units less that of 32"),
+    )
+
+
+UNITS = Experiment(
+    tuple(Arm(name, "mlp", {"hidden": (units,)}, rate=0.05) for name, units in (("small", 2), ("large", 32))),
+    recipe(2),
+    (0.25, 0.5),
+    smaller_is_worse,
+    seeds=6,
+)
+CLAIM = replace(CLAIMS["T01"], id="T99", experiment=UNITS, test=None)
+
+
+def results(folder, asked=run.NOTHING):
+    return run.run(run.plan([CLAIM], folder, asked), folder, asked, work=Work(workers=1))["T99"]
+
+
+def test_a_trained_claim_has_its_record_once(tmp_path):
+    record = results(tmp_path)
+    assert record["verdict"] == "holds" and record["seeds"] == 6 and record["data"] == "digits"
+    assert record["effect"]["n"] == 6 and record["effect"]["low"] > 1 and len(record["effect"]["values"]) == 6
+    assert len(list((tmp_path / "trials").glob("*.json"))) == 12
+    assert run.plan([CLAIM], tmp_path).todo == ()
+    (tmp_path / "T99.json").unlink()
+    assert results(tmp_path) == record  # of the same trials
+
+
+def test_too_few_seeds_are_said(tmp_path):
+    record = results(tmp_path, Asked(seeds=2))
+    assert record["verdict"] == "undecided" and record["seeds"] == 2
+    assert "not decided at 2 seeds" in record["notes"][0] or "at least six" in record["notes"][0]
+
+
+def test_images_that_are_not_there_are_one_line(tmp_path):
+    with pytest.raises(OpsinError, match="nowhere"):
+        results(tmp_path, Asked(data="nowhere"))
+    assert not list(tmp_path.glob("T*.json"))
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_trained_claims import results
+results(Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_it_leaves_the_same_record(tmp_path):
+    whole, broken = results(tmp_path / "whole"), tmp_path / "broken"
+    folder = str(__file__).rpartition("/")[0]
+    child = subprocess.Popen([sys.executable, "-c", SCRIPT, folder, str(broken)])
+    while len(list(broken.glob("trials/*.json"))) < 3 and child.poll() is None:
+        time.sleep(0.05)
+    child.kill()
+    child.wait()
+    assert 3 <= len(list(broken.glob("trials/*.json"))) < 12 and not (broken / "T99.json").exists()
+    again = results(broken)
+    assert again | {"minutes": 0} == whole | {"minutes": 0}
