@@ -80,8 +80,10 @@ class Mean:
 
         An end is where the mean lies the quantile of t in standard errors away from it, those that it would have if the
         truth lay there. As these grow with the size of an effect, so does the end away from zero; that they shrink
-        on the other side is not relied on.
+        on the other side is not relied on. One seed has no interval, and its ends are infinite.
         """
+        if self.n < 2:
+            return self.mean - np.inf, self.mean + np.inf
         quantile = stdtrit(self.df, (1 + level) / 2)
 
         def reach(tilt: float | Floats) -> Floats:
@@ -122,10 +124,10 @@ def resplit(differences: ArrayLike, tested: ArrayLike, unit: float = 100.0) -> M
     of their test sets. The tilt is how images move the mean and its variance together. Raises ValueError where arrays
     do not fit, or no image was tested by two seeds.
     """
-    tested = np.asarray(tested, bool)
-    wrong = np.where(tested, unit * np.asarray(differences, float), 0.0)  # n N
+    wrong, tested = unit * np.asarray(differences, float), np.asarray(tested, bool)  # n N
     if wrong.ndim != 2 or wrong.shape != tested.shape or len(wrong) < 2 or not tested.any(axis=1).all():
         raise ValueError(f"differences {list(wrong.shape)} of two seeds or more, each with test images, are needed")
+    wrong = np.where(tested, wrong, 0.0)
     sizes, seeds, met = tested.sum(axis=1), tested.sum(axis=0), len(wrong) * (len(wrong) - 1)
     pairs = seeds * (seeds - 1)  # of seeds that tested an image
     if not pairs.any():

@@ -84,11 +84,10 @@ def ratio(slow: ArrayLike, fast: ArrayLike, budget: float) -> Median:
 def _order(n: int, level: float) -> tuple[int, float]:
     """The order statistic (from 1) that an interval of the median begins at, and the weight of the next one.
 
-    0 where n values have no interval of that level.
+    0 where n values have no interval of that level. From the k-th least to the k-th greatest value an interval holds
+    the median but for fewer than k heads, or tails, in n throws of a coin.
     """
-    covered = 1 - 2 * bdtr(
-        np.arange(-1, n // 2 + 1), n, 0.5
-    )  # of the interval from the k-th least to the k-th greatest
+    covered = 1 - 2 * bdtr(np.arange(-1, n // 2 + 1), n, 0.5)
     covered[0] = 1.0
     k = int(np.flatnonzero(covered >= level)[-1])
     if k == 0 or k + 1 >= len(covered):

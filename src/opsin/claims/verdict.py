@@ -159,6 +159,8 @@ def advice(found: Found, rule: Rule[Found]) -> str:
         return ""
     if found.n < 2:
         return "one seed shows no noise: run at least six"
+    if isinstance(found, Median) and (found.lows != found.highs).any():
+        return f"not decided at {found.n} seeds, some of which did not reach the target: give them a greater budget"
     enough = seeds_to_decide(found, rule)
     if enough is not None:
         return f"not decided at {found.n} seeds; {enough} would decide in 4 of 5 cases, were the truth what they show"
