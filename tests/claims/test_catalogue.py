@@ -29,7 +29,7 @@ def test_each_says_what_decides_it(id):
     assert 8 <= len(own.title) <= 48, "the list has 80 columns"
     assert len(own.quote) <= 130 and own.measured and own.rule
     assert set(own.articles) <= set(ARTICLES) and list(own.articles) == sorted(own.articles)
-    assert own.test is not None or own.waits, "what has no test says why"
+    assert own.tested or own.waits, "what has no test says why"
     assert own.paper.url.startswith("https://") and own.paper.year == own.year
     assert own.minutes > 0
 

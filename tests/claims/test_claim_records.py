@@ -115,11 +115,10 @@ def test_what_is_there_is_not_run_again(tmp_path):
     assert run.plan([claim], tmp_path).there.keys() == {"X01"}
 
 
-@pytest.mark.parametrize("change", ["rule", "version", "machine", "seeds", "not run"])
+@pytest.mark.parametrize("change", ["rule", "version", "machine", "not run"])
 def test_what_changed_is_run_again(tmp_path, monkeypatch, change):
-    kind = {"machine": "cost", "seeds": "training"}.get(change, "exact")
+    kind = "cost" if change == "machine" else "exact"
     claim, ran = tried("X01", kind=kind, verdict=Verdict.NOT_RUN if change == "not run" else Verdict.HOLDS)
-    asked = run.NOTHING
     run.run(run.plan([claim], tmp_path), tmp_path)
     if change == "rule":
         claim = dataclasses.replace(claim, rule="another")
@@ -127,11 +126,8 @@ def test_what_changed_is_run_again(tmp_path, monkeypatch, change):
         monkeypatch.setattr(run, "__version__", "9")
     elif change == "machine":
         monkeypatch.setattr(run, "at_work", lambda: {"cpu": "another", "threads": 1})
-    elif change == "seeds":
-        asked = run.Asked(seeds=3)
-    run.run(run.plan([claim], tmp_path, asked), tmp_path, asked)
-    assert ran == ["X01", "X01"]
-    assert record.read(tmp_path / "X01.json")["seeds"] == (3 if change == "seeds" else None)
+    run.run(run.plan([claim], tmp_path), tmp_path)
+    assert ran == ["X01", "X01"] and record.read(tmp_path / "X01.json")["seeds"] is None
 
 
 def test_seeds_and_data_are_nothing_to_arithmetic(tmp_path):

@@ -84,3 +84,9 @@ def test_killed_and_started_again_it_leaves_the_same_record(tmp_path):
     assert 3 <= len(list(broken.glob("trials/*.json"))) < 12 and not (broken / "T99.json").exists()
     again = results(broken)
     assert again | {"minutes": 0} == whole | {"minutes": 0}
+
+
+def test_other_seeds_are_another_run(tmp_path):
+    asked = Asked(seeds=2)
+    assert run.definition(CLAIM, run.NOTHING) == run.definition(CLAIM, Asked(seeds=6))
+    assert run.definition(CLAIM, run.NOTHING) != run.definition(CLAIM, asked)
