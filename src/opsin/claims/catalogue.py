@@ -42,7 +42,9 @@ CLAIMS: dict[str, Claim] = {
 
 
 def claim(id: str) -> Claim:
-    """The claim of an id. Raises OpsinError with the nearest ids where there is none."""
+    """The claim of an id, or "modules". Raises OpsinError with the nearest ids where there is none."""
+    if id.lower() == modules.RANKS.id:
+        return modules.RANKS
     if id.upper() not in CLAIMS:
         raise unknown("claim", id, CLAIMS)
     return CLAIMS[id.upper()]

@@ -133,7 +133,7 @@ class Claim:
     errs: str = ""
     waits: str = ""
     full: str = ""
-    minutes: float = 0.1
+    minutes: float = 0.03
 
     @property
     def tested(self) -> bool:

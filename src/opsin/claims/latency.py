@@ -27,7 +27,7 @@ def with_threads(threads: int, run: Callable[[], dict[str, float]]) -> dict[str,
         torch.set_num_threads(before)
 
 
-def bottleneck_in_time() -> Finding:
+def bottleneck_in_time(sides: tuple[int, ...] = (7, 14, 28, 56), batches: tuple[int, ...] = (1, 16, 64)) -> Finding:
     """A 3x3 on 256 maps beside 1x1, 3x3, 1x1 through 64: maps, batches and threads."""
     full = nn.Conv2d(256, 256, 3, padding=1, bias=False)
     narrow = nn.Sequential(
@@ -38,7 +38,7 @@ def bottleneck_in_time() -> Finding:
     threads = sorted({1, torch.get_num_threads()})
     cells: dict[tuple[str, str], float] = {}
     spread: dict[tuple[str, str], float] = {}
-    for side, batch, used in product((7, 14, 28, 56), (1, 16, 64), threads):
+    for side, batch, used in product(sides, batches, threads):
         x = torch.randn(batch, 256, side, side)
         rounds = []
         for _ in range(3):

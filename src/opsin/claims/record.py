@@ -154,5 +154,5 @@ def read(path: Path) -> dict[str, Any]:
 
 def read_all(folder: Path) -> dict[str, dict[str, Any]]:
     """The records of a folder by the ids of their claims; none where there is no folder."""
-    paths = sorted(folder.glob("[XT][0-9][0-9].json")) if folder.is_dir() else []
-    return {path.stem: read(path) for path in paths}
+    paths = [*folder.glob("[XT][0-9][0-9].json"), *folder.glob("modules.json")]
+    return {path.stem: read(path) for path in sorted(paths)}

@@ -64,7 +64,9 @@ def print_list(kind: str | None, out: Path | None, as_json: bool) -> None:
     chosen, records = of_kind(kind), found(out)
     if as_json:
         rows = [
-            of_claim(c) | {"minutes": c.minutes, "tested": c.tested, "verdict": verdict(records, c.id)} for c in chosen
+            of_claim(c)
+            | {"minutes": c.minutes if c.tested else None, "tested": c.tested, "verdict": verdict(records, c.id)}
+            for c in chosen
         ]
         print(json.dumps(rows))
         return
@@ -85,7 +87,7 @@ def show(id: str = typer.Argument(help="A claim's id, such as X04."), out: Path 
     chosen = claim(id)
     own = found(out).get(chosen.id)
     if as_json:
-        print(json.dumps(of_claim(chosen) | {"minutes": chosen.minutes, "record": own}))
+        print(json.dumps(of_claim(chosen) | {"minutes": chosen.minutes if chosen.test else None, "record": own}))
         return
     print_claim(Console(highlight=False), chosen, own)
 
@@ -261,7 +263,7 @@ def told(plan: "Plan", folder: Path) -> str:
         are = "is" if len(plan.there) == 1 else "are"
         lines.append(f"{many(len(plan.there), 'record')} {are} there already ({folder}): nothing is run twice")
     if plan.waiting:
-        lines.append(f"{len(plan.waiting)} without a test are left out")
+        lines.append(f"left out: {many(len(plan.waiting), 'claim')} without a test")
     return "; ".join(lines)
 
 
