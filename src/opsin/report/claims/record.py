@@ -110,8 +110,17 @@ def read_record(path: Path) -> Record:
     if values.get("schema") != SCHEMA:
         raise OpsinError(f"{path} has schema {values.get('schema')!r}, this version reads {SCHEMA}: run the claim anew")
     known = {field.name for field in fields(Record)} - {"charts"}
-    charts = tuple(chart(values, path) for values in listed(values.get("charts"), path))
-    return checked(Record, {key: values[key] for key in known & values.keys()} | {"charts": charts}, path)
+    charts = tuple(chart(own, path) for own in listed(values.get("charts"), path))
+    return checked(Record, {key: values[key] for key in known & values.keys()} | without_mean(values, charts), path)
+
+
+def without_mean(values: dict[str, Any], charts: tuple[Chart, ...]) -> dict[str, Any]:
+    """The charts, and a note in place of an effect that has no finite mean: of runs that reached nothing, say."""
+    effect = values.get("effect")
+    if not isinstance(effect, dict) or "mean" not in effect or effect["mean"] is not None:
+        return {"charts": charts}
+    note = f"No number can be given for this effect: {effect.get('what')}."
+    return {"charts": charts, "effect": None, "notes": [*(values.get("notes") or []), note]}
 
 
 def listed(charts: Any, path: Path) -> list[dict[str, Any]]:

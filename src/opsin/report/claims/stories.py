@@ -101,13 +101,19 @@ def ran(record: Record) -> str:
         told.append(
             words.plain(machine["cpu"]) + (f", {words.plural(threads, 'thread')}" if isinstance(threads, int) else "")
         )
+    if machine.get("gpu") and machine.get("device") != "cpu":
+        told.append(words.plain(machine["gpu"]))
     return "; ".join(told)
 
 
 def machines(records: Sequence[Record]) -> list[tuple[str, int]]:
     """Machines and versions, and how many claims were run with each."""
     told = Counter(
-        "; ".join(f"{key} {words.plain(value)}" for key, value in ((r.machine or {}) | (r.versions or {})).items())
+        ", ".join(
+            f"{key.replace('_', ' ')} {words.plain(value)}"
+            for key, value in ((r.machine or {}) | (r.versions or {})).items()
+            if value is not None
+        )
         for r in records
         if r.run and (r.machine or r.versions)
     )
