@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from opsin.claims import activations, fields
 from opsin.claims.catalogue import CLAIMS, TOPICS, claim
 from opsin.claims.claim import ARTICLES
+from opsin.claims.topics import activations, fields
 from opsin.errors import OpsinError
 
 IDS = (*(f"X{n:02}" for n in range(1, 36)), *(f"T{n:02}" for n in range(1, 62)))

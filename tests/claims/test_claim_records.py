@@ -9,7 +9,7 @@ import pytest
 from opsin.claims import record, run
 from opsin.claims.chart import Bars, Dots, Grid, Lines, Ranges, Table
 from opsin.claims.claim import ARTICLES, Effect, Finding, Part, Verdict
-from opsin.claims.lenet import CLAIMS
+from opsin.claims.topics.lenet import CLAIMS
 from opsin.errors import OpsinError
 
 CHARTS = (

@@ -5,10 +5,10 @@ import pytest
 import torch
 from scipy import stats
 
-from opsin.claims import analysis, latency
 from opsin.claims.catalogue import CLAIMS
 from opsin.claims.claim import Verdict
 from opsin.claims.clock import law, milliseconds
+from opsin.claims.topics import analysis, latency
 
 HOLDS, PARTLY, NOT_HERE = Verdict.HOLDS, Verdict.PARTLY, Verdict.NOT_HERE
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from opsin.claims import alexnet, bottlenecks, fields, inception, lenet, mobile, residual, vgg
 from opsin.claims.catalogue import CLAIMS
 from opsin.claims.chart import Bars, Grid, Lines
 from opsin.claims.claim import Part, Verdict, about, gap, weigh
+from opsin.claims.topics import alexnet, bottlenecks, fields, inception, lenet, mobile, residual, vgg
 
 QUICK = {
     "X02": lambda: lenet.sparse_c3(batches=(1,), rounds=1),

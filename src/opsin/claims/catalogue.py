@@ -1,6 +1,7 @@
 """The claims by their ids. One explicit registry, `TOPICS`."""
 
-from opsin.claims import (
+from opsin.claims.claim import Claim
+from opsin.claims.topics import (
     activations,
     alexnet,
     analysis,
@@ -25,7 +26,6 @@ from opsin.claims import (
     transformers,
     vgg,
 )
-from opsin.claims.claim import Claim
 from opsin.errors import unknown
 
 TOPICS = (

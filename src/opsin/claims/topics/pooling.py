@@ -1,7 +1,7 @@
 """Claims about pooling, inside a network and in front of its classifier."""
 
 from opsin.claims.claim import Claim
-from opsin.claims.papers import MISHKIN, SCHERER, SPRINGENBERG
+from opsin.claims.topics.papers import MISHKIN, SCHERER, SPRINGENBERG
 from opsin.models import alexnet, nin
 
 # fmt: off

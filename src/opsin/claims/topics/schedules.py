@@ -1,7 +1,7 @@
 """Claims about how networks are trained: the learning rate over time, and the batch."""
 
 from opsin.claims.claim import Claim
-from opsin.claims.papers import MISHKIN
+from opsin.claims.topics.papers import MISHKIN
 
 # fmt: off
 CLAIMS = (

@@ -2,7 +2,7 @@
 
 from opsin.claims.claim import Claim
 from opsin.claims.experiments import speed, units
-from opsin.claims.papers import GLOROT, MISHKIN
+from opsin.claims.topics.papers import GLOROT, MISHKIN
 from opsin.models import alexnet, mobilenet_v2
 
 # fmt: off

@@ -7,7 +7,7 @@ from opsin import zoo
 from opsin.claims.chart import Bars, Chart, Dots, Lines
 from opsin.claims.claim import Claim, Finding, Part, Verdict, weigh
 from opsin.claims.clock import CPU, Law, law
-from opsin.claims.papers import CANZIANI
+from opsin.claims.topics.papers import CANZIANI
 from opsin.costs.measure import block, warm_up
 from opsin.costs.sheet import CostSheet, cost
 from opsin.models import alexnet, vgg

@@ -2,7 +2,7 @@
 
 from opsin.claims.claim import Claim
 from opsin.claims.experiments import data
-from opsin.claims.papers import MISHKIN, ZEILER
+from opsin.claims.topics.papers import MISHKIN, ZEILER
 from opsin.models import lenet5, vit
 
 # fmt: off

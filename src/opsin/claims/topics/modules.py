@@ -2,7 +2,7 @@
 
 from opsin.claims.claim import Claim
 from opsin.claims.experiments import modules as ranks
-from opsin.claims.papers import MISHKIN, NATS_BENCH
+from opsin.claims.topics.papers import MISHKIN, NATS_BENCH
 from opsin.models import googlenet, inception_v3, resnet, senet, xception
 
 # fmt: off
@@ -103,10 +103,9 @@ RANKS = Claim(
     "modules", "What mattered here",
     "Modules that helped a large network on ImageNet help a small one on these images, in the same order.",
     "", "", MISHKIN,
-    "CaffeNet at 128 px, one seed: top-1 .471, with ELU .488, with batch norm .499, with tanh .401, and so on (tables 3 "
-    "to 12)", "paper",
-    "training", "rank correlation of the gains of 27 modules here and there: its interval begins at 0.5 or above; partly "
-                "above 0; not here where it ends below 0.5",
+    "CaffeNet at 128 px, one seed: top-1 .471, with ELU .488, with batch norm .499, with tanh .401, and so on", "paper",
+    "training", "rank correlation of the gains of the modules here and there: its interval begins at 0.5 or above; "
+                "partly above 0; not here where it ends below 0.5",
     experiment=ranks.RANKS,
 )
 """One change of a small network after another, on anyone's images; no statement of the articles, and in no list."""

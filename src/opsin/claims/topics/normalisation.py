@@ -2,7 +2,7 @@
 
 from opsin.claims.claim import Claim
 from opsin.claims.experiments import speed
-from opsin.claims.papers import SANTURKAR
+from opsin.claims.topics.papers import SANTURKAR
 from opsin.models import alexnet, bn_inception
 
 # fmt: off

@@ -1,7 +1,7 @@
 """Claims about overfitting and what is done against it."""
 
 from opsin.claims.claim import Claim
-from opsin.claims.papers import WIDE_RESNET, ZHANG
+from opsin.claims.topics.papers import WIDE_RESNET, ZHANG
 from opsin.models import alexnet
 
 # fmt: off

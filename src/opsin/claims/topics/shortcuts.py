@@ -2,7 +2,7 @@
 
 from opsin.claims.claim import Claim
 from opsin.claims.experiments import depth
-from opsin.claims.papers import LIAO, VEIT, WIDE_RESNET
+from opsin.claims.topics.papers import LIAO, VEIT, WIDE_RESNET
 from opsin.models import densenet, inception_resnet, mobilenet_v2
 
 # fmt: off
