@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from opsin.claims.claim import Verdict
-from opsin.claims.experiments import data, depth, modules, speed, units
+from opsin.claims.experiments import data, depth, modules, pooling, speed, units
 from opsin.claims.trials.experiment import Results
 from opsin.claims.trials.images import arrays, divide, write_images
 from opsin.data.counted import key
@@ -209,3 +209,11 @@ def test_whitening(digits, after, expected):
         }
 
     assert verdict(speed.WHITENING, digits, of).verdict is expected
+
+
+@pytest.mark.parametrize("gain, expected", [(0.04, HOLDS), (0.0, NOT_HERE), (-0.04, NOT_HERE)])
+def test_pooling(digits, gain, expected):
+    def of(arm, seed, rng):
+        return {"test_error": 0.08 - gain * (arm == "maximum") + rng.normal(0, 0.002)}
+
+    assert verdict(pooling.POOLING, digits, of).verdict is expected

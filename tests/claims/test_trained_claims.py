@@ -90,3 +90,10 @@ def test_other_seeds_are_another_run(tmp_path):
     asked = Asked(seeds=2)
     assert run.definition(CLAIM, run.NOTHING) == run.definition(CLAIM, Asked(seeds=6))
     assert run.definition(CLAIM, run.NOTHING) != run.definition(CLAIM, asked)
+
+
+def test_a_test_decides_and_what_is_trained_stands_beside_it(tmp_path):
+    both = replace(CLAIM, test=CLAIMS["X35"].test)
+    record = run.run(run.plan([both], tmp_path), tmp_path, work=Work(workers=1))["T99"]
+    assert record["verdict"] == "does not hold here" and record["effect"]["n"] == 6
+    assert [part["holds"] for part in record["parts"]] == [False, None, None]

@@ -1,7 +1,7 @@
 """What a claim is: a statement of the history that can be put to the test, with all that decides the test."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
@@ -111,7 +111,8 @@ class Claim:
         kind: "exact" is arithmetic or structure; "cost" is measured on this machine; "training" trains networks.
         rule: what decides, in words.
         test: runs it, where it trains nothing.
-        experiment: is trained, and judges. A claim with neither is listed and not run, for the reason in `waits`.
+        experiment: is trained, and judges; where there is a test, too, that one decides, and what was trained is told
+            beside it. A claim with neither is listed and not run, for the reason in `waits`.
         errs: where the article is wrong; empty where it is not.
         waits: why it has no test, or what of it is not tested yet.
         full: the test at full size, for a GPU, in words.
@@ -143,6 +144,18 @@ class Claim:
     @property
     def year(self) -> int:
         return self.paper.year
+
+
+def beside(decided: Finding, told: Finding) -> Finding:
+    """What a test has found, and beside it, deciding nothing, what was trained."""
+    parts = tuple(replace(part, holds=None) for part in told.parts)
+    return replace(
+        decided,
+        parts=decided.parts + parts,
+        charts=decided.charts + told.charts,
+        notes=decided.notes + told.notes,
+        effect=told.effect,
+    )
 
 
 def weigh(*parts: Part, charts: tuple[Chart, ...] = (), notes: tuple[str, ...] = ()) -> Finding:

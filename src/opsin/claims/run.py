@@ -13,7 +13,7 @@ import torch
 
 from opsin import __version__, files
 from opsin.claims import record
-from opsin.claims.claim import Claim, Finding, Verdict
+from opsin.claims.claim import Claim, Finding, Verdict, beside
 from opsin.claims.trials import work as trials
 from opsin.claims.trials.experiment import Results
 from opsin.claims.trials.images import write_images
@@ -155,7 +155,7 @@ def run(
         told(records[claim.id])
 
     with files.locked(folder / ".lock", "run of claims"):
-        alone = [claim for claim in plan.todo if claim.test]
+        alone = [claim for claim in plan.todo if claim.test and not claim.experiment]
         watch.stage("claims", sum(claim.minutes for claim in alone))
         for claim in alone:
             watch.started(f"{claim.id} {claim.title}", 1)
@@ -184,7 +184,10 @@ def train(claims: Sequence[Claim], folder: Path, asked: Asked, work: Work, watch
     with pool_of(work, folder) as pool:
         for id in trials.train(wishes, store, pool, watch):
             results = Results(wishes[id].experiment, store, wishes[id].seeds, data, images)
-            ended(by_id[id], wishes[id].experiment.judge(results), results.minutes)
+            finding = wishes[id].experiment.judge(results)
+            if by_id[id].test:
+                finding = beside(tested(by_id[id])[0], finding)
+            ended(by_id[id], finding, results.minutes)
 
 
 def pool_of(work: Work, folder: Path) -> Pool:

@@ -7,6 +7,7 @@ from opsin import zoo
 from opsin.claims.chart import Bars, Grid, Table
 from opsin.claims.claim import Claim, Finding, Part, gap, weigh
 from opsin.claims.clock import milliseconds
+from opsin.claims.experiments import pooling
 from opsin.costs.count import count_model
 from opsin.costs.sheet import cost
 from opsin.models import lenet5, lenet1989
@@ -255,6 +256,7 @@ CLAIMS = (
         "arithmetic",
         "exact", "the kind of layer in our network, which is built by the paper",
         pooling_of_lenet5,
+        experiment=pooling.POOLING,
         errs="The other articles have it right: a spatial average.",
     ),
     Claim(

@@ -1,0 +1,28 @@
+"""Ways to bring maps down, in a small network that is trained: means, trained means, maxima."""
+
+from opsin.claims.chart import Ranges
+from opsin.claims.claim import Finding, Part, Verdict
+from opsin.claims.experiments import told
+from opsin.claims.trials.experiment import Arm, Experiment, Results, recipe
+from opsin.claims.verdict import Better, effect, judge
+
+RATES = tuple(2.0**k for k in range(-7, -1))
+WAYS = {"mean": "mean", "trained mean": "trained", "maximum": "max"}
+
+
+def ways_to_pool(results: Results) -> Finding:
+    """Test error with each, and what maxima gain or lose over the trained means that LeNet-5 has."""
+    found, rule = results.contrast({"trained mean": 1.0, "maximum": -1.0}), Better(results.delta)
+    verdict = judge(found, rule)
+    word = {Verdict.UNDECIDED: ": not decided", Verdict.NOT_HERE: ": no better"}.get(verdict, ": better")
+    return Finding(
+        verdict,
+        (Part("what maxima gain over trained means in a small network", told.points(found) + word),),
+        (Ranges("Test error by pooling", "%", tuple(told.error(results, way) for way in WAYS)),),
+        effect=effect(found, rule, "test error with trained means less that with maxima"),
+    )
+
+
+POOLING = Experiment(
+    tuple(Arm(name, "conv", {"pooling": way}) for name, way in WAYS.items()), recipe(15), RATES, ways_to_pool
+)
