@@ -5,7 +5,7 @@ import pytest
 
 from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import data, depth, speed, units
-from opsin.claims.trials.experiment import TUNING, Arm, Experiment, recipe, steps_to, tuned, wanted
+from opsin.claims.trials.experiment import Arm, Experiment, chosen, recipe, steps_to, wanted
 from opsin.claims.trials.images import write_images
 from opsin.claims.trials.work import Store, Wish, train
 from opsin.errors import OpsinError
@@ -24,46 +24,72 @@ def experiment(*arms, by="test_error", **fields):
 
 
 class Known:
-    """A trial's error is how far its rate is from `best`, in doublings."""
+    """A trial's error is how far its rate is from `best`, in doublings, but for what `lucky` says of (rate, seed)."""
 
-    def __init__(self, best):
-        self.best, self.asked = best, {}
+    def __init__(self, best, lucky=()):
+        self.best, self.lucky, self.asked = best, dict(lucky), {}
 
     def __call__(self, trial):
         return self.asked.get(trial)
 
     def answer(self, trials):
         for trial in trials:
-            off = abs(np.log2(trial.recipe.learning_rate / self.best))
-            self.asked[trial] = {"test_error": off / 100, "status": "ok", "train_error": 0.0, "curve": []}
+            rate = trial.recipe.learning_rate
+            error = self.lucky.get((rate, trial.seed), abs(np.log2(rate / self.best)) / 100)
+            self.asked[trial] = {"test_error": error, "status": "ok", "train_error": 0.0, "curve": []}
+
+
+def settled(own, known, seeds):
+    """The rates of the first arm's seeds, when all that is wanted has been answered."""
+    while trials := wanted(own, known, seeds):
+        known.answer(trials)
+    return chosen(own, own.arms[0], known, seeds)
 
 
 @pytest.mark.parametrize("best, tried", [(0.5, 3), (1.0, 4), (4.0, 6), (2**-5, 7), (1e6, 9)])
 def test_a_grid_grows_until_its_best_rate_lies_inside(best, tried):
     own, known = experiment(Arm("a", "conv", {})), Known(best)
-    while (rate := tuned(own, own.arms[0], known)[0]) is None:
-        known.answer(tuned(own, own.arms[0], known)[1])
+    rates = settled(own, known, 3)
     assert len({trial.recipe.learning_rate for trial in known.asked}) == tried
-    assert rate == min(known.asked, key=lambda t: known.asked[t]["test_error"]).recipe.learning_rate
-    assert {trial.seed for trial in known.asked} == set(TUNING)
+    best = min(known.asked, key=lambda trial: known.asked[trial]["test_error"]).recipe.learning_rate
+    assert rates == [best] * 3 and {trial.seed for trial in known.asked} == {0, 1, 2}
+
+
+def test_no_seed_chooses_its_own_rate():
+    """Seed 1 errs least by far at 0.25, and would have that rate chosen; it is reported where the others are best."""
+    own, known = experiment(Arm("a", "conv", {})), Known(0.5, {(0.25, 1): 0.0, (0.5, 1): 0.05, (1.0, 1): 0.05})
+    rates = settled(own, known, 3)
+    assert rates[1] == 0.5 and set(rates) <= {0.25, 0.5}
+    assert rates[0] == rates[2] == 0.25  # for them seed 1 counts
 
 
 def test_what_is_reported_is_wanted_when_the_rate_is_known():
-    own = experiment(
-        Arm("a", "conv", {}), Arm("b", "mlp", {}, rate="a", seeds=2), Arm("c", "mlp", {}, rate=0.3), seeds=4
-    )
-    known = Known(0.5)
+    arms = Arm("a", "conv", {}), Arm("b", "mlp", {}, rate="a", seeds=2), Arm("c", "local", {}, rate=0.3)
+    own, known = experiment(*arms, seeds=4), Known(0.5)
     first = wanted(own, known, 4)
-    assert sum(t.seed in TUNING for t in first) == 9 and {t.seed for t in first if t.network == "mlp"} == {0, 1, 2, 3}
+    assert sum(t.network == "conv" for t in first) == 12 and {t.seed for t in first if t.network == "local"} == {
+        0,
+        1,
+        2,
+        3,
+    }
     known.answer(first)
     second = wanted(own, known, 4)
-    assert [(t.network, t.seed, t.recipe.learning_rate) for t in second] == [
-        *(("conv", seed, 0.5) for seed in range(4)),
-        *(("mlp", seed, 0.5) for seed in range(2)),
-    ]
+    assert [(t.network, t.seed, t.recipe.learning_rate) for t in second] == [("mlp", 0, 0.5), ("mlp", 1, 0.5)]
     known.answer(second)
     assert wanted(own, known, 4) == []
-    assert len(wanted(own, known, 6)) == 4  # two seeds more of a and of c
+    assert len(wanted(own, known, 6)) == 2 * 3 + 2  # two seeds more of a at each rate, and of c
+
+
+def test_probes_are_asked_of_the_reported_trial_alone():
+    own, known = experiment(Arm("a", "deep", {}, probes=("lesions",))), Known(0.5)
+    known.answer(wanted(own, known, 2))
+    last = wanted(own, known, 2)
+    assert [(t.seed, t.recipe.learning_rate, t.probes) for t in last] == [
+        (0, 0.5, ("lesions",)),
+        (1, 0.5, ("lesions",)),
+    ]
+    assert not any(trial.probes for trial in known.asked)
 
 
 def test_steps_to_a_target_lie_between_looks():
@@ -79,10 +105,10 @@ def test_an_arm_that_never_reaches_the_target_is_tuned_for_its_training_error():
     own = experiment(Arm("a", "conv", {}), by="steps", target=0.25)
     known = {}
     for rate, error in zip(RATES, (0.8, 0.5, 0.7), strict=True):
-        for seed in TUNING:
+        for seed in (0, 1):
             trial = own.trial(own.arms[0], rate, seed)
             known[trial] = {"status": "ok", "train_error": error, "curve": [[10, error, error]]}
-    assert tuned(own, own.arms[0], known.get)[0] == 0.5
+    assert chosen(own, own.arms[0], known.get, 2) == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(
@@ -101,9 +127,10 @@ def test_arms_have_names_of_their_own_and_rates_grow_evenly(own):
 
 
 def test_questions_to_the_same_networks_share_their_trials():
-    whole = set(wanted(depth.DEPTH, lambda trial: None, 10))
+    known = Known(2**-3)
+    settled(depth.DEPTH, known, 3)
     for own in (depth.LESIONS, depth.SHORT):
-        assert set(wanted(own, lambda trial: None, 10)) < whole
+        assert wanted(own, known, 3) == []
 
 
 @pytest.fixture(scope="module")

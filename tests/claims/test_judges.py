@@ -33,7 +33,7 @@ class Planted:
     def __call__(self, trial):
         for arm in self.experiment.arms:
             rate = trial.recipe.learning_rate
-            if arm.rate == rate and self.experiment.trial(arm, rate, trial.seed) == trial:
+            if arm.rate == rate and self.experiment.trial(arm, rate, trial.seed, True) == trial:
                 break
         rng = np.random.default_rng(key(trial.seed, len(arm.name)))
         found = {"test_error": 0.03, "train_error": 0.0, "curve": [], "probes": {}, "seconds": 1.0, "params": 1}

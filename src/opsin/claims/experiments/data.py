@@ -12,7 +12,7 @@ from opsin.claims.trials.experiment import Arm, Experiment, Results, recipe
 from opsin.claims.trials.images import Part as Taken
 from opsin.claims.verdict import Better, Same, advice, effect, faster, judge
 
-RATES = tuple(2.0**k for k in range(-7, -1))
+RATES = tuple(2.0**k for k in range(-6, -2))
 
 
 SHUFFLED = ", pixels shuffled"

@@ -14,7 +14,7 @@ from opsin.claims.intervals import Mean, independent
 from opsin.claims.trials.experiment import Arm, Experiment, Results, recipe
 from opsin.claims.verdict import Better, Beyond, advice, effect, judge
 
-RATES = tuple(2.0**k for k in range(-6, -1))
+RATES = tuple(2.0**k for k in range(-5, -1))
 DEPTHS = (8, 26, 50, 110)
 KINDS = {"plain": "none", "residual": "A"}
 DEEPEST = 5

@@ -19,7 +19,7 @@ from opsin.claims.trials.images import Part as Taken
 from opsin.claims.verdict import Better, judge
 from opsin.engine.schedules import Constant, Polynomial, Steps
 
-RATES = tuple(2.0**k for k in range(-7, -1))
+RATES = tuple(2.0**k for k in range(-6, -2))
 BASE = "as it is"
 SEEN = (Verdict.HOLDS, Verdict.PARTLY)
 

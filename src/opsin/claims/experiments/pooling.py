@@ -6,7 +6,7 @@ from opsin.claims.experiments import told
 from opsin.claims.trials.experiment import Arm, Experiment, Results, recipe
 from opsin.claims.verdict import Better, effect, judge
 
-RATES = tuple(2.0**k for k in range(-7, -1))
+RATES = tuple(2.0**k for k in range(-6, -2))
 WAYS = {"mean": "mean", "trained mean": "trained", "maximum": "max"}
 
 

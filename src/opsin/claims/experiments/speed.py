@@ -11,7 +11,7 @@ from opsin.claims.trials.experiment import Arm, Experiment, Results, mean_curve,
 from opsin.claims.verdict import Better, advice, effect, faster, judge
 from opsin.engine.schedules import Constant
 
-RATES = tuple(2.0**k for k in range(-7, -1))
+RATES = tuple(2.0**k for k in range(-6, -2))
 TARGET = 0.25
 """The training error of AlexNet's figure 1."""
 SETTINGS = {
@@ -73,9 +73,9 @@ def rectified_units(results: Results) -> Finding:
     )
 
 
-def reached(scores: dict[float, float]) -> tuple[tuple[float, float], ...]:
+def reached(scores: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
     """The rates at which the target was reached."""
-    return tuple((rate, steps) for rate, steps in scores.items() if steps < 1e9)
+    return tuple((rate, steps) for rate, steps in scores if steps < 1e9)
 
 
 RELU = Experiment(
