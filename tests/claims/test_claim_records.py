@@ -157,6 +157,17 @@ def test_what_is_done_stays_when_it_is_stopped(tmp_path):
     assert sorted(run.run(plan, tmp_path)) == ["X01", "X02", "X03"] and ran == ["X01"]
 
 
+@pytest.mark.parametrize(("kind", "noted"), [("cost", True), ("exact", False)])
+def test_other_work_on_the_machine_is_told(tmp_path, monkeypatch, kind, noted):
+    monkeypatch.setattr(run.Others, "cores", lambda self: 1.234)
+    monkeypatch.setattr(run.Others, "disturb", lambda self, cores: cores > 1)  # the time is too short to tell
+    claim, _ = tried("X01", kind=kind)
+    (written,) = run.run(run.plan([claim], tmp_path), tmp_path).values()
+    assert written["machine"]["others"] == 1.23
+    assert (written["notes"] == [run.DISTURBED.format(1.234)]) == noted
+    assert run.plan([claim], tmp_path).there, "how busy the machine was defines nothing"
+
+
 def test_random_numbers_begin_anew_for_each(tmp_path):
     import torch
 

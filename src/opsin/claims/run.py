@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ from opsin import __version__, files
 from opsin.claims import record
 from opsin.claims.claim import Claim, Finding, Verdict
 from opsin.costs import machine
+from opsin.costs.others import Others
 from opsin.errors import OpsinError
 from opsin.watch import Watch
 
 Record = dict[str, Any]
 SEED = 0
 """Where the random numbers of each test begin."""
+DISTURBED = "Other work took {:.1f} cores meanwhile: on a machine at rest the times are others."
 
 
 @dataclass(frozen=True)
@@ -120,10 +122,14 @@ def run(
         watch.stage("claims", plan.minutes)
         for claim in plan.todo:
             watch.started(f"{claim.id} {claim.title}", 1)
+            others = Others()
             finding, minutes = tested(claim)
+            cores = others.cores()
+            if claim.kind == "cost" and others.disturb(cores):
+                finding = replace(finding, notes=(*finding.notes, DISTURBED.format(cores)))
             ran = record.Circumstances(
                 round(minutes, 4),
-                at_work(),
+                at_work() | {"others": cores and round(cores, 2)},
                 {"opsin": __version__, "torch": torch.__version__},
                 definition(claim, asked),
                 **asdict(own(claim, asked)),
