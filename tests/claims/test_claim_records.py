@@ -118,6 +118,7 @@ def test_what_is_there_is_not_run_again(tmp_path):
 @pytest.mark.parametrize("change", ["rule", "version", "machine", "seeds", "not run"])
 def test_what_changed_is_run_again(tmp_path, monkeypatch, change):
     kind = {"machine": "cost", "seeds": "training"}.get(change, "exact")
+    monkeypatch.setattr(run, "BUSY", 1e9)
     claim, ran = tried("X01", kind=kind, verdict=Verdict.NOT_RUN if change == "not run" else Verdict.HOLDS)
     asked = run.NOTHING
     run.run(run.plan([claim], tmp_path), tmp_path)
@@ -157,15 +158,17 @@ def test_what_is_done_stays_when_it_is_stopped(tmp_path):
     assert sorted(run.run(plan, tmp_path)) == ["X01", "X02", "X03"] and ran == ["X01"]
 
 
-@pytest.mark.parametrize(("kind", "noted"), [("cost", True), ("exact", False)])
-def test_other_work_on_the_machine_is_told(tmp_path, monkeypatch, kind, noted):
-    monkeypatch.setattr(run.Others, "cores", lambda self: 1.234)
-    monkeypatch.setattr(run.Others, "disturb", lambda self, cores: cores > 1)  # the time is too short to tell
+@pytest.mark.parametrize(
+    ("kind", "cores", "verdict"),
+    [("cost", 0.6, "undecided"), ("cost", 0.4, "holds"), ("cost", None, "holds"), ("exact", 1.9, "holds")],
+)
+def test_times_on_a_busy_machine_decide_nothing(tmp_path, monkeypatch, kind, cores, verdict):
+    monkeypatch.setattr(run.Others, "cores", lambda self: cores)
     claim, _ = tried("X01", kind=kind)
     (written,) = run.run(run.plan([claim], tmp_path), tmp_path).values()
-    assert written["machine"]["others"] == 1.23
-    assert (written["notes"] == [run.DISTURBED.format(1.234)]) == noted
-    assert run.plan([claim], tmp_path).there, "how busy the machine was defines nothing"
+    assert (written["verdict"], written["machine"]["others"]) == (verdict, cores)
+    assert written["notes"] == ([run.DISTURBED.format(cores, "holds")] if verdict == "undecided" else [])
+    assert len(run.plan([claim], tmp_path).todo) == (verdict == "undecided"), "it is tried again"
 
 
 def test_random_numbers_begin_anew_for_each(tmp_path):

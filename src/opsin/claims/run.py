@@ -19,7 +19,9 @@ from opsin.watch import Watch
 Record = dict[str, Any]
 SEED = 0
 """Where the random numbers of each test begin."""
-DISTURBED = "Other work took {:.1f} cores meanwhile: on a machine at rest the times are others."
+BUSY = 0.5
+"""Cores that other work may take, on average, while a claim about time is tried."""
+DISTURBED = "Other work took {:.1f} cores meanwhile, so these times decide nothing; by the rule they would say: {}."
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Plan:
 
     Attributes:
         todo: claims to be run.
-        there: records that are there for the same definition.
+        there: records that are there for the same definition, of times only where these decided.
         waiting: claims that have no test, for the reason in `waits`.
     """
 
@@ -87,7 +89,7 @@ def plan(claims: Sequence[Claim], folder: Path, asked: Asked = NOTHING) -> Plan:
         for claim in tested
         if claim.id in found
         and found[claim.id]["definition"] == definition(claim, asked)
-        and found[claim.id]["verdict"] != Verdict.NOT_RUN
+        and found[claim.id]["verdict"] not in (Verdict.NOT_RUN, *([Verdict.UNDECIDED] if claim.kind == "cost" else []))
     }
     todo = sorted((claim for claim in tested if claim.id not in there), key=lambda claim: claim.minutes)
     return Plan(tuple(todo), there, tuple(claim for claim in claims if claim.test is None))
@@ -125,8 +127,6 @@ def run(
             others = Others()
             finding, minutes = tested(claim)
             cores = others.cores()
-            if claim.kind == "cost" and others.disturb(cores):
-                finding = replace(finding, notes=(*finding.notes, DISTURBED.format(cores)))
             ran = record.Circumstances(
                 round(minutes, 4),
                 at_work() | {"others": cores and round(cores, 2)},
@@ -134,12 +134,20 @@ def run(
                 definition(claim, asked),
                 **asdict(own(claim, asked)),
             )
-            records[claim.id] = record.to_dict(claim, finding, ran)
+            records[claim.id] = record.to_dict(claim, judged(claim, finding, cores), ran)
             record.write(folder, records[claim.id])
             watch.ended(f"{claim.id} {claim.title}", "ok")
             watch.advance(claim.minutes)
             told(records[claim.id])
     return records
+
+
+def judged(claim: Claim, finding: Finding, cores: float | None) -> Finding:
+    """The finding; undecided where times were measured while other work took so many cores."""
+    if claim.kind != "cost" or finding.verdict == Verdict.NOT_RUN or cores is None or cores <= BUSY:
+        return finding
+    note = DISTURBED.format(cores, finding.verdict)
+    return replace(finding, verdict=Verdict.UNDECIDED, notes=(*finding.notes, note))
 
 
 def tested(claim: Claim) -> tuple[Finding, float]:
