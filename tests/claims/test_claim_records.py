@@ -118,6 +118,7 @@ def test_what_is_there_is_not_run_again(tmp_path):
 @pytest.mark.parametrize("change", ["rule", "version", "machine", "not run"])
 def test_what_changed_is_run_again(tmp_path, monkeypatch, change):
     kind = "cost" if change == "machine" else "exact"
+    monkeypatch.setattr(run, "BUSY", 1e9)
     claim, ran = tried("X01", kind=kind, verdict=Verdict.NOT_RUN if change == "not run" else Verdict.HOLDS)
     run.run(run.plan([claim], tmp_path), tmp_path)
     if change == "rule":
@@ -151,6 +152,19 @@ def test_what_is_done_stays_when_it_is_stopped(tmp_path):
     plan = run.plan([last, second, first], tmp_path)
     assert [claim.id for claim in plan.todo] == ["X02", "X03"] and plan.minutes == 5
     assert sorted(run.run(plan, tmp_path)) == ["X01", "X02", "X03"] and ran == ["X01"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cores", "verdict"),
+    [("cost", 0.6, "undecided"), ("cost", 0.4, "holds"), ("cost", None, "holds"), ("exact", 1.9, "holds")],
+)
+def test_times_on_a_busy_machine_decide_nothing(tmp_path, monkeypatch, kind, cores, verdict):
+    monkeypatch.setattr(run.Others, "cores", lambda self: cores)
+    claim, _ = tried("X01", kind=kind)
+    (written,) = run.run(run.plan([claim], tmp_path), tmp_path).values()
+    assert (written["verdict"], written["machine"]["others"]) == (verdict, cores)
+    assert written["notes"] == ([run.DISTURBED.format(cores, "holds")] if verdict == "undecided" else [])
+    assert len(run.plan([claim], tmp_path).todo) == (verdict == "undecided"), "it is tried again"
 
 
 def test_random_numbers_begin_anew_for_each(tmp_path):

@@ -40,6 +40,18 @@ def test_a_bottleneck(monkeypatch, times, verdict):
     assert {value for row in found.charts[0].cells for value in row} == {times}
 
 
+@pytest.mark.parametrize(("quick", "verdict"), [(3, HOLDS), (2, PARTLY)])
+def test_three_of_four_cells_decide(monkeypatch, quick, verdict):
+    ran = iter(range(1000))
+
+    def fake(runs, **_):
+        cell = next(ran) // 3  # three rounds a cell
+        return {"full": 8.0 if cell % 4 < quick else 1.5, "narrow": 1.0}
+
+    monkeypatch.setattr(latency, "milliseconds", fake)
+    assert latency.bottleneck_in_time(sides=(7, 8, 9, 10), batches=(1,)).verdict == verdict
+
+
 @pytest.mark.parametrize(
     ("attention", "convolution", "verdict"), [(2.0, 1.0, HOLDS), (2.0, 1.3, PARTLY), (1.2, 1.3, NOT_HERE)]
 )

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -158,6 +160,15 @@ def test_a_damaged_record_names_the_mend(opsin, here):
     for arguments in (("list",), ("run", "X04")):
         code, _, err = opsin("claims", *arguments)
         assert (code, err.count("\n")) == (1, 1) and "X04.json: it is no record" in err and "remove it" in err
+
+
+def test_the_page_is_of_the_folder(opsin, here, monkeypatch):
+    drawn = ModuleType("opsin.report.claims.page")
+    drawn.write_claims = lambda folder, out: out
+    monkeypatch.setitem(sys.modules, "opsin.report.claims", ModuleType("opsin.report.claims"))
+    monkeypatch.setitem(sys.modules, "opsin.report.claims.page", drawn)
+    code, out, _ = opsin("claims", "page", "--out", "there")
+    assert (code, Path(out.strip())) == (0, Path("there/claims.html"))
 
 
 def test_help_imports_no_torch():

@@ -23,7 +23,7 @@ class Circumstances:
 
     Attributes:
         minutes: that the test took.
-        machine: as opsin.costs.machine describes it.
+        machine: as opsin.costs.machine describes it, its threads, and the cores that other work took meanwhile.
         versions: of Opsin and PyTorch.
         definition: stands for all that decides the test, so that nothing is run twice.
         tier, data, seeds: of a claim that trains; None for data and seeds where there are none.

@@ -5,7 +5,7 @@ Those of arithmetic and of time run one after another in this process; those tha
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from opsin.claims.trials.experiment import Results
 from opsin.claims.trials.images import write_images
 from opsin.claims.trials.work import Store, Wish
 from opsin.costs import machine
+from opsin.costs.others import Others
 from opsin.data.threads import cores
 from opsin.errors import OpsinError
 from opsin.launch.local import Pool
@@ -27,6 +28,9 @@ from opsin.watch import Watch
 Record = dict[str, Any]
 SEED = 0
 """Where the random numbers of each test begin."""
+BUSY = 0.5
+"""Cores that other work may take, on average, while a claim about time is tried."""
+DISTURBED = "Other work took {:.1f} cores meanwhile, so these times decide nothing; by the rule they would say: {}."
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Plan:
 
     Attributes:
         todo: claims to be run.
-        there: records that are there for the same definition.
+        there: records that are there for the same definition, of times only where these decided.
         waiting: claims that have no test, for the reason in `waits`.
     """
 
@@ -108,7 +112,7 @@ def plan(claims: Sequence[Claim], folder: Path, asked: Asked = NOTHING) -> Plan:
         for claim in tested
         if claim.id in found
         and found[claim.id]["definition"] == definition(claim, asked)
-        and found[claim.id]["verdict"] != Verdict.NOT_RUN
+        and found[claim.id]["verdict"] not in (Verdict.NOT_RUN, *([Verdict.UNDECIDED] if claim.kind == "cost" else []))
     }
     todo = sorted((claim for claim in tested if claim.id not in there), key=lambda claim: claim.minutes)
     return Plan(tuple(todo), there, tuple(claim for claim in claims if not claim.tested))
@@ -142,10 +146,10 @@ def run(
     files.check_writable(folder / "claim.json")
     records = dict(plan.there)
 
-    def ended(claim: Claim, finding: Finding, minutes: float) -> None:
+    def ended(claim: Claim, finding: Finding, minutes: float, load: Record | None = None) -> None:
         ran = record.Circumstances(
             round(minutes, 4),
-            at_work(),
+            at_work() | (load or {}),
             {"opsin": __version__, "torch": torch.__version__},
             definition(claim, asked),
             **asdict(own(claim, asked)),
@@ -159,7 +163,12 @@ def run(
         watch.stage("claims", sum(claim.minutes for claim in alone))
         for claim in alone:
             watch.started(f"{claim.id} {claim.title}", 1)
-            ended(claim, *tested(claim))
+            others = Others()
+            finding, minutes = tested(claim)
+            cores_taken = others.cores()
+            ended(
+                claim, judged(claim, finding, cores_taken), minutes, {"others": cores_taken and round(cores_taken, 2)}
+            )
             watch.ended(f"{claim.id} {claim.title}", "ok")
             watch.advance(claim.minutes)
         train([claim for claim in plan.todo if claim.experiment], folder, asked, work or Work(), watch, ended)
@@ -198,6 +207,14 @@ def pool_of(work: Work, folder: Path) -> Pool:
     from opsin.launch.ray import ClusterPool
 
     return ClusterPool(connect(work.cluster), folder, work.workers)
+
+
+def judged(claim: Claim, finding: Finding, cores: float | None) -> Finding:
+    """The finding; undecided where times were measured while other work took so many cores."""
+    if claim.kind != "cost" or finding.verdict == Verdict.NOT_RUN or cores is None or cores <= BUSY:
+        return finding
+    note = DISTURBED.format(cores, finding.verdict)
+    return replace(finding, verdict=Verdict.UNDECIDED, notes=(*finding.notes, note))
 
 
 def tested(claim: Claim) -> tuple[Finding, float]:

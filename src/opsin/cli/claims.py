@@ -94,7 +94,7 @@ def show(id: str = typer.Argument(help="A claim's id, such as X04."), out: Path 
 
 @app.command("run")
 def run(
-    ids: list[str] = typer.Argument(None, metavar="[ID]...", help="Claims; or all of a --kind."),
+    ids: list[str] = typer.Argument(None, metavar="ID...", help="Claims; or all of a --kind."),
     kind: str = KIND,
     tier: str = typer.Option(None, "--tier", help="Of training: quick, standard or full. [default: quick]"),
     data: str = typer.Option(None, "--data", help="Of training: other images. [default: each claim's own]"),
@@ -146,7 +146,9 @@ def page(out: Path = OUT) -> None:
     """Write the page of all claims, with the verdicts and charts of the records."""
     try:
         from opsin.report.claims.page import write_claims  # pyright: ignore[reportMissingImports]
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("opsin.report.claims"):
+            raise
         raise OpsinError("this version of Opsin cannot draw the page of the claims: `opsin claims list`") from None
     folder = out or (FOLDER if FOLDER.is_dir() else IN_DOCS)
     print(write_claims(folder, folder / "claims.html"))

@@ -173,6 +173,7 @@ CLAIMS = (
         ten_times_by_gpu,
         errs="The number is not in the paper. Ciresan and others (2010) report 10 to 50.",
         full="needs a GPU; without one it says so",
+        minutes=2.0,
     ),
     Claim(
         "X14", "VGG is massive and costly",
@@ -182,6 +183,7 @@ CLAIMS = (
         "cost", "VGG-16 and VGG-19 come first in parameters, products and time among the networks for photos up to "
                 "2016",
         costly_vgg,
+        minutes=2.0,
     ),
     Claim(
         "X31", "Operations tell the time",
@@ -191,5 +193,6 @@ CLAIMS = (
         "cost", "r2 of log time by log MACs at least 0.8 over all networks and 0.9 in each family of four or more",
         operations_and_time,
         full="the same on a GPU, with top-1 from public weights",
+        minutes=4.0,
     ),
 )

@@ -192,6 +192,7 @@ CLAIMS = (
         "cost", "half of the ratio of products, 8.47, or more in three of four cells; partly where all are quicker",
         bottleneck_in_time,
         full="the same grid on a GPU",
+        minutes=2.5,
     ),
     Claim(
         "X24", "Attention is quadratic, convolution is not",
@@ -204,6 +205,7 @@ CLAIMS = (
         quadratic_attention,
         errs="That is global attention: in windows, as Swin has it, it grows with the number of tokens.",
         full="on a GPU with fused attention: time quadratic, memory linear",
+        minutes=3.0,
     ),
     Claim(
         "X25", "Patches and depthwise convolutions are efficient",
@@ -212,5 +214,6 @@ CLAIMS = (
         "patches for the stem: 79.4 to 79.5 % (section 2.2)", "memory",
         "cost", "patches take a third of the stem's time, and half of the saving in products becomes time",
         patches_and_depthwise,
+        minutes=0.3,
     ),
 )
