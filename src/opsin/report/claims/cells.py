@@ -28,7 +28,8 @@ def grid(chart: Grid, paper: Paper) -> Plate | None:
     wide = min((paper.width - left) / len(chart.columns), 46.0 if square(chart) else 170.0)
     if largest > MANY:
         wide = min(wide, SIDE / len(chart.columns))
-    top = heads(plate, chart, left, wide, every)
+    broad = max(plate.width_of(column, plate.small) for column in chart.columns) + 10
+    top = heads(plate, chart, left, wide, max(every, math.ceil(broad / wide)) if largest > MANY else 1)
     high = min(30.0 if paper.narrow else 34.0, SIDE / len(chart.rows))
     if square(chart) and largest > MANY:
         high = wide
