@@ -125,6 +125,18 @@ def test_all_charts_are_one_specification(whole):
     assert all(key in payload["data"] for view in payload["views"].values() for key in view["data"].values())
 
 
+def test_names_of_lines_that_end_early_stand_where_they_end(tmp_path):
+    lines = {"kind": "lines", "title": "t", "x": "x", "y": "y",
+             "lines": {"long": [[0, 0], [100, 100]], "short": [[0, 0], [10, 50]], "other": [[0, 0], [12, 50]]}}  # fmt: skip
+    plate = figures.drawn(one(tmp_path, charts=[lines]).charts[0], WIDE)
+    assert plate is not None
+    found = {each["text"]: each for each in plate.texts if each["text"] in lines["lines"]}
+    ends = {each["line"]: each["x"][-1] for each in plate.lines}
+    assert found["long"]["x"] > ends["long"]
+    assert abs(found["short"]["x"] - ends["short"]) < 120
+    assert (found["short"]["x"], found["short"]["y"]) != (found["other"]["x"], found["other"]["y"])
+
+
 def listed(place):
     return place if isinstance(place, list) else [place]
 
