@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import re
 from collections import Counter
 
@@ -124,6 +125,18 @@ def test_all_charts_are_one_specification(whole):
     assert all(key in payload["data"] for view in payload["views"].values() for key in view["data"].values())
 
 
+def test_names_of_lines_that_end_early_stand_where_they_end(tmp_path):
+    lines = {"kind": "lines", "title": "t", "x": "x", "y": "y",
+             "lines": {"long": [[0, 0], [100, 100]], "short": [[0, 0], [10, 50]], "other": [[0, 0], [12, 50]]}}  # fmt: skip
+    plate = figures.drawn(one(tmp_path, charts=[lines]).charts[0], WIDE)
+    assert plate is not None
+    found = {each["text"]: each for each in plate.texts if each["text"] in lines["lines"]}
+    ends = {each["line"]: each["x"][-1] for each in plate.lines}
+    assert found["long"]["x"] > ends["long"]
+    assert abs(found["short"]["x"] - ends["short"]) < 120
+    assert (found["short"]["x"], found["short"]["y"]) != (found["other"]["x"], found["other"]["y"])
+
+
 def listed(place):
     return place if isinstance(place, list) else [place]
 
@@ -198,6 +211,21 @@ def test_an_effect_without_a_number_is_told_as_such(tmp_path):
     found = one(tmp_path, effect=records()[3]["effect"] | {"mean": None, "low": None, "high": None})
     assert found.effect is None
     assert found.notes[-1] == "No number can be given for this effect: training error, plain 56 less plain 20."
+
+
+@pytest.mark.parametrize("paper", [WIDE, NARROW])
+def test_a_large_grid_is_shades_that_keep_to_their_plate(tmp_path, paper):
+    names = [f"unit {k}" for k in range(64)]
+    cells = [[math.sin(i * j) for j in range(64)] for i in range(64)]
+    chart = one(tmp_path, charts=[charts()["grid"] | {"rows": names, "columns": names, "cells": cells}]).charts[0]
+    plate = figures.drawn(chart, paper)
+    assert plate is not None
+    assert sum(len(each["x"]) for each in plate.rects) == 64 * 64
+    assert len(plate.rects) <= 2 * 21
+    assert max(max(each["x2"]) for each in plate.rects) <= paper.width + 0.1
+    assert max(max(each["y2"]) for each in plate.rects) <= plate.height <= 600
+    assert len(plate.texts) < 40
+    assert len(json.dumps(plate.sets())) < 130_000
 
 
 def hostile(each):

@@ -38,8 +38,8 @@ class Rows:
     def name(self, plate: Plate, text: str, top: float) -> float:
         """Writes the name of the row that begins at `top`; the middle of its bar."""
         if self.above:
-            for line in wrapped(text, plate.paper.width - 4, plate.text, 1):
-                plate.write(2, top + 9, line)
+            for line in wrapped(text, plate.paper.width - 8, plate.text, 1):
+                plate.write(6, top + 9, line)
             return top + 18 + self.bar / 2
         middle = top + self.step / 2
         lines = wrapped(text, self.left - 10, plate.text)
@@ -199,7 +199,7 @@ def ranges(chart: Ranges, paper: Paper) -> Plate | None:
         middle = rows.name(plate, "" if rows.above else name, at)
         if rows.above:
             own = plate.width_of(text, plate.small)
-            plate.write(2, at + 9, wrapped(name, paper.width - own - 16, plate.text, 1)[0])
+            plate.write(6, at + 9, wrapped(name, paper.width - own - 20, plate.text, 1)[0])
             plate.write(paper.width - 2, at + 9, text, "right", size=plate.small)
             plate.rule(x, middle - 11, x, middle + 11, INK, wide=1.5)
         else:

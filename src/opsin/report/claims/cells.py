@@ -1,12 +1,17 @@
 """Grids of claims: values of rows and columns as shades, with their numbers."""
 
 import math
+from collections.abc import Callable
 
 from opsin.claims.chart import Grid
 from opsin.report.claims.axes import figure
 from opsin.report.claims.plate import INK, PAPER, RULE, SOFT, TONES, Paper, Plate, wrapped
 
 PALE, DEEP = 0.07, 0.92
+MANY, NAMES, SHADES = 16, 17, 20
+"""A grid of more rows or columns has shades alone, in so many steps, and names of some of them."""
+SIDE = 460.0
+"""The largest height of a grid, and the largest width of a large one, px."""
 TURN = 0.5
 """The depth beyond which numbers are written in the colour of the paper."""
 
@@ -16,28 +21,59 @@ def grid(chart: Grid, paper: Paper) -> Plate | None:
     values = [value for row in chart.cells for value in row if value is not None]
     if not values or not chart.columns:
         return None
-    plate = Plate(paper)
-    widest = max(plate.width_of(row) for row in chart.rows)
+    plate, largest = Plate(paper), max(len(chart.rows), len(chart.columns))
+    every = -(-largest // NAMES)
+    widest = max(plate.width_of(row, plate.small) for row in chart.rows)
     left = min(widest, (0.36 if paper.narrow else 0.3) * paper.width) + 10
     wide = min((paper.width - left) / len(chart.columns), 46.0 if square(chart) else 170.0)
-    heads = [wrapped(column, max(wide - 6, 20), plate.small, 3) for column in chart.columns]
-    top = 1.2 * plate.small * max(map(len, heads)) + 8
-    for k, head in enumerate(heads):
-        for j, line in enumerate(head):
-            y = top - 8 - 1.2 * plate.small * (len(head) - 1 - j)
-            plate.write(left + (k + 0.5) * wide, y, line, "center", tone=SOFT, size=plate.small)
-    high = 30.0 if paper.narrow else 34.0
-    size = fitted(plate, values, wide)
-    for i, (name, row) in enumerate(zip(chart.rows, chart.cells, strict=False)):
-        y = top + i * high
-        lines = wrapped(name, left - 10, plate.small)
+    if largest > MANY:
+        wide = min(wide, SIDE / len(chart.columns))
+    broad = max(plate.width_of(column, plate.small) for column in chart.columns) + 10
+    top = heads(plate, chart, left, wide, max(every, math.ceil(broad / wide)) if largest > MANY else 1)
+    high = min(30.0 if paper.narrow else 34.0, SIDE / len(chart.rows))
+    if square(chart) and largest > MANY:
+        high = wide
+    for i, name in enumerate(chart.rows):
+        lines = wrapped(name, left - 10, plate.small)[: 1 if high < 2.4 * plate.small else 2] if i % every == 0 else []
         for k, line in enumerate(lines):
-            middle = y + high / 2 + (k - (len(lines) - 1) / 2) * 1.1 * plate.small
+            middle = top + (i + 0.5) * high + (k - (len(lines) - 1) / 2) * 1.1 * plate.small
             plate.write(left - 8, middle, line, "right", size=plate.small)
-        for j, (column, value) in enumerate(zip(chart.columns, row, strict=False)):
-            cell(plate, chart, (left + j * wide, y, left + (j + 1) * wide, y + high), name, column, value, size)
-    plate.height = top + high * len(chart.rows) + 4
+    if largest > MANY:
+        shades(plate, chart, left, top, wide, high)
+    else:
+        size, depth = fitted(plate, values, wide), depths(chart)
+        for i, (name, row) in enumerate(zip(chart.rows, chart.cells, strict=False)):
+            for j, (column, value) in enumerate(zip(chart.columns, row, strict=False)):
+                box = left + j * wide, top + i * high, left + (j + 1) * wide, top + (i + 1) * high
+                tip = {"": f"{name}, {column}", chart.unit or "value": short(value) if value is not None else "–"}
+                cell(plate, box, value, 0.0 if value is None else depth(value), size, tip)
+    plate.height = top + high * len(chart.rows) + 8
     return plate
+
+
+def heads(plate: Plate, chart: Grid, left: float, wide: float, every: int) -> float:
+    """Writes the names of the columns, of each `every`th; where the cells begin."""
+    names = [wrapped(column, max(every * wide - 6, 20), plate.small, 3) for column in chart.columns]
+    top = 1.2 * plate.small * max(map(len, names[::every])) + 8
+    for k, name in list(enumerate(names))[::every]:
+        for j, line in enumerate(name):
+            y = top - 8 - 1.2 * plate.small * (len(name) - 1 - j)
+            plate.write(left + (k + 0.5) * wide, y, line, "center", tone=SOFT, size=plate.small)
+    return top
+
+
+def shades(plate: Plate, chart: Grid, left: float, top: float, wide: float, high: float) -> None:
+    """The cells of a grid that is too large for numbers: those of one shade are one record of lists."""
+    found: dict[tuple[str, float], list[tuple[int, int]]] = {}
+    depth = depths(chart)
+    for i, row in enumerate(chart.cells):
+        for j, value in enumerate(row):
+            if value is not None:
+                deep = round(SHADES * depth(value)) / SHADES
+                found.setdefault((TONES[1] if value < 0 else TONES[0], deep), []).append((i, j))
+    for (tone, deep), places in found.items():
+        xs, ys = [left + j * wide for _, j in places], [top + i * high for i, _ in places]
+        plate.cells(xs, ys, wide, high, tone, PALE + (1 - PALE) * deep)
 
 
 def square(chart: Grid) -> bool:
@@ -59,12 +95,11 @@ def short(value: float) -> str:
 
 def cell(
     plate: Plate,
-    chart: Grid,
     box: tuple[float, float, float, float],
-    row: str,
-    column: str,
     value: float | None,
+    depth: float,
     size: float,
+    tip: dict[str, str],
 ) -> None:
     left, top, right, bottom = box
     x, y = (left + right) / 2, (top + bottom) / 2
@@ -72,18 +107,17 @@ def cell(
         plate.rect(left + 1, top + 1, right - 1, bottom - 1, RULE, 0.35)
         plate.write(x, y, "–", "center", tone=SOFT, bare=True)
         return
-    deep = PALE + (DEEP - PALE) * depth(chart, value)
-    tone = TONES[1] if value < 0 else TONES[0]
-    tip = {"": f"{row}, {column}", chart.unit or "value": figure(value)}
-    plate.rect(left + 1, top + 1, right - 1, bottom - 1, tone, deep, tip)
+    deep = PALE + (DEEP - PALE) * depth
+    plate.rect(left + 1, top + 1, right - 1, bottom - 1, TONES[1] if value < 0 else TONES[0], deep, tip)
     if size:
         plate.write(x, y, short(value), "center", tone=PAPER if deep > TURN else INK, size=size, bare=True)
 
 
-def depth(chart: Grid, value: float) -> float:
+def depths(chart: Grid) -> Callable[[float], float]:
     """How far a value is from 0, or on a logarithmic scale from the least, as a share of the largest; 0 to 1."""
     values = [value for row in chart.cells for value in row if value is not None]
     if not chart.log or min(values) <= 0:
-        return abs(value) / (max(map(abs, values)) or 1.0)
+        most = max(map(abs, values)) or 1.0
+        return lambda value: abs(value) / most
     low, high = math.log(min(values)), math.log(max(values))
-    return (math.log(value) - low) / (high - low) if high > low else 0.5
+    return lambda value: (math.log(value) - low) / (high - low) if high > low else 0.5

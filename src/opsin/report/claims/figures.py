@@ -14,6 +14,8 @@ from opsin.report.claims.record import Chart, Ranges
 
 ROWS = 12
 """A table has about so many points of a line."""
+CELLS = 400
+"""A grid of more is shown as shades alone."""
 TOLD = 8
 """So many figures are told to those who do not see a chart; its table has them all."""
 
@@ -61,6 +63,8 @@ def table(chart: Chart) -> Rows:
         case Lines():
             points = [(name, *p) for name, own in chart.lines.items() for p in thinned(own)]
             return ("Line", chart.x, chart.y), [(name, figure(x), figure(y)) for name, x, y in points]
+        case Grid() if len(chart.rows) * len(chart.columns) > CELLS:
+            return ("",), []
         case Grid():
             cells = [[words.NONE if v is None else figure(v) for v in row] for row in chart.cells]
             return ("", *chart.columns), [(name, *row) for name, row in zip(chart.rows, cells, strict=False)]
@@ -91,5 +95,6 @@ def in_words(chart: Chart) -> str:
         ]
     else:
         told = [" ".join(filter(None, row)) for row in table(chart)[1]]
+    told = told or [f"{len(chart.rows)} by {len(chart.columns)} shades" if isinstance(chart, Grid) else "nothing"]
     rest = f"; and {len(told) - TOLD} more" if len(told) > TOLD else ""
     return f"{chart.title}: {'; '.join(told[:TOLD])}{rest}."

@@ -1,15 +1,20 @@
 """Lines of claims: through points, with bands, named at their ends where there is room."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opsin.claims.chart import Lines, Point
 from opsin.report.claims.axes import below, beside, figure, gutter, scale_of, spread
 from opsin.report.claims.plate import DASHES, INK, SHAPES, SOFT, TONES, Paper, Plate, cut, wrapped
+from opsin.report.labels import Anchor, Box, place
 from opsin.report.scales import Scale
 
-DOTS = 26
-"""Of more points than these on a line only a few bear its mark."""
+APART, APART_MANY = 14.0, 80.0
+"""The marks of a line are at least so far apart, px; further where it has more than `MANY` points."""
+MANY = 26
+ENDS = 40.0
+"""A line that ends so far before the others is named where it ends, px."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +100,12 @@ def trace(
 ) -> None:
     """A line, its marks, and what they tell."""
     plate.line(name, spots, look.tone, look.dash)
-    every = 1 if len(points) <= DOTS else max(1, len(points) // 6)
-    for k, ((x, y), at) in enumerate(zip(points, spots, strict=True)):
-        if k % every == 0 or k == len(points) - 1:
-            tip = {"": name, chart.x: figure(x), chart.y: figure(y)}
-            plate.spot(*at, look.tone, look.shape, 52 if len(points) <= DOTS else 44, tip=tip)
+    apart = APART if len(points) <= MANY else APART_MANY
+    marked = (-apart, -apart)
+    for (x, y), at in zip(points, spots, strict=True):
+        if math.dist(at, marked) >= apart or at == spots[-1]:
+            marked, tip = at, {"": name, chart.x: figure(x), chart.y: figure(y)}
+            plate.spot(*at, look.tone, look.shape, 52, tip=tip)
 
 
 def mark_said(
@@ -138,6 +144,12 @@ def ends(
     bottom: float,
 ) -> None:
     """Names right of the ends of lines, off each other, with a stroke to those that stand apart."""
+    early = [Anchor(x, y, 5.0, name) for name, (x, y) in places.items() if right - x > ENDS]
+    frame = Box(0, top - 8, plate.paper.width - 4, bottom)
+    for label in place(early, frame, 1.06 * plate.text):
+        if label is not None:
+            plate.write(label.box.left, label.y, label.text, tone=looks[label.text].tone, strong=True)
+    places = {name: (x, y) for name, (x, y) in places.items() if right - x <= ENDS}
     wanted = [y for _, y in places.values()]
     for (name, (x, y)), at in zip(places.items(), spread(wanted, 1.2 * plate.text, top, bottom), strict=True):
         if abs(at - y) > 5 or right - x > 12:

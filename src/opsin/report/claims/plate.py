@@ -94,6 +94,13 @@ class Plate:
         at = {"x": px(min(x, x2)), "y": px(y), "x2": px(max(x, x2)), "y2": px(y2), "tone": tone}
         self.rects.append(at | {"opacity": round(opacity, 3)} | ({"tip": tip} if tip else {}))
 
+    def cells(
+        self, xs: Sequence[float], ys: Sequence[float], wide: float, high: float, tone: str, opacity: float
+    ) -> None:
+        """Many rectangles of one size and shade, as one record of lists."""
+        at = {"x": [px(x) for x in xs], "y": [px(y) for y in ys], "tone": tone, "opacity": round(opacity, 3)}
+        self.rects.append(at | {"x2": [px(x + wide) for x in xs], "y2": [px(y + high) for y in ys]})
+
     def spot(
         self,
         x: float,

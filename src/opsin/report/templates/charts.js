@@ -24,7 +24,7 @@
   // A record whose places are lists stands for as many records.
   function spread(each) {
     if (!Array.isArray(each.x)) return [each];
-    const places = Object.keys(each).filter((key) => ["x", "y", "y2"].includes(key));
+    const places = Object.keys(each).filter((key) => ["x", "y", "x2", "y2"].includes(key));
     return each.x.map((_, k) => Object.assign({}, each, Object.fromEntries(places.map((key) => [key, each[key][k]]))));
   }
 
