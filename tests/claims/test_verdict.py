@@ -294,5 +294,5 @@ def test_error_rates_coverage_and_power_by_simulation(monkeypatch):
                 assert 0.93 - 0.012 < came.covers("resplit") < 0.97 + 0.009, (regime.name, n)
                 truth = claims_power.truth(came.found["resplit"], shift)
                 foretold = power(truth, Better(1.0), n)[Verdict.UNDECIDED]
-                assert verdicts[Verdict.UNDECIDED] == pytest.approx(foretold, abs=0.06), (regime.name, n)
+                assert verdicts[Verdict.UNDECIDED] == pytest.approx(foretold, abs=0.08), (regime.name, n)
     sys.modules.pop("claims_power")
