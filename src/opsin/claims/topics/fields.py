@@ -127,6 +127,6 @@ CLAIMS = (
         "exact", "fields never shrink with depth, and grow twice as fast behind each halving",
         deeper_sees_more,
         waits="How training changes the part of the field that is used is not measured yet.",
-        minutes=0.2,
+        minutes=0.1,
     ),
 )

@@ -181,6 +181,6 @@ CLAIMS = (
         "exact", "the field is as large, and a random 5x5 kernel is met within 1e-6 with no more weights than it has",
         emulated_5x5,
         errs="The field is the same, the kernels that they can be are not.",
-        minutes=0.4,
+        minutes=0.25,
     ),
 )
