@@ -126,13 +126,8 @@ def test_all_charts_are_one_specification(whole):
 
 
 def test_names_of_lines_that_end_early_stand_where_they_end(tmp_path):
-    lines = {
-        "kind": "lines",
-        "title": "t",
-        "x": "x",
-        "y": "y",
-        "lines": {"long": [[0, 0], [100, 100]], "short": [[0, 0], [10, 50]], "other": [[0, 0], [12, 50]]},
-    }
+    ends = {"long": (100, 100), "short": (10, 50), "other": (12, 50)}
+    lines = {"kind": "lines", "title": "t", "x": "x", "y": "y", "lines": {n: [(0, 0), end] for n, end in ends.items()}}
     plate = figures.drawn(one(tmp_path, charts=[lines]).charts[0], WIDE)
     assert plate is not None
     found = {each["text"]: each for each in plate.texts if each["text"] in lines["lines"]}
