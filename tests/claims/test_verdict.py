@@ -284,7 +284,7 @@ def test_error_rates_coverage_and_power_by_simulation(monkeypatch):
     monkeypatch.syspath_prepend(str(TESTS.parent / "benchmarks"))
     import claims_power
 
-    repeats = 1500
+    repeats = 1000
     for regime in claims_power.REGIMES:
         for shift in (0.0, 1.0):
             for n, came in claims_power.simulate(regime, shift, repeats).items():
