@@ -66,7 +66,8 @@ def bars(chart: Bars, paper: Paper) -> Plate | None:
     at, begin = top, None
     for heading, name, tone, value in found:
         if heading is not None and heading != begin:
-            plate.write(2, at + HEADING / 2 + 2, wrapped(heading, paper.width - 4, plate.text, 1)[0], strong=True)
+            (told,) = wrapped(heading, paper.width - 8, plate.text, 1)
+            plate.write(6 if rows.above else 2, at + HEADING / 2 + 2, told, strong=True)
             at, begin = at + HEADING, heading
         middle = rows.name(plate, name, at)
         tip = {"": name} | ({"of": heading} if heading else {}) | {chart.unit or "value": figure(value)}
