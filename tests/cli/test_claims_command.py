@@ -1,11 +1,11 @@
 """`opsin claims`: the list, one claim in full, runs that go on, and what is refused in one line."""
 
+import html
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -162,13 +162,18 @@ def test_a_damaged_record_names_the_mend(opsin, here):
         assert (code, err.count("\n")) == (1, 1) and "X04.json: it is no record" in err and "remove it" in err
 
 
-def test_the_page_is_of_the_folder(opsin, here, monkeypatch):
-    drawn = ModuleType("opsin.report.claims.page")
-    drawn.write_claims = lambda folder, out: out
-    monkeypatch.setitem(sys.modules, "opsin.report.claims", ModuleType("opsin.report.claims"))
-    monkeypatch.setitem(sys.modules, "opsin.report.claims.page", drawn)
+def test_the_page_has_what_was_run_and_what_was_not(opsin, here, tested):
+    opsin("claims", "run", "X09", "--out", "there")
     code, out, _ = opsin("claims", "page", "--out", "there")
     assert (code, Path(out.strip())) == (0, Path("there/claims.html"))
+    text = (here / "there" / "claims.html").read_text(encoding="utf-8")
+    assert all(f'id="{id}"' in text for id in CLAIMS)
+    assert text.count("opsin claims run X09") == 1 and CLAIMS["T54"].waits in html.unescape(text)
+
+
+def test_a_page_of_nothing_is_refused(opsin, here):
+    code, _, err = opsin("claims", "page", "--out", "there")
+    assert (code, err.count("\n")) == (1, 1) and "no records of claims in there" in err
 
 
 def test_help_imports_no_torch():

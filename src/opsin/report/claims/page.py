@@ -20,9 +20,12 @@ STRETCH = 1.25
 SIZES = {"wide": WIDE, "narrow": NARROW}
 
 
-def write_claims(folder: Path, out: Path) -> Path:
-    """Writes the page of the records in `folder` to `out`, whole or not at all, and returns its path."""
-    return html.write(out, render(read_records(folder)))
+def write_claims(folder: Path, out: Path, claims: Sequence[dict[str, Any]] = ()) -> Path:
+    """Writes the page of the records in `folder` to `out`, whole or not at all, and returns its path.
+
+    Those of `claims` (see `read_records`) that have no record are on it as not run.
+    """
+    return html.write(out, render(read_records(folder, claims)))
 
 
 def render(records: Sequence[Record]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -85,8 +86,12 @@ class Record:
         return self.verdict is not Verdict.NOT_RUN
 
 
-def read_records(folder: Path) -> list[Record]:
-    """The records of a folder, oldest paper first. Raises OpsinError where there are none, or one cannot be read."""
+def read_records(folder: Path, claims: Sequence[dict[str, Any]] = ()) -> list[Record]:
+    """The records of a folder, oldest paper first, and those of `claims` that have none there, as not run.
+
+    `claims` has what a record says of the claim itself. Raises OpsinError where there are no records, or one cannot be
+    read.
+    """
     paths = sorted(folder.glob("*.json")) if folder.is_dir() else []
     if not paths:
         raise OpsinError(f"no records of claims in {folder}: `opsin claims run` writes them")
@@ -96,6 +101,9 @@ def read_records(folder: Path) -> list[Record]:
         if record.id in found:
             raise OpsinError(f"{path} and {found[record.id][0]} are both records of {record.id}: keep one of them")
         found[record.id] = path, record
+    for values in claims:
+        if values["id"] not in found:
+            found[values["id"]] = folder, checked(Record, values | {"verdict": Verdict.NOT_RUN}, folder)
     return sorted((record for _, record in found.values()), key=lambda record: (record.year, record.id))
 
 
