@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from kept_pool import KeptPool
 
 from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import data, depth, speed, units
@@ -9,7 +10,6 @@ from opsin.claims.trials.experiment import Arm, Experiment, chosen, recipe, step
 from opsin.claims.trials.images import write_images
 from opsin.claims.trials.work import Store, Wish, train
 from opsin.errors import OpsinError
-from opsin.launch.local import Pool
 from opsin.watch import Watch
 
 RATES = (0.25, 0.5, 1.0)
@@ -144,7 +144,7 @@ def small(rate=0.1):
 
 def test_a_trial_that_two_arms_and_two_experiments_want_is_trained_once(digits, tmp_path):
     store = Store(tmp_path, digits)
-    with Pool(1) as pool:
+    with KeptPool(1) as pool:
         ended = list(train({"x": Wish(small(), 2), "y": Wish(small(), 1)}, store, pool, Watch()))
         assert sorted(ended) == ["x", "y"] and len(list(tmp_path.glob("*.json"))) == 2
         before = {file: file.stat().st_mtime_ns for file in tmp_path.glob("*.json")}
@@ -155,7 +155,7 @@ def test_a_trial_that_two_arms_and_two_experiments_want_is_trained_once(digits, 
 def test_a_trial_that_fails_is_one_line(digits, tmp_path):
     wrong = experiment(Arm("a", "skip", {"every": 5}, rate=0.1))
     with (
-        Pool(1) as pool,
+        KeptPool(1) as pool,
         pytest.raises(OpsinError, match=r"a trial failed \(ValueError: 12 convolutions .* see .*error"),
     ):
         list(train({"x": Wish(wrong, 1)}, Store(tmp_path, digits), pool, Watch()))
@@ -168,7 +168,7 @@ def test_two_workers_and_one_leave_the_same_trials(digits, tmp_path):
     files = []
     for workers in (1, 2):
         folder = tmp_path / str(workers)
-        with Pool(workers) as pool:
+        with KeptPool(workers) as pool:
             assert list(train({"x": Wish(own, 2)}, Store(folder, digits), pool, Watch())) == ["x"]
         texts = {file.name: file.read_text().partition('"seconds"')[0] for file in folder.glob("*.json")}
         files.append(texts)

@@ -37,6 +37,16 @@ UNITS = Experiment(
 CLAIM = replace(CLAIMS["T01"], id="T99", experiment=UNITS, test=None)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def kept():
+    """Claims of this module train in processes that are kept from one to the next."""
+    from kept_pool import KeptPool
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(run, "Pool", KeptPool)
+        yield
+
+
 def results(folder, asked=run.NOTHING):
     return run.run(run.plan([CLAIM], folder, asked), folder, asked, work=Work(workers=1))["T99"]
 
