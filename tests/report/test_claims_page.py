@@ -200,7 +200,7 @@ def test_charts_of_nothing_and_of_one_value_are_drawn_or_left_out(tmp_path, kind
 def test_what_was_said_of_the_horizontal_axis_stands_upright(tmp_path):
     lines = {"kind": "lines", "title": "t", "x": "maps", "y": "weights", "lines": {"a": [[0.5, 9], [2.5, 45]]}}
     for value, is_upright in ((1.0, True), (20.0, False)):
-        chart = one(tmp_path, charts=[lines | {"said": [["said", value]]}]).charts[0]
+        chart = one(tmp_path, charts=[lines | {"said": [["said", value]], "upright": is_upright}]).charts[0]
         plate = figures.drawn(chart, WIDE)
         assert plate is not None
         (dashed,) = [each for each in plate.rules if each.get("dash")]

@@ -22,7 +22,10 @@ class Bars:
 
 @dataclass(frozen=True)
 class Lines:
-    """Lines through points, by name; `bands` are (x, low, high) of some of them."""
+    """Lines through points, by name; `bands` are (x, low, high) of some of them.
+
+    `said` marks values of y with words; `upright` says that they are places on the horizontal axis instead.
+    """
 
     title: str
     x: str
@@ -31,6 +34,7 @@ class Lines:
     bands: dict[str, tuple[tuple[float, float, float], ...]] | None = None
     log: str = ""
     said: tuple[tuple[str, float], ...] = ()
+    upright: bool = False
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ def stacks_of_3x3() -> Finding:
                     "one 5x5": tuple((float(m), 25.0) for m in middle),
                 },
                 said=(("as many maps", 1.0),),
+                upright=True,
             ),
         ),
         notes=("The numbers of weights are for each pair of maps, one coming in and one going out.",),

@@ -52,9 +52,10 @@ def lines(chart: Lines, paper: Paper) -> Plate | None:
     plate.write(2, top, told, tone=SOFT, size=plate.small)
     top += 20
     height = 232.0 if paper.narrow else 330.0
-    stands = upright(chart, found)
-    said = [(text, value) for text, value in chart.said if stands or value > 0 or "y" not in chart.log]
-    up = vertical(chart, found, [] if stands else [value for _, value in said], height)
+    said = [
+        (text, value) for text, value in chart.said if value > 0 or ("x" if chart.upright else "y") not in chart.log
+    ]
+    up = vertical(chart, found, [] if chart.upright else [value for _, value in said], height)
     left = gutter(plate, up)
     right = paper.width - (widest if at_ends else 12)
     xs = [x for points in found.values() for x, _ in points]
@@ -68,7 +69,7 @@ def lines(chart: Lines, paper: Paper) -> Plate | None:
             shown = [(left + along.px(x), top + up.px(low), top + up.px(high)) for x, low, high in sorted(points)
                      if ("x" not in chart.log or x > 0) and ("y" not in chart.log or low > 0)]  # fmt: skip
             plate.area(name, shown, looks[name].tone)
-    mark_said(plate, said, up, along, left, top, stands)
+    mark_said(plate, said, up, along, left, top, chart.upright)
     for name, points in found.items():
         spots = [(left + along.px(x), top + up.px(y)) for x, y in points]
         trace(plate, chart, name, points, spots, looks[name])
@@ -125,14 +126,6 @@ def mark_said(
             y = top + up.px(value)
             plate.rule(left, y, right, y, INK, DASHES[1], 1.5)
             plate.write(left + 8, y - 10, cut(text, right - left - 12, plate.small), size=plate.small)
-
-
-def upright(chart: Lines, found: dict[str, list[Point]]) -> bool:
-    """Whether what was said is a place of the horizontal axis: it lies among the lines' x, and not among their y."""
-    xs, ys = zip(*(point for points in found.values() for point in points), strict=True)
-    values = [value for _, value in chart.said]
-    inside = all(min(xs) <= value <= max(xs) for value in values)
-    return bool(values) and inside and not any(min(ys) <= value <= max(ys) for value in values)
 
 
 def ends(
