@@ -139,7 +139,10 @@ def run(
     if as_json:
         print(json.dumps([records[claim.id] for claim in chosen if claim.id in records]))
         return
-    print_table(console, [claim for claim in chosen if claim.id in records], records)
+    if len(chosen) == 1:
+        print_finding(console, records[chosen[0].id])
+    else:
+        print_table(console, [claim for claim in chosen if claim.id in records], records)
     console.print(f"\nRecords: {folder}", soft_wrap=True, markup=False)
 
 
@@ -237,7 +240,14 @@ def print_claim(console: "Console", claim: "Claim", record: dict[str, Any] | Non
     console.print()
     if record is None:
         console.print(Text("no verdict yet", "dim"))
-        return
+    else:
+        print_finding(console, record)
+
+
+def print_finding(console: "Console", record: dict[str, Any]) -> None:
+    """What a record says: the verdict, what it was read off, and where it was tried."""
+    from rich.text import Text
+
     console.print(Text(record["verdict"], STYLES.get(record["verdict"], "") + " bold"))
     for part in record["parts"]:
         mark = {True: "yes", False: "no", None: ""}[part["holds"]]
