@@ -5,7 +5,6 @@ claims ask for it. A trial runs on one thread and has the same bits wherever it 
 """
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from opsin.claims.record import finite
 from opsin.claims.trials.images import Images, Part, arrays, divide, shuffled, taken
 from opsin.claims.trials.networks import NETWORKS
 from opsin.claims.trials.probes import PROBES, Trained
@@ -186,12 +186,3 @@ def trained(trial: Trial, images: Images) -> dict[str, Any]:
         at_end = Trained(net, data, test, torch.Generator().manual_seed(key(trial.seed) % 2**63))
         found |= {"probes": {name: PROBES[name](at_end) for name in trial.probes}}
     return finite(found)
-
-
-def finite(values: Any) -> Any:
-    """JSON has no infinite numbers: they are None."""
-    if isinstance(values, dict):
-        return {name: finite(value) for name, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [finite(value) for value in values]
-    return None if isinstance(values, float) and not math.isfinite(values) else values
