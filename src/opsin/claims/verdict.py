@@ -18,6 +18,8 @@ from opsin.claims.medians import Median
 
 ONE_SIDED = 0.92  # level of the interval whose ends are tested alone; nominally 4 %, they err in 5 % at most
 MOST = 200  # seeds: more are not asked for
+SEEN = (Verdict.HOLDS, Verdict.PARTLY)
+"""Verdicts of an effect that is surely on the claimed side."""
 _REPEATS = 2000
 
 Conditions = dict[Verdict, NDArray[np.bool_]]

@@ -8,12 +8,9 @@ from opsin.claims.chart import Lines, Ranges
 from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import told
 from opsin.claims.medians import ratio
-from opsin.claims.trials.experiment import Arm, Experiment, Results, recipe
+from opsin.claims.trials.experiment import RATES, Arm, Experiment, Results, recipe
 from opsin.claims.trials.images import Part as Taken
-from opsin.claims.verdict import Better, Same, advice, effect, faster, judge
-
-RATES = tuple(2.0**k for k in range(-6, -2))
-
+from opsin.claims.verdict import SEEN, Better, Same, advice, effect, faster, judge
 
 SHUFFLED = ", pixels shuffled"
 
@@ -151,7 +148,7 @@ def cleanliness(results: Results) -> Finding:
     together = results.contrast(
         {wrong(p): 1 / len(WRONG) for p in WRONG} | {dropped(p): -1 / len(WRONG) for p in WRONG}
     )
-    sure = [judge(found, rule) in (Verdict.HOLDS, Verdict.PARTLY) for found in pairs.values()]
+    sure = [judge(found, rule) in SEEN for found in pairs.values()]
     verdict = judge(together, rule)
     if verdict is Verdict.HOLDS and not all(sure):
         verdict = Verdict.PARTLY

@@ -12,7 +12,7 @@ from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import told
 from opsin.claims.intervals import Mean, independent
 from opsin.claims.trials.experiment import Arm, Experiment, Results, recipe
-from opsin.claims.verdict import Better, Beyond, advice, effect, judge
+from opsin.claims.verdict import SEEN, Better, Beyond, advice, effect, judge
 
 RATES = tuple(2.0**k for k in range(-5, -1))
 DEPTHS = (8, 26, 50, 110)
@@ -23,7 +23,6 @@ LESIONED = 26
 """Layers of the networks whose blocks are left out."""
 PATHS = (26, 50)
 """Layers of the residual networks whose gradient is looked at."""
-SEEN = (Verdict.HOLDS, Verdict.PARTLY)
 
 
 def arm(kind: str, depth: int) -> str:

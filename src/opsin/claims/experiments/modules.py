@@ -14,14 +14,12 @@ from opsin.claims.chart import Dots, Ranges
 from opsin.claims.claim import Effect, Finding, Part, Verdict
 from opsin.claims.experiments import told
 from opsin.claims.intervals import Mean
-from opsin.claims.trials.experiment import Arm, Experiment, Results, recipe
+from opsin.claims.trials.experiment import RATES, Arm, Experiment, Results, recipe
 from opsin.claims.trials.images import Part as Taken
-from opsin.claims.verdict import Better, judge
+from opsin.claims.verdict import SEEN, Better, judge
 from opsin.engine.schedules import Constant, Polynomial, Steps
 
-RATES = tuple(2.0**k for k in range(-6, -2))
 BASE = "as it is"
-SEEN = (Verdict.HOLDS, Verdict.PARTLY)
 OPEN = "not decided"
 
 

@@ -3,10 +3,9 @@
 from opsin.claims.chart import Ranges
 from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import told
-from opsin.claims.trials.experiment import Arm, Experiment, Results, recipe
+from opsin.claims.trials.experiment import RATES, Arm, Experiment, Results, recipe
 from opsin.claims.verdict import Better, effect, judge
 
-RATES = tuple(2.0**k for k in range(-6, -2))
 WAYS = {"mean": "mean", "trained mean": "trained", "maximum": "max"}
 
 

@@ -7,11 +7,10 @@ from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import told
 from opsin.claims.intervals import independent
 from opsin.claims.medians import Median, ratio
-from opsin.claims.trials.experiment import Arm, Experiment, Results, mean_curve, recipe
+from opsin.claims.trials.experiment import RATES, Arm, Experiment, Results, mean_curve, recipe
 from opsin.claims.verdict import Better, advice, effect, faster, judge
 from opsin.engine.schedules import Constant
 
-RATES = tuple(2.0**k for k in range(-6, -2))
 TARGET = 0.25
 """The training error of AlexNet's figure 1."""
 SETTINGS = {

@@ -3,9 +3,8 @@
 from opsin.claims.chart import Ranges
 from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import told
-from opsin.claims.experiments.data import RATES
-from opsin.claims.trials.experiment import Arm, Experiment, Results, recipe
-from opsin.claims.verdict import Better, advice, effect, judge
+from opsin.claims.trials.experiment import RATES, Arm, Experiment, Results, recipe
+from opsin.claims.verdict import SEEN, Better, advice, effect, judge
 
 UNITS = {"ReLU": "relu", "ELU": "elu", "PReLU": "prelu", "GELU": "gelu", "SiLU": "silu"}
 NORMS = {"no batch norm": "none", "batch norm before": "before", "batch norm after": "after"}
@@ -28,7 +27,7 @@ def elu_or_norm(results: Results) -> Finding:
         }
     )
     rule = Better(results.delta)
-    better = {norm: judge(found, rule) in (Verdict.HOLDS, Verdict.PARTLY) for norm, found in gains.items()}
+    better = {norm: judge(found, rule) in SEEN for norm, found in gains.items()}
     verdict = judge(more, rule)
     if verdict is Verdict.HOLDS and not (better[names[0]] and not better[names[1]]):
         verdict = Verdict.PARTLY
@@ -37,7 +36,7 @@ def elu_or_norm(results: Results) -> Finding:
         (
             Part("without batch norm ELU does better than ReLU", told.points(gains[names[0]]), better[names[0]]),
             Part("with batch norm it does not", told.points(gains[names[1]]), not better[names[1]]),
-            Part("the gain is larger without", told.points(more), judge(more, rule) in (Verdict.HOLDS, Verdict.PARTLY)),
+            Part("the gain is larger without", told.points(more), judge(more, rule) in SEEN),
             Part("with batch norm behind the activation", told.points(gains[names[2]])),
         ),
         (Ranges("Test error", "%", tuple(told.error(results, arm.name) for arm in results.experiment.arms)),),
