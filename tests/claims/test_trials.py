@@ -115,6 +115,12 @@ def test_wrong_labels_are_so_many_and_what_is_left_out_are_those_images(n, share
     assert noisy.min() >= 0 and noisy.max() < classes
 
 
+def test_a_large_set_without_a_test_part_trains_no_more_than_others():
+    train, test = sets.divide(np.repeat(np.arange(3), 6000), np.zeros(18000, bool), 0)
+    assert len(train) == sets.MOST and len(test) == round(18000 * sets.TEST_SHARE)
+    assert not set(train) & set(test)
+
+
 def test_smaller_sets_lie_inside_larger_ones():
     labels, rows = np.zeros(500, np.int64), np.arange(500)
     some = [set(sets.taken(labels, rows, Part(images=n), 2, 3)[0]) for n in (50, 100, 400)]

@@ -84,17 +84,20 @@ def write_images(data: str, folder: Path, root: Path | None = None, size: int | 
 def divide(labels: np.ndarray, test: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The training and the test images of a seed: int64 indices, ascending.
 
-    A set with a test part keeps it, and a seed draws `MOST` of the others to train on; one without is divided anew
-    for every seed, in the same proportions of each class.
+    A set with a test part keeps it; one without is divided anew for every seed, in the same proportions of each class.
+    Of what is left a seed draws `MOST` to train on, where there are more.
     """
     if test.any():
-        rows = np.flatnonzero(~test)
-        chosen = rows[epoch_order(key(_SPLIT, seed), 0, len(rows))[:MOST]]
-        return np.sort(chosen), np.flatnonzero(test)
+        return drawn(np.flatnonzero(~test), seed), np.flatnonzero(test)
     fractions = (1 - TEST_SHARE, TEST_SHARE)
     names = [str(label) for label in range(int(labels.max()) + 1)]
     part = assign(labels, names, np.arange(len(labels)), fractions, ("train", "test"), key(_SPLIT, seed) % 2**31)
-    return np.flatnonzero(part == 0), np.flatnonzero(part == 1)
+    return drawn(np.flatnonzero(part == 0), seed), np.flatnonzero(part == 1)
+
+
+def drawn(rows: np.ndarray, seed: int) -> np.ndarray:
+    """At most `MOST` of the images at these rows, ascending."""
+    return np.sort(rows[epoch_order(key(_SPLIT, seed), 0, len(rows))[:MOST]])
 
 
 def taken(labels: np.ndarray, rows: np.ndarray, part: Part, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
