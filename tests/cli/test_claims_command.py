@@ -132,6 +132,7 @@ def test_ctrl_c_leaves_what_is_done(opsin, here, monkeypatch):
         (("run", "X04", "--tier", "full"), "it has no tiers"),
         (("run", "X04", "X05", "--workers", "2"), "it has no work for several processes"),
         (("run", "T01", "--tier", "fast"), "unknown tier 'fast'"),
+        (("run", "T01", "--tier", "full"), "is not built yet: take standard"),
         (("run", "T05"), "T05 has no test: "),
         (("list", "--out", "nowhere"), "there is no folder nowhere"),
     ],

@@ -59,7 +59,7 @@ class Work:
 
 
 NOTHING = Asked()
-DATA = {"quick": "digits", "standard": "cifar10", "full": "cifar10"}
+DATA = {"quick": "digits", "standard": "cifar10"}
 """The images of a tier, where none are named."""
 
 
@@ -84,9 +84,11 @@ class Plan:
 
 
 def own(claim: Claim, asked: Asked) -> Asked:
-    """What is asked of this claim: nothing of one that trains no network."""
+    """What is asked of this claim: nothing of one that trains no network. Raises OpsinError for a tier not built."""
     if claim.experiment is None:
         return NOTHING
+    if asked.tier not in DATA:
+        raise OpsinError(f"the tier {asked.tier}, whole sets on a GPU, is not built yet: take standard, 10,000 images")
     return Asked(asked.tier, asked.data or DATA[asked.tier], asked.seeds or claim.experiment.seeds)
 
 
@@ -104,8 +106,13 @@ def at_work() -> Record:
 
 
 def plan(claims: Sequence[Claim], folder: Path, asked: Asked = NOTHING) -> Plan:
-    """Sorts claims: those to be run, those whose records are in `folder`, those that have no test."""
+    """Sorts claims: those to be run, those whose records are in `folder`, those that have no test.
+
+    Raises OpsinError for what cannot be asked of one of them.
+    """
     tested = [claim for claim in claims if claim.tested]
+    for claim in tested:
+        own(claim, asked)
     found = {c.id: record.read(path) for c in tested if (path := record.place(folder, c.id)).exists()}
     there = {
         claim.id: found[claim.id]

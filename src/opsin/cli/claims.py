@@ -118,8 +118,6 @@ def run(
     check_options(chosen, [option for option, value in given.items() if value is not None])
     if tier is not None and tier not in TIERS:
         raise unknown("tier", tier, TIERS)
-    if tier == "full":
-        raise OpsinError("the full tier, whole sets on a GPU, is not built yet: take standard, 10,000 images")
     asked = work.Asked(tier or "quick", data, seeds)
     folder = out or FOLDER
     plan = work.plan(chosen, folder, asked)
