@@ -49,7 +49,7 @@ def test_the_format():
     assert list(written) == [
         *("schema", "id", "title", "statement", "quote", "articles", "year", "paper", "measured", "checked", "kind"),
         *("rule", "errs", "waits", "full", "verdict", "parts", "notes", "effect", "charts"),
-        *("minutes", "machine", "versions", "definition", "tier", "data", "seeds", "reference"),
+        *("minutes", "machine", "versions", "definition", "tier", "data", "seeds"),
     ]  # fmt: skip
     assert (written["schema"], written["verdict"], written["seeds"]) == (1, "holds partly", 10)
     assert written["articles"] == [{"letter": "E", "title": ARTICLES["E"]}]
@@ -126,7 +126,7 @@ def test_what_changed_is_run_again(tmp_path, monkeypatch, change):
     elif change == "version":
         monkeypatch.setattr(run, "__version__", "9")
     elif change == "machine":
-        monkeypatch.setattr(run, "at_work", lambda: {"cpu": "another", "threads": 1})
+        monkeypatch.setattr(run, "at_work", lambda device="cpu": {"cpu": "another", "threads": 1})
     run.run(run.plan([claim], tmp_path), tmp_path)
     assert ran == ["X01", "X01"] and record.read(tmp_path / "X01.json")["seeds"] is None
 

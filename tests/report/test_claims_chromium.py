@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from claims_sample import charts, record, records, write
+from claims_sample import charts, modules, record, records, write
 from test_chromium import CHROMIUM, FLAGS, dump, without_policy
 from test_claims_page import hostile
 
@@ -100,7 +100,7 @@ addEventListener("load", () => {
 )
 def test_no_width_scrolls_sideways(tmp_path, width, shown):
     long = record("Z01", statement="unbreakable" * 20, quote="word" * 60, errs="error" * 50, measured="m" * 200)
-    page = write_claims(write(tmp_path / "records", [*records(), long]), tmp_path / "claims.html")
+    page = write_claims(write(tmp_path / "records", [*records(), modules(), long]), tmp_path / "claims.html")
     opened = without_policy(page, MEASURE)
     frame = opened.with_name("frame.html")
     frame.write_text(

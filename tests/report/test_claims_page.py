@@ -7,10 +7,9 @@ import re
 from collections import Counter
 
 import pytest
-from claims_sample import charts, record, records, write
+from claims_sample import charts, effect, modules, record, records, write
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import spearmanr
 from test_page import Reader
 
 from opsin.claims.claim import Verdict
@@ -331,24 +330,35 @@ def test_without_a_script_every_figure_is_in_a_table(whole):
             assert all(f"{name}" in cells for name, *_ in each["dots"])
 
 
-def test_the_rank_correlation_is_spearmans():
-    pairs = [(1.7, 0.4), (-6.2, -1.9), (1.1, -0.3), (2.4, 1.8), (1.6, 0.9), (-2.0, 0.2), (0.3, 0.2)]
-    rho, p = stories.rank_correlation(pairs) or (0, 0)
-    expected = spearmanr(*zip(*pairs, strict=True))
-    assert rho == pytest.approx(expected.statistic)
-    assert p == pytest.approx(expected.pvalue, abs=0.03)
-    assert stories.rank_correlation(pairs[:3]) is None
-    assert stories.rank_correlation([(1.0, x) for x in range(5)]) is None
+def test_the_modules_stand_apart_from_the_claims(tmp_path):
+    folder = write(tmp_path / "records", [*records(), modules()])
+    page_of = Reader(page.write_claims(folder, tmp_path / "claims.html").read_text(encoding="utf-8"))
+    ids = [attrs["id"] for name, attrs in page_of.elements if name == "article"]
+    assert ids[0] == "modules" and len(ids) == 1 + len(records())  # in front of the claims
+    assert "opsin claims run modules" in page_of.text
+    assert "#modules" not in {attrs["href"] for attrs in page_of.all("a") if "data-of" in attrs}
+    assert "7 are undecided" in page_of.text  # it is not counted among them
 
 
-def test_changes_of_another_unit_are_left_out_of_the_comparison(tmp_path):
-    other = {"source": "s", "module": "odd", "theirs": 2.0, "ours": 3.0, "unit": "times"}
-    found = read_records(write(tmp_path, [*records(), record("Z01", reference=other)]))
-    pairs, unit = stories.references(found)
-    assert unit == "points"
-    assert [reference.module for _, reference in pairs] == ["ELU", "tanh", "max pooling", "batch norm", "linear decay",
-                                                            "no dropout"]  # fmt: skip
-    assert stories.transfer(pairs)["title"].startswith("4 of 6\u00a0changes go the same way")
+def test_what_goes_the_other_way_in_another_place_is_a_diamond(tmp_path):
+    (chart,) = read_record(write(tmp_path, [modules()]) / "modules.json").charts
+    for paper in (WIDE, NARROW):
+        drawn = figures.drawn(chart, paper)
+        shapes = Counter(spot["shape"] for spot in drawn.spots)
+        assert shapes == {"circle": 4, "diamond": 2}  # max pooling and no dropout have another sign
+        assert {text["text"] for text in drawn.texts} >= {"tanh", "no dropout"}
+
+
+def test_p_values_are_adjusted_for_all_that_are_shown(tmp_path):
+    ps = {"P01": 0.002, "P02": 0.04, "P03": 0.03, "P04": 0.5}
+    own = [record(id, effect=effect("e", 1.0, p=p)) for id, p in ps.items()] + [record("P05", effect=None)]
+    own.append(record("P06", effect=effect("e", 1.0, p=None)))
+    rows = {each.id: (p, q) for each, _, p, q in stories.effects(read_records(write(tmp_path, own)))}
+    assert rows == {  # by hand: p times 4 over its rank, and no greater than that of the next
+        "P01": ("0.002", "0.008"), "P02": ("0.04", "0.053"), "P03": ("0.03", "0.053"), "P04": ("0.5", "0.5"),
+        "P06": ("–", "–"),
+    }  # fmt: skip
+    assert stories.effects(read_records(write(tmp_path / "none", [record("P05", effect=None)]))) == []
 
 
 def test_figures_are_short():

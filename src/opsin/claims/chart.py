@@ -51,13 +51,17 @@ class Grid:
 
 @dataclass(frozen=True)
 class Dots:
-    """Points with names on two scales: (name, x, y, size)."""
+    """Points with names on two scales: (name, x, y, size).
+
+    `same` says that both are one quantity, found in two places: what agrees lies on the diagonal.
+    """
 
     title: str
     x: str
     y: str
     dots: tuple[tuple[str, float, float, float], ...]
     log: str = ""
+    same: bool = False
 
 
 @dataclass(frozen=True)

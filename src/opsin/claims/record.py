@@ -27,7 +27,6 @@ class Circumstances:
         versions: of Opsin and PyTorch.
         definition: stands for all that decides the test, so that nothing is run twice.
         tier, data, seeds: of a claim that trains; None for data and seeds where there are none.
-        reference: figures of others that the finding is set beside, where there are any.
     """
 
     minutes: float
@@ -37,7 +36,6 @@ class Circumstances:
     tier: str = "quick"
     data: str | None = None
     seeds: int | None = None
-    reference: dict[str, Any] | None = None
 
 
 def of_claim(claim: Claim) -> dict[str, Any]:

@@ -123,13 +123,14 @@ def ranked_alike(results: Results) -> Finding:
             *(Part(module.name, line(gains[module.name], module, results.delta)) for module in first),
         ),
         (
-            Ranges("Points that each module brings here", "points", tuple(row(gains[m.name], m.name) for m in first)),
             Dots(
-                "Gains on ImageNet and here",
+                f"Points that each module brings on ImageNet and on {results.data}",
                 "points on ImageNet (Mishkin and others, 2016)",
                 f"points on {results.data}",
                 tuple((m.name, t, own, 1.0) for m, t, own in zip(known, theirs, ours, strict=True)),
+                same=True,
             ),
+            Ranges("Points that each module brings here", "points", tuple(row(gains[m.name], m.name) for m in first)),
         ),
         (
             "The interval of the correlation is over modules; each gain's is over seeds and images.",

@@ -1,4 +1,4 @@
-"""Points with names on two scales: networks by two measures, and our effects beside a large study's."""
+"""Points with names on two scales: networks by two measures, or effects found in two places."""
 
 import math
 from collections.abc import Sequence
@@ -17,10 +17,12 @@ Dot = tuple[str, float, float, float]
 
 
 def dots(chart: Dots, paper: Paper) -> Plate | None:
-    """A disc for each, its area by its size."""
+    """A disc for each, its area by its size; those of one quantity in two places as `marked_alike` has them."""
     found = [dot for dot in chart.dots if (dot[1] > 0 or "x" not in chart.log) and (dot[2] > 0 or "y" not in chart.log)]
     if not found:
         return None
+    if chart.same:
+        return marked_alike(chart, paper)
     plate = Plate(paper)
     radius = RADIUS_NARROW if paper.narrow else RADIUS
     along, up, left, top = plane(plate, chart, found, 250.0 if paper.narrow else 400.0)
@@ -88,11 +90,10 @@ def name_dots(
         plate.write(label.box.left, label.y, label.text, size=plate.small)
 
 
-def beside_reference(found: Sequence[tuple[str, float, float]], unit: str, paper: Paper) -> Plate:
-    """Changes by what they did in the large study and here: (name, theirs, ours), both in `unit`."""
+def marked_alike(chart: Dots, paper: Paper) -> Plate:
+    """One quantity found in two places: discs where its sign is the same in both, diamonds where it is not."""
     plate = Plate(paper)
-    chart = Dots("", f"there, {unit}", f"here, {unit}", tuple((*each, 1.0) for each in found))
-    ends = [value for _, *both in found for value in both]
+    ends = [value for _, *both, _ in chart.dots for value in both]
     along, up, left, top = plane(plate, chart, chart.dots, 300.0 if paper.narrow else 430.0, (0.0,))
     x, y = left + along.px(0.0), top + up.px(0.0)
     plate.rule(x, top, x, top + up.length, INK, wide=1.25)
@@ -101,10 +102,10 @@ def beside_reference(found: Sequence[tuple[str, float, float]], unit: str, paper
     if low < high:
         plate.rule(left + along.px(low), top + up.px(low), left + along.px(high), top + up.px(high), SOFT, DASHES[1])
     spots = []
-    for name, theirs, ours in found:
-        at, same = (left + along.px(theirs), top + up.px(ours)), theirs * ours > 0
-        tip = {"": name, f"there, {unit}": figure(theirs), f"here, {unit}": figure(ours)}
+    for name, first, second, _ in chart.dots:
+        at, same = (left + along.px(first), top + up.px(second)), first * second > 0
+        tip = {"": name, chart.x: figure(first), chart.y: figure(second)}
         plate.spot(*at, TONES[0] if same else TONES[1], "circle" if same else "diamond", 110, tip=tip)
         spots.append((name, *at, 6.0))
-    name_dots(plate, spots, {name for name, *_ in found}, left, top, top + up.length)
+    name_dots(plate, spots, {name for name, *_ in chart.dots}, left, top, top + up.length)
     return plate

@@ -11,12 +11,13 @@ from opsin.report import html, words
 from opsin.report.claims import figures, stories, timeline
 from opsin.report.claims.axes import figure
 from opsin.report.claims.bars import strip
-from opsin.report.claims.dots import beside_reference
 from opsin.report.claims.plate import NARROW, WIDE, Plate, spec
 from opsin.report.claims.record import Chart, Record, read_records
 
 STRETCH = 1.25
 """A drawing is shown at most so many times as large as it was laid out."""
+TRANSFER = "modules"
+"""The record of the modules, which is of no statement: it tells how far small experiments agree with a large one."""
 SIZES = {"wide": WIDE, "narrow": NARROW}
 
 
@@ -31,18 +32,8 @@ def write_claims(folder: Path, out: Path, claims: Sequence[dict[str, Any]] = ())
 def render(records: Sequence[Record]) -> str:
     """The page as text."""
     drawings = Drawings()
-    pairs, unit = stories.references(records)
-    transfer = {}
-    if pairs:
-        shown = [(reference.module, reference.theirs, reference.ours) for _, reference in pairs]
-        plates = {size: beside_reference(shown, unit, paper) for size, paper in SIZES.items()}
-        transfer = stories.transfer(pairs) | {
-            "rows": [(r.module, record.id, figure(r.theirs), figure(r.ours)) for record, r in pairs],
-            "unit": unit,
-            "views": drawings.add("transfer", plates),
-            "sources": list(dict.fromkeys(reference.source for _, reference in pairs)),
-            "alt": "; ".join(f"{name} {figure(theirs)} there, {figure(ours)} here" for name, theirs, ours in shown),
-        }
+    beside = [told(record, drawings) for record in records if record.id == TRANSFER]
+    records = [record for record in records if record.id != TRANSFER]
     claims = [told(record, drawings) for record in records]
     return html.render(
         "claims.html",
@@ -61,7 +52,8 @@ def render(records: Sequence[Record]) -> str:
         kinds=stories.KINDS,
         wrong=[record for record in records if record.errs],
         errors_title=stories.errors_title(records),
-        transfer=transfer,
+        transfer=beside[0] if beside else None,
+        effects=stories.effects(records),
         years=by_year(claims),
         articles=sorted({(each.letter, each.title) for record in records for each in record.articles}),
         machines=stories.machines(records),

@@ -40,17 +40,6 @@ class Article:
 
 
 @dataclass(frozen=True)
-class Reference:
-    """What a large study found for the same change, and what was found here, both in `unit`."""
-
-    source: str
-    module: str
-    theirs: float
-    ours: float
-    unit: str
-
-
-@dataclass(frozen=True)
 class Record:
     """A claim and what came of it, as its file has it; `opsin.claims.claim` says what each of them is."""
 
@@ -79,7 +68,6 @@ class Record:
     minutes: float | None = None
     machine: dict[str, Any] | None = None
     versions: dict[str, str] | None = None
-    reference: Reference | None = None
 
     @property
     def run(self) -> bool:

@@ -2,14 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
 
 from opsin.claims.claim import Effect, Verdict
 from opsin.report import words
 from opsin.report.claims.axes import figure, with_unit
-from opsin.report.claims.record import Record, Reference
+from opsin.report.claims.record import Record
 
 KINDS = {
     "exact": "arithmetic or structure",
@@ -22,9 +19,6 @@ CHECKED = {
     "arithmetic": "counted anew here",
     "memory": "from memory, not checked",
 }
-SHUFFLES = 9999
-ENOUGH = 4
-"""Of fewer changes no rank correlation is told."""
 
 
 def standfirst(records: Sequence[Record]) -> str:
@@ -125,46 +119,18 @@ def errors_title(records: Sequence[Record]) -> str:
     return f"{words.sentence(words.spelled(n))} {'statement' if n == 1 else 'statements'} as they stand, and what is"
 
 
-def rank_correlation(pairs: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
-    """Spearman's, and its two-sided p by shuffling; None of too few pairs, or where one side is all the same."""
-    if len(pairs) < ENOUGH:
-        return None
-    x, y = (ranks(np.array(side)) for side in zip(*pairs, strict=True))
-    x, y = x - x.mean(), y - y.mean()
-    size = float(np.sqrt((x @ x) * (y @ y)))
-    if size == 0:
-        return None
-    draw = np.random.default_rng(0)
-    shuffled = draw.permuted(np.tile(y, (SHUFFLES, 1)), axis=1) @ x
-    found = float(x @ y)
-    p = (1 + int((np.abs(shuffled) >= abs(found) - 1e-9).sum())) / (SHUFFLES + 1)
-    return found / size, p
+def effects(records: Sequence[Record]) -> list[tuple[Record, str, str, str]]:
+    """A row for each claim that was judged by an effect: the record, the effect, its p and its q.
 
+    q is p as Benjamini and Hochberg (1995) adjust it for all that the page shows: of those up to it, the share that
+    chance would bring. It decides no verdict.
+    """
+    from scipy.stats import false_discovery_control
 
-def ranks(values: np.ndarray) -> np.ndarray:
-    """The rank of each, the mean of theirs for those that are equal."""
-    above, equal = values[:, None] > values, values[:, None] == values
-    return above.sum(1) + (equal.sum(1) + 1) / 2
-
-
-def references(records: Sequence[Record]) -> tuple[list[tuple[Record, Reference]], str]:
-    """The claims that a large study has a figure for, of the unit that most of them have, and that unit."""
-    found = [(record, record.reference) for record in records if record.reference is not None]
-    unit = Counter(reference.unit for _, reference in found).most_common(1)[0][0] if found else ""
-    return [(record, reference) for record, reference in found if reference.unit == unit], unit
-
-
-def transfer(found: Sequence[tuple[Record, Reference]]) -> dict[str, Any]:
-    """How far small experiments agree with the large study: a heading, and a sentence that explains it."""
-    pairs = [(reference.theirs, reference.ours) for _, reference in found]
-    same = sum(theirs * ours > 0 for theirs, ours in pairs)
-    of = f"{same} of {words.plural(len(pairs), 'change')}"
-    title = f"{of} {'goes' if same == 1 else 'go'} the same way here as in the large study"
-    correlation = rank_correlation(pairs)
-    if correlation is None:
-        return {"title": title, "note": "They are too few for a correlation of their ranks."}
-    rho, p = correlation
-    decided = "" if p < 0.05 else " That is not decided at this number of changes: chance alone does as much."
-    chance = f"p{words.GAP}={words.GAP}{max(p, 1e-4):.2g}, by {SHUFFLES:,} shuffles"
-    told = f"Spearman’s rank correlation is {figure(rho)} ({chance}).{decided}"
-    return {"title": f"{title}; their ranks correlate by {figure(rho)}", "note": told}
+    found = [(record, record.effect) for record in records if record.effect is not None]
+    ps = {record.id: own.p for record, own in found if own.p is not None}
+    qs = dict(zip(ps, false_discovery_control(list(ps.values())).tolist(), strict=True)) if ps else {}
+    return [
+        (record, effect(own), *(f"{of[record.id]:.2g}" if record.id in of else words.NONE for of in (ps, qs)))
+        for record, own in found
+    ]

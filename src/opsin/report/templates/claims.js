@@ -2,7 +2,7 @@
 (() => {
   const sift = document.getElementById("sift");
   const told = document.getElementById("sifted");
-  const claims = [...document.querySelectorAll("article.claim")];
+  const claims = [...document.querySelectorAll("section.year article.claim")];
 
   function chosen(name) {
     return new Set([...sift.elements].filter((box) => box.name === name && box.checked).map((box) => box.value));
