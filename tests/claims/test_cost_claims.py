@@ -53,17 +53,24 @@ def test_three_of_four_cells_decide(monkeypatch, quick, verdict):
 
 
 @pytest.mark.parametrize(
-    ("attention", "convolution", "verdict"), [(2.0, 1.0, HOLDS), (2.0, 1.3, PARTLY), (1.2, 1.3, NOT_HERE)]
+    ("attention", "convolution", "marks"),
+    [(2.0, 1.0, [True, True, False]), (2.0, 1.3, [True, False, False]), (1.2, 1.3, [False, False, False])],
 )
-def test_growth_with_tokens(monkeypatch, attention, convolution, verdict):
+def test_growth_with_tokens(monkeypatch, attention, convolution, marks):
     def fake(runs, **_):
         tokens = runs["3x3"].args[0].shape[2] ** 2
         return {name: tokens ** (attention if name.startswith("attention") else convolution) for name in runs}
 
     monkeypatch.setattr(latency, "milliseconds", fake)
-    found = latency.quadratic_attention(sides=(7, 14, 21, 28, 35, 42))
-    assert found.verdict == verdict
-    assert "8 times at 196 tokens, 32 times at 784 tokens, 128 times at 3,136 tokens" in found.parts[3].found
+    found = latency.quadratic_attention(sides=(7, 14, 21, 28, 35, 42), most=35**2)
+    assert [part.holds for part in found.parts[:3]] == marks
+    assert found.verdict == (PARTLY if any(marks) else NOT_HERE)
+    assert "8 times at 196 tokens, 32 times at 784 tokens, 128 times at 3,136 tokens" in found.parts[4].found
+    times, memory = (chart.lines for chart in found.charts)
+    assert [len(times[name]) for name in (latency.WRITTEN, latency.FUSED)] == [5, 6]
+    n, mib = memory[latency.WRITTEN][-1]
+    assert mib * 2**20 == pytest.approx(4 * (3 * 384 * n + 2 * 6 * n * n), rel=0.02)  # q, k, v and two tables
+    assert memory[latency.FUSED][-1][1] < mib / 5
 
 
 def test_attention_by_hand():

@@ -10,11 +10,15 @@ from torch import Tensor, nn
 
 from opsin.claims.chart import Bars, Grid, Lines
 from opsin.claims.claim import Claim, Finding, Part, Verdict, weigh
-from opsin.claims.clock import law, milliseconds
+from opsin.claims.clock import Law, law, milliseconds
+from opsin.costs.memory import LiveTensors
 from opsin.models import convnext, googlenet, vit
 
 MAC_RATIO = 589_824 / 69_632
 """Products of a 3x3 on 256 maps, and of the bottleneck of 64 in its place."""
+WRITTEN, FUSED = "attention as written", "attention, fused"
+MOST_WRITTEN = 4900
+"""Tokens for which attention is timed as it is written: 12,544 would take 8 GB."""
 
 
 def with_threads(threads: int, run: Callable[[], dict[str, float]]) -> dict[str, float]:
@@ -89,43 +93,59 @@ def in_windows(q: Tensor, k: Tensor, v: Tensor, window: int = 49) -> Tensor:
     return nn.functional.scaled_dot_product_attention(q, k, v)
 
 
-def quadratic_attention(sides: tuple[int, ...] = (7, 14, 21, 28, 42, 56, 70)) -> Finding:
-    """Time of attention and of convolutions for 49 to 4,900 tokens of 384 channels."""
+def alive(run: partial[Tensor]) -> int:
+    """Bytes that a run has alive at its peak, what it is given with it."""
+    with torch.no_grad(), LiveTensors([x for x in run.args if isinstance(x, Tensor)]) as tensors:
+        run()
+    return tensors.peak
+
+
+def quadratic_attention(sides: tuple[int, ...] = (7, 14, 21, 28, 42, 56, 70, 112), most: int = MOST_WRITTEN) -> Finding:
+    """Time and memory of attention and of convolutions for 49 to 12,544 tokens of 384 channels."""
     dim, heads = 384, 6
     depthwise = nn.Conv2d(dim, dim, 7, padding=3, groups=dim)
     dense = nn.Conv2d(dim, dim, 3, padding=1)
-    times: dict[str, list[float]] = {}
+    times: dict[str, list[tuple[float, float]]] = {}
+    memory: dict[str, list[tuple[float, float]]] = {}
     for side in sides:
         n = side * side
         q, k, v = torch.randn(3, 1, heads, n, dim // heads)
         x = torch.randn(1, dim, side, side)
         runs = {
-            "attention as written": partial(naive, q, k, v),
-            "attention, fused": partial(nn.functional.scaled_dot_product_attention, q, k, v),
+            WRITTEN: partial(naive, q, k, v),
+            FUSED: partial(nn.functional.scaled_dot_product_attention, q, k, v),
             "attention in windows of 49": partial(in_windows, q, k, v),
             "depthwise 7x7": partial(depthwise, x),
             "3x3": partial(dense, x),
         }
-        for name, ms in milliseconds(runs).items():
-            times.setdefault(name, []).append(ms)
-    tokens = [side * side for side in sides]
-    upper = len(sides) // 2
-    laws = {name: law(tokens[upper:], ms[upper:]) for name, ms in times.items()}
+        counted = runs | {WRITTEN: partial(naive, *(own.to("meta") for own in (q, k, v)))}
+        for name, run in counted.items():
+            memory.setdefault(name, []).append((n, alive(run) / 2**20))
+        for name, ms in milliseconds({name: run for name, run in runs.items() if name != WRITTEN or n <= most}).items():
+            times.setdefault(name, []).append((n, ms))
+
+    def laws(of: dict[str, list[tuple[float, float]]]) -> dict[str, Law]:
+        return {name: law(*zip(*points[len(points) // 2 :], strict=True)) for name, points in of.items()}
+
+    grows, takes = laws(times), laws(memory)
     products = {n: 2 * n * n * dim / (49 * n * dim) for n in (14**2, 28**2, 56**2)}
-    steep = all(laws[name].exponent > 1.8 for name in ("attention as written", "attention, fused"))
-    flat = all(0.9 <= laws[name].exponent <= 1.15 for name in ("depthwise 7x7", "3x3"))
     return weigh(
         Part(
             "attention's time grows with the square of the tokens (exponent over 1.8)",
-            f"as written {laws['attention as written']}, fused {laws['attention, fused']}",
-            steep,
+            f"as written {grows[WRITTEN]}, fused {grows[FUSED]}",
+            all(grows[name].exponent > 1.8 for name in (WRITTEN, FUSED)),
         ),
         Part(
             "a convolution's with their number (0.9 to 1.15)",
-            f"depthwise 7x7 {laws['depthwise 7x7']}, 3x3 {laws['3x3']}",
-            flat,
+            f"depthwise 7x7 {grows['depthwise 7x7']}, 3x3 {grows['3x3']}",
+            all(0.9 <= grows[name].exponent <= 1.15 for name in ("depthwise 7x7", "3x3")),
         ),
-        Part("attention in windows, as Swin has it", str(laws["attention in windows of 49"])),
+        Part(
+            "and so does attention's memory, however it is computed",
+            f"as written {takes[WRITTEN].exponent:.2f}, fused {takes[FUSED].exponent:.2f}",
+            all(takes[name].exponent > 1.8 for name in (WRITTEN, FUSED)),
+        ),
+        Part("time of attention in windows, as Swin has it", str(grows["attention in windows of 49"])),
         Part(
             "products of attention for one of a depthwise 7x7",
             ", ".join(f"{ratio:.0f} times at {n:,} tokens" for n, ratio in products.items()),
@@ -133,16 +153,17 @@ def quadratic_attention(sides: tuple[int, ...] = (7, 14, 21, 28, 42, 56, 70)) ->
         Part(
             "where attention's own products pass those of its projections", f"from {2 * dim} tokens, twice the channels"
         ),
-        charts=(
-            Lines(
-                "Time by tokens, 384 channels",
-                "tokens",
-                "ms",
-                {name: tuple(zip(map(float, tokens), ms, strict=True)) for name, ms in times.items()},
-                log="xy",
-            ),
+        charts=tuple(
+            Lines(title, "tokens", unit, {name: tuple(points) for name, points in of.items()}, log="xy")
+            for title, unit, of in (
+                ("Time by tokens, 384 channels", "ms", times),
+                ("Memory at its peak by tokens", "MiB", memory),
+            )
         ),
-        notes=("Exponents are fitted to the upper half of the sizes.",),
+        notes=(
+            "Exponents are fitted to the upper half of the sizes. Memory is that of all tensors alive at once; "
+            f"attention as written is timed up to {most:,} tokens, where its tables are still small enough.",
+        ),
     )
 
 
@@ -201,9 +222,10 @@ CLAIMS = (
         "2 n^2 d products for 49 n d of a depthwise 7x7: 8, 32 and 128 times at 14^2, 28^2 and 56^2 tokens",
         "arithmetic",
         "cost", "exponent of time by tokens over 1.8 for attention, 0.9 to 1.15 for convolutions, in the upper half of "
-                "the sizes",
+                "the sizes; partly where attention's memory has a lower one",
         quadratic_attention,
-        errs="That is global attention: in windows, as Swin has it, it grows with the number of tokens.",
+        errs="That is global attention: in windows, as Swin has it, it grows with the number of tokens; and fused, its "
+             "memory does.",
         full="on a GPU with fused attention: time quadratic, memory linear",
         minutes=3.0,
     ),
