@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from opsin.claims.claim import Verdict
-from opsin.claims.experiments import data, depth, modules, pooling, speed, units
+from opsin.claims.experiments import data, depth, kernels, modules, pooling, speed, units
 from opsin.claims.trials.experiment import Results
 from opsin.claims.trials.images import arrays, divide, write_images
 from opsin.data.counted import key
@@ -217,3 +217,19 @@ def test_pooling(digits, gain, expected):
         return {"test_error": 0.08 - gain * (arm == "maximum") + rng.normal(0, 0.002)}
 
     assert verdict(pooling.POOLING, digits, of).verdict is expected
+
+
+@pytest.mark.parametrize("loss, expected", [(0.0, HOLDS), (-0.02, HOLDS), (0.02, NOT_HERE)])
+def test_kernels_taken_apart(digits, loss, expected):
+    def of(arm, seed, rng):
+        return {"test_error": 0.05 + loss * (arm == "1x5 and 5x1") + rng.normal(0, 0.001)}
+
+    assert verdict(kernels.FLAT, digits, of).verdict is expected
+
+
+@pytest.mark.parametrize("loss, expected", [(0.0, HOLDS), (-0.02, NOT_HERE), (0.02, NOT_HERE)])
+def test_the_order_of_pooling(digits, loss, expected):
+    def of(arm, seed, rng):
+        return {"test_error": 0.05 + loss * (arm == "means, then ReLU") + rng.normal(0, 0.001)}
+
+    assert verdict(pooling.ORDER, digits, of).verdict is expected

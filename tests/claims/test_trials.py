@@ -15,7 +15,7 @@ from opsin import zoo
 from opsin.claims.trials import images as sets
 from opsin.claims.trials.experiment import recipe
 from opsin.claims.trials.images import Part
-from opsin.claims.trials.networks import MLP, NETWORKS, ConvNet, DeepNet, LocallyConnected, SkipNet
+from opsin.claims.trials.networks import MLP, NETWORKS, ConvNet, DeepNet, Flattened, LocallyConnected, SkipNet
 from opsin.claims.trials.probes import Trained, lesions, paths, through, without
 from opsin.claims.trials.trial import Job, Trial, name_of, run, trained
 
@@ -46,6 +46,36 @@ def test_the_perceptron_has_the_parameters_of_the_convolutional_network(side):
     of = {"in_chans": 1, "input_size": side}
     assert params(MLP(**of)) == pytest.approx(params(ConvNet(**of)), rel=0.01)
     assert params(ConvNet()) == (9 + 1) * 16 + (16 * 9 + 1) * 32 + (32 * 9 + 1) * 64 + (64 * 4 + 1) * 10
+
+
+def test_a_scale_is_of_all_widths():
+    for name, net in NETWORKS.items():
+        narrow, wide = params(net()), params(net(scale=2))
+        assert wide > 1.8 * narrow, name
+    assert params(ConvNet(scale=2)) == params(ConvNet((32, 64, 128)))
+    assert params(MLP((8,), scale=2)) == params(MLP((16,)))
+
+
+def test_a_flat_pair_of_kernels_is_a_square_one():
+    pair, square = Flattened(2, 3, 5), torch.nn.Conv2d(2, 3, 5, padding=2, bias=False)
+    with torch.no_grad():
+        row, column = pair[0].weight[:, :, 0], pair[1].weight[..., 0]  # m i x, o m y
+        square.weight.copy_(torch.einsum("omy,mix->oiyx", column, row))
+        pair[0].bias.zero_()
+        pair[1].bias.zero_()
+    x = torch.randn(2, 2, 9, 9)
+    torch.testing.assert_close(pair(x), square(x))
+    torch.manual_seed(0)
+    row, column = (
+        layer.weight.std().item() for layer in ConvNet((64, 64), kernel_size=5, extras=("flat",)).features[3]
+    )
+    assert row == pytest.approx((1 / 320) ** 0.5, rel=0.05)  # five of 64 maps, and no activation behind it
+    assert column == pytest.approx((2 / 320) ** 0.5, rel=0.05)
+
+
+def test_poolings_in_front_of_activations():
+    kinds = [type(layer).__name__ for layer in ConvNet(pooling="mean", extras=("pool first",)).features]
+    assert kinds == ["Conv2d", "AvgPool2d", "ReLU", "Conv2d", "AvgPool2d", "ReLU", "Conv2d", "ReLU"]
 
 
 def test_unshared_windows_are_a_convolution_where_their_weights_are_equal():
@@ -86,7 +116,7 @@ def test_initial_weights_have_the_scale_that_suits_the_activation():
 
 def test_each_seed_divides_the_digits_anew_and_by_class(digits):
     _, labels, test = sets.arrays(digits.file)
-    assert digits.divided_anew and digits.shape == (1797, 1, 8, 8)
+    assert digits.test.size == 0 and digits.shape == (1797, 1, 8, 8)
     splits = [sets.divide(labels, test, seed) for seed in (0, 1)]
     for train, own in splits:
         assert len(own) == 500 and len(np.union1d(train, own)) == 1797
@@ -160,11 +190,12 @@ def test_another_trial_has_another_name_and_the_name_of_its_recipe_is_none_of_it
         quick(every=2),
     ]
     assert len({name_of(each, digits) for each in (trial, *others)}) == 6
+    assert name_of(trial, replace(digits, most=None)) != name_of(trial, digits)
     assert name_of(replace(trial, recipe=replace(trial.recipe, name="other")), digits) == name_of(trial, digits)
 
 
 def test_what_diverges_errs_as_guessing_does(digits):
-    found = trained(quick(rate=1e6, epochs=2), digits)
+    found = trained(quick(rate=1e6, epochs=2), digits, torch.device("cpu"))
     assert found["status"].startswith("diverged") and found["test_error"] == found["train_error"] == 0.9
 
 

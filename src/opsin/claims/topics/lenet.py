@@ -266,6 +266,6 @@ CLAIMS = (
         "Convolutions and sub-sampling in turns, each with its squashing function.", "arithmetic",
         "exact", "the order makes no difference, for max pooling and for means",
         order_of_pooling,
-        waits="What the order does to the error of a network with means is not trained yet.",
+        experiment=pooling.ORDER,
     ),
 )

@@ -1,7 +1,7 @@
 """The small networks that claims are tried on: plain ones whose single parts can be changed.
 
 They stand for no paper. Where a paper's own network can be had small by the arguments of its constructor (ResNet,
-DenseNet), the claims take that one from the zoo.
+DenseNet), the claims take that one from the zoo. `scale` is what all widths are multiplied by.
 """
 
 import math
@@ -22,7 +22,7 @@ Norm = Literal["none", "before", "after"]
 Init = Literal["default", "matched"]
 Pooling = Literal["max", "mean", "trained", "sum", "stride"]
 Head = Literal["flatten", "mean", "hidden"]
-Extra = Literal["colour", "excite", "skip", "dropout"]
+Extra = Literal["colour", "excite", "skip", "dropout", "flat", "pool first"]
 
 ACTIVATIONS: dict[str, Callable[[int], nn.Module]] = {
     "relu": lambda width: nn.ReLU(),
@@ -87,6 +87,15 @@ class Bypassed(nn.Module):
         return self.layer(x) + self.beside(x)
 
 
+class Flattened(nn.Sequential):
+    """A square convolution as a row and then a column, with nothing in between. N C H W -> N width H W."""
+
+    def __init__(self, channels: int, width: int, kernel_size: int):
+        half = kernel_size // 2
+        row = nn.Conv2d(channels, width, (1, kernel_size), padding=(0, half))
+        super().__init__(row, nn.Conv2d(width, width, (kernel_size, 1), padding=(half, 0)))
+
+
 def learned_colours(channels: int) -> list[nn.Module]:
     """Colours mixed anew for each pixel: to ten maps and back, very leaky (Mishkin and others 2016, section 3.4)."""
     return [nn.Conv2d(channels, 10, 1), nn.LeakyReLU(1 / 3), nn.Conv2d(10, channels, 1), nn.LeakyReLU(1 / 3)]
@@ -106,6 +115,9 @@ def initialise(net: nn.Module, init: Init, activation: Activation, gain: float) 
             nn.init.normal_(layer.weight, std=math.sqrt((2 if activation in RECTIFIERS else 1) / fan_in))
         with torch.no_grad():
             layer.weight.mul_(gain)
+    for pair in net.modules():
+        if isinstance(pair, Flattened) and init == "matched":  # no activation behind the row
+            nn.init.normal_(pair[0].weight, std=gain / math.sqrt(pair[0].weight[0].numel()))
 
 
 class ConvNet(nn.Module):
@@ -115,7 +127,8 @@ class ConvNet(nn.Module):
     `norm` is where batch norm stands, before or after the activation. `head` flattens the maps, takes their mean, or
     has a hidden layer. `extras` are modules that articles recommend: a learned mixing of colours, squeeze and
     excitation behind each activation, a 1x1 shortcut beside each convolution but the first, dropout of a half in front
-    of the last layer. N C S S -> N num_classes.
+    of the last layer, each convolution as a row and a column, poolings in front of the activations instead of behind
+    them. N C S S -> N num_classes.
     """
 
     def __init__(
@@ -130,24 +143,25 @@ class ConvNet(nn.Module):
         extras: tuple[Extra, ...] = (),
         init: Init = "matched",
         gain: float = 1.0,
+        scale: int = 1,
         num_classes: int = 10,
         in_chans: int = 1,
         input_size: int = 8,
     ):
         super().__init__()
+        widths = tuple(scale * width for width in widths)
         layers = learned_colours(in_chans) if "colour" in extras else []
         for i, (channels, width) in enumerate(pairwise((in_chans, *widths))):
             stride = 2 if pooling == "stride" and i < POOLS else 1
             layer = nn.Conv2d(channels, width, kernel_size, stride, kernel_size // 2)
+            if "flat" in extras:
+                layer = Flattened(channels, width, kernel_size)
             layers.append(Bypassed(layer, channels, width, stride) if "skip" in extras and i else layer)
-            act = ACTIVATIONS[activation](width)
-            layers += {"none": [act], "before": [nn.BatchNorm2d(width), act], "after": [act, nn.BatchNorm2d(width)]}[
-                norm
-            ]
-            if "excite" in extras:
-                layers.append(SqueezeExcite(width, 4))
-            if i < POOLS:
-                layers.append(POOLINGS[pooling](width))
+            act, batch_norm = ACTIVATIONS[activation](width), nn.BatchNorm2d(width)
+            behind = {"none": [act], "before": [batch_norm, act], "after": [act, batch_norm]}[norm]
+            behind += [SqueezeExcite(width, 4)] if "excite" in extras else []
+            pools = [POOLINGS[pooling](width)] if i < POOLS else []
+            layers += [*pools, *behind] if "pool first" in extras else [*behind, *pools]
         self.features = nn.Sequential(*layers)
         side = input_size // 2**POOLS
         wide = widths[-1] * (1 if head == "mean" else side**2)
@@ -178,6 +192,7 @@ class MLP(nn.Module):
         activation: Activation = "relu",
         init: Init = "matched",
         gain: float = 1.0,
+        scale: int = 1,
         num_classes: int = 10,
         in_chans: int = 1,
         input_size: int = 8,
@@ -185,9 +200,11 @@ class MLP(nn.Module):
         super().__init__()
         if hidden is None:
             with torch.device("meta"):
-                like = ConvNet(num_classes=num_classes, in_chans=in_chans, input_size=input_size)
+                like = ConvNet(scale=scale, num_classes=num_classes, in_chans=in_chans, input_size=input_size)
             params = sum(p.numel() for p in like.parameters())
             hidden = (round((params - num_classes) / (in_chans * input_size**2 + 1 + num_classes)),)
+        else:
+            hidden = tuple(scale * width for width in hidden)
         layers: list[nn.Module] = [nn.Flatten()]
         for fan_in, fan_out in pairwise((in_chans * input_size**2, *hidden)):
             layers += [nn.Linear(fan_in, fan_out), ACTIVATIONS[activation](fan_out)]
@@ -225,11 +242,13 @@ class LocalNet(nn.Module):
         *,
         init: Init = "matched",
         gain: float = 1.0,
+        scale: int = 1,
         num_classes: int = 10,
         in_chans: int = 1,
         input_size: int = 8,
     ):
         super().__init__()
+        widths = tuple(scale * width for width in widths)
         layers: list[nn.Module] = []
         side = input_size
         for i, (channels, width) in enumerate(pairwise((in_chans, *widths))):
@@ -258,12 +277,13 @@ class DeepNet(resnet.ResNet):
         width: int = 12,
         *,
         shortcut: resnet.Shortcut = "A",
+        scale: int = 1,
         num_classes: int = 10,
         in_chans: int = 1,
         input_size: int = 8,
     ):
         blocks = ((depth - 2) // 6,) * 3
-        widths = (width,) * 3
+        widths = (scale * width,) * 3
         super().__init__(
             resnet.BasicBlock,
             blocks,
@@ -307,6 +327,7 @@ class SkipNet(nn.Module):
         convolutions: int = 12,
         width: int = 12,
         *,
+        scale: int = 1,
         num_classes: int = 10,
         in_chans: int = 1,
         input_size: int = 8,
@@ -314,6 +335,7 @@ class SkipNet(nn.Module):
         super().__init__()
         if every and convolutions % every:
             raise ValueError(f"{convolutions} convolutions cannot be divided into groups of {every}")
+        width *= scale
 
         def stage() -> list[nn.Module]:
             length = every or 1
