@@ -6,8 +6,8 @@ from kept_pool import KeptPool
 
 from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import data, depth, speed, units
-from opsin.claims.trials.experiment import Arm, Experiment, chosen, recipe, steps_to, wanted
-from opsin.claims.trials.images import write_images
+from opsin.claims.trials.experiment import Arm, Experiment, Results, chosen, recipe, steps_to, wanted
+from opsin.claims.trials.images import Images, write_images
 from opsin.claims.trials.work import Store, Wish, train
 from opsin.errors import OpsinError
 from opsin.watch import Watch
@@ -53,6 +53,36 @@ def test_a_grid_grows_until_its_best_rate_lies_inside(best, tried):
     assert len({trial.recipe.learning_rate for trial in known.asked}) == tried
     best = min(known.asked, key=lambda trial: known.asked[trial]["test_error"]).recipe.learning_rate
     assert rates == [best] * 3 and {trial.seed for trial in known.asked} == {0, 1, 2}
+
+
+def test_test_images_are_resampled_where_all_seeds_share_them(tmp_path):
+    """Var(mean) = s²/n + variance of an image / N: by the products of two seeds' answers, here written out."""
+    np.savez(tmp_path / "set.npz", pixels=np.zeros((90, 1, 8, 8), np.uint8), labels=np.arange(90) % 10,
+             test=np.arange(90) >= 50)  # fmt: skip
+    images, arms = (
+        Images(tmp_path / "set.npz", "print", 10),
+        [Arm("a", "conv", {}, rate=0.5), Arm("b", "mlp", {}, rate=0.5)],
+    )
+    own, rng = experiment(*arms), np.random.default_rng(0)
+    hard = {name: rng.random(40) < share for name, share in (("a", 0.4), ("b", 0.2))}
+    asked = {}
+    for arm in arms:
+        for seed in range(6):
+            wrong = 50 + np.flatnonzero(hard[arm.name] ^ (rng.random(40) < 0.1))
+            asked[own.trial(arm, 0.5, seed, True)] = {
+                "wrong": wrong.tolist(), "test": [], "test_error": len(wrong) / 40
+            }  # fmt: skip
+    results = Results(own, asked.get, 6, "set", images)
+    found = results.contrast({"a": 1.0, "b": -1.0})
+    answers = 100.0 * (results.wrong("a")[0].astype(float) - results.wrong("b")[0])[:, 50:]
+    values = answers.mean(axis=1)
+    pairs = [(s, r) for s in range(6) for r in range(6) if s != r]
+    product = np.mean([answers[s] * answers[r] for s, r in pairs])
+    variance = (product - np.mean([values[s] * values[r] for s, r in pairs])) / (1 - 1 / 40)
+    assert found.error**2 == pytest.approx(values.var(ddof=1) / 6 + variance / 40)
+    assert found.mean == pytest.approx(values.mean()) and found.over == "seeds and images"
+    alone = Results(own, results.known, 1, "set", images).contrast({"a": 1.0, "b": -1.0})
+    assert alone.mean == pytest.approx(values[0]) and np.isinf(alone.bounds()).all()
 
 
 def test_no_seed_chooses_its_own_rate():

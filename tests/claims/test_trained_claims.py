@@ -1,5 +1,6 @@
 """Claims that train, from the plan to the record: stopped and started again, and with too few seeds."""
 
+import json
 import subprocess
 import sys
 import time
@@ -47,8 +48,8 @@ def kept():
         yield
 
 
-def results(folder, asked=run.NOTHING):
-    return run.run(run.plan([CLAIM], folder, asked), folder, asked, work=Work(workers=1))["T99"]
+def results(folder, asked=run.NOTHING, workers=1):
+    return run.run(run.plan([CLAIM], folder, asked), folder, asked, work=Work(workers=workers))["T99"]
 
 
 def test_a_trained_claim_has_its_record_once(tmp_path):
@@ -92,8 +93,34 @@ def test_killed_and_started_again_it_leaves_the_same_record(tmp_path):
     child.kill()
     child.wait()
     assert 3 <= len(list(broken.glob("trials/*.json"))) < 12 and not (broken / "T99.json").exists()
-    again = results(broken)
+    again = results(broken, workers=2)  # two processes where the whole had one
     assert again | {"minutes": 0} == whole | {"minutes": 0}
+
+
+def test_the_full_tier_trains_wider_networks_on_all_images(tmp_path, monkeypatch):
+    monkeypatch.setitem(run.TIERS, "full", run.Tier("digits", None, 4, "cpu"))  # as on a GPU
+    record = results(tmp_path, Asked("full", seeds=2))
+    assert (record["tier"], record["data"], record["seeds"]) == ("full", "digits", 2)
+    trials = [json.loads(file.read_text())["trial"] for file in (tmp_path / "trials").glob("*.json")]
+    assert {trial["arguments"]["scale"] for trial in trials} == {4}
+    assert {trial["most"] for trial in trials} == {None}
+
+
+@pytest.mark.parametrize(("data", "seeds", "workers", "minutes"), [
+    (None, None, 2, 8.0), (None, 5, 2, 4.0), (None, None, 4, 4.0), ("many", None, 2, 16.0),
+])  # fmt: skip
+def test_the_time_is_foretold_by_seeds_images_and_processes(tmp_path, monkeypatch, data, seeds, workers, minutes):
+    monkeypatch.setattr(run, "size_of", lambda data, root, most: (2 * run.IMAGES, run.VALUES))
+    claim = replace(CLAIM, minutes=8.0, experiment=replace(UNITS, seeds=10))
+    plan = run.plan([claim, CLAIMS["X04"]], tmp_path, Asked(data=data, seeds=seeds), Work(workers=workers))
+    assert plan.each == pytest.approx((CLAIMS["X04"].minutes, minutes))
+    assert plan.minutes == pytest.approx(sum(plan.each))
+
+
+def test_a_change_of_an_arm_is_another_run():
+    other = replace(CLAIM, experiment=replace(UNITS, arms=(replace(UNITS.arms[0], rate=0.1), UNITS.arms[1])))
+    assert run.definition(other, run.NOTHING) != run.definition(CLAIM, run.NOTHING)
+    assert run.definition(replace(CLAIM, minutes=5.0), run.NOTHING) == run.definition(CLAIM, run.NOTHING)
 
 
 def test_other_seeds_are_another_run(tmp_path):

@@ -132,12 +132,13 @@ def test_ctrl_c_leaves_what_is_done(opsin, here, monkeypatch):
         (("run", "X04", "--tier", "full"), "it has no tiers"),
         (("run", "X04", "X05", "--workers", "2"), "it has no work for several processes"),
         (("run", "T01", "--tier", "fast"), "unknown tier 'fast'"),
-        (("run", "T01", "--tier", "full"), "is not built yet: take standard"),
+        (("run", "T01", "--tier", "full"), "the tier full trains on a GPU, and there is none here: take standard"),
         (("run", "T05"), "T05 has no test: "),
         (("list", "--out", "nowhere"), "there is no folder nowhere"),
     ],
 )
-def test_what_is_refused_is_refused_in_one_line(opsin, here, tested, arguments, told):
+def test_what_is_refused_is_refused_in_one_line(opsin, here, tested, arguments, told, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     code, out, err = opsin("claims", *arguments)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert told in err and tested == [] and list(here.iterdir()) == []

@@ -9,11 +9,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import opsin
+from opsin.claims import run as claims
+from opsin.claims.catalogue import CLAIMS
+from opsin.claims.claim import Part, weigh
+from opsin.claims.trials.experiment import Arm, Experiment, recipe
 from opsin.compare.comparison import run_comparison
 from opsin.compare.request import Request
 from opsin.launch import ray as module
@@ -135,6 +140,22 @@ def test_a_comparison_that_loses_a_node_equals_the_local_one(cluster, second, tm
     )
     assert not home("apart").exists()
     assert not (found.folder / ".cluster").exists()
+
+
+def test_a_claim_on_a_cluster_has_the_record_of_this_machine(cluster, tmp_path):
+    arms = tuple(Arm(f"{units} units", "mlp", {"hidden": (units,)}, rate=0.05) for units in (2, 8))
+
+    def told(results):
+        return weigh(*(Part(arm.name, str(results.wrong(arm.name)[0].sum(1)), True) for arm in arms))
+
+    claim = replace(CLAIMS["T01"], experiment=Experiment(arms, recipe(1), (0.25, 0.5), told, seeds=2), test=None)
+    records = []
+    for work in (claims.Work(workers=1), claims.Work(workers=1, cluster=cluster.address)):
+        folder = tmp_path / ("far" if work.cluster else "near")
+        folder.mkdir()
+        found = claims.run(claims.plan([claim], folder, work=work), folder, work=work)
+        records.append(found["T01"] | {"minutes": 0})
+    assert records[0] == records[1] and len(list((tmp_path / "far" / "trials").glob("*.json"))) == 4
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGKILL])

@@ -16,7 +16,7 @@ from opsin.claims import record
 from opsin.claims.claim import Claim, Finding, Verdict, beside
 from opsin.claims.trials import work as trials
 from opsin.claims.trials.experiment import Results
-from opsin.claims.trials.images import write_images
+from opsin.claims.trials.images import MOST, size_of, write_images
 from opsin.claims.trials.work import Store, Wish
 from opsin.costs import machine
 from opsin.costs.others import Others
@@ -59,8 +59,30 @@ class Work:
 
 
 NOTHING = Asked()
-DATA = {"quick": "digits", "standard": "cifar10"}
-"""The images of a tier, where none are named."""
+PROCESSES, IMAGES, VALUES = 2, 1297, 64
+"""For which the minutes of claims that train are measured: processes, images of digits to train on, values of each."""
+VALUE = 0.004
+"""So much longer, of the time with digits, a trial takes for each further value of an image."""
+
+
+@dataclass(frozen=True)
+class Tier:
+    """How large the test of a claim that trains is.
+
+    Attributes:
+        data: the images, where none are named.
+        images: of their training part, at most; None for all.
+        scale: of the networks' widths.
+        device: that trains.
+    """
+
+    data: str
+    images: int | None = MOST
+    scale: int = 1
+    device: str = "cpu"
+
+
+TIERS = {"quick": Tier("digits"), "standard": Tier("cifar10"), "full": Tier("cifar10", None, 4, "cuda")}
 
 
 @dataclass(frozen=True)
@@ -71,48 +93,49 @@ class Plan:
         todo: claims to be run.
         there: records that are there for the same definition, of times only where these decided.
         waiting: claims that have no test, for the reason in `waits`.
+        each: minutes that each of `todo` takes, in its order; where claims share trials, less.
     """
 
     todo: tuple[Claim, ...]
     there: dict[str, Record]
     waiting: tuple[Claim, ...]
+    each: tuple[float, ...]
 
     @property
     def minutes(self) -> float:
-        """About how long it takes."""
-        return sum(claim.minutes for claim in self.todo)
+        """About how long it takes, at most."""
+        return sum(self.each)
 
 
 def own(claim: Claim, asked: Asked) -> Asked:
-    """What is asked of this claim: nothing of one that trains no network. Raises OpsinError for a tier not built."""
+    """What is asked of this claim: nothing of one that trains no network."""
     if claim.experiment is None:
         return NOTHING
-    if asked.tier not in DATA:
-        raise OpsinError(f"the tier {asked.tier}, whole sets on a GPU, is not built yet: take standard, 10,000 images")
-    return Asked(asked.tier, asked.data or DATA[asked.tier], asked.seeds or claim.experiment.seeds)
+    return Asked(asked.tier, asked.data or TIERS[asked.tier].data, asked.seeds or claim.experiment.seeds)
 
 
 def definition(claim: Claim, asked: Asked) -> str:
     """Stands for the claim, for what is asked of it, for this version, and for the machine where time is measured."""
-    here = {"opsin": __version__} | asdict(own(claim, asked))
+    here: Record = {"opsin": __version__} | asdict(own(claim, asked))
+    if claim.experiment:
+        here |= {"experiment": claim.experiment.facts()}
     if claim.kind == "cost":
         here |= {"machine": at_work()}
     return record.definition(claim, here)
 
 
-def at_work() -> Record:
+def at_work(device: str = "cpu") -> Record:
     """The machine, and how much of it computes here."""
-    return machine.describe(torch.device("cpu")) | {"threads": torch.get_num_threads()}
+    return machine.describe(torch.device(device)) | {"threads": torch.get_num_threads()}
 
 
-def plan(claims: Sequence[Claim], folder: Path, asked: Asked = NOTHING) -> Plan:
+def plan(claims: Sequence[Claim], folder: Path, asked: Asked = NOTHING, work: Work | None = None) -> Plan:
     """Sorts claims: those to be run, those whose records are in `folder`, those that have no test.
 
-    Raises OpsinError for what cannot be asked of one of them.
+    Raises OpsinError where there is no GPU for a tier that needs one, and for images that are to be trained on and
+    cannot be had.
     """
     tested = [claim for claim in claims if claim.tested]
-    for claim in tested:
-        own(claim, asked)
     found = {c.id: record.read(path) for c in tested if (path := record.place(folder, c.id)).exists()}
     there = {
         claim.id: found[claim.id]
@@ -121,8 +144,36 @@ def plan(claims: Sequence[Claim], folder: Path, asked: Asked = NOTHING) -> Plan:
         and found[claim.id]["definition"] == definition(claim, asked)
         and found[claim.id]["verdict"] not in (Verdict.NOT_RUN, *([Verdict.UNDECIDED] if claim.kind == "cost" else []))
     }
-    todo = sorted((claim for claim in tested if claim.id not in there), key=lambda claim: claim.minutes)
-    return Plan(tuple(todo), there, tuple(claim for claim in claims if not claim.tested))
+    todo = [claim for claim in tested if claim.id not in there]
+    trains = any(claim.experiment for claim in todo)
+    if trains and TIERS[asked.tier].device == "cuda" and not (torch.cuda.is_available() or (work and work.cluster)):
+        raise OpsinError(f"the tier {asked.tier} trains on a GPU, and there is none here: take standard")
+    larger = times_digits(asked, work or Work()) if trains else 1.0
+    each = {claim.id: expected(claim, asked, work or Work(), larger) for claim in todo}
+    todo.sort(key=lambda claim: each[claim.id])
+    waiting = tuple(claim for claim in claims if not claim.tested)
+    return Plan(tuple(todo), there, waiting, tuple(each[claim.id] for claim in todo))
+
+
+def expected(claim: Claim, asked: Asked, work: Work, larger: float) -> float:
+    """About the minutes that a claim takes.
+
+    Of one that trains by its seeds and processes, and by how many times as long a trial takes as with digits.
+    """
+    if claim.experiment is None:
+        return claim.minutes
+    seeds = (asked.seeds or claim.experiment.seeds) / claim.experiment.seeds
+    return claim.minutes * seeds * larger * PROCESSES / (work.workers or cores())
+
+
+def times_digits(asked: Asked, work: Work) -> float:
+    """How many times as long a trial takes with the images that are asked for as with digits."""
+    tier = TIERS[asked.tier]
+    data = asked.data or tier.data
+    if (data, tier) == ("digits", TIERS["quick"]):
+        return 1.0
+    images, values = size_of(data, work.root, tier.images)
+    return images / IMAGES * max(1.0, 1 + VALUE * (values - VALUES))
 
 
 def run(
@@ -156,7 +207,7 @@ def run(
     def ended(claim: Claim, finding: Finding, minutes: float, load: Record | None = None) -> None:
         ran = record.Circumstances(
             round(minutes, 4),
-            at_work() | (load or {}),
+            at_work("cpu" if claim.experiment is None else TIERS[asked.tier].device) | (load or {}),
             {"opsin": __version__, "torch": torch.__version__},
             definition(claim, asked),
             **asdict(own(claim, asked)),
@@ -189,15 +240,18 @@ def train(claims: Sequence[Claim], folder: Path, asked: Asked, work: Work, watch
     """Trains the trials of claims on one pool, and judges each claim as soon as its own are known."""
     if not claims:
         return
-    data = asked.data or DATA[asked.tier]
+    tier = TIERS[asked.tier]
+    data = asked.data or tier.data
     watch.stage("reading images")
-    images = write_images(data, folder / "images", work.root)
-    store = Store(folder / "trials", images)
+    images = write_images(data, folder / "images", work.root, most=tier.images)
+    store = Store(folder / "trials", images, tier.device)
     wishes = {
-        claim.id: Wish(claim.experiment, asked.seeds or claim.experiment.seeds) for claim in claims if claim.experiment
+        claim.id: Wish(claim.experiment.scaled(tier.scale), asked.seeds or claim.experiment.seeds)
+        for claim in claims
+        if claim.experiment
     }
     by_id = {claim.id: claim for claim in claims}
-    with pool_of(work, folder) as pool:
+    with pool_of(work, folder, gpu=tier.device != "cpu") as pool:
         for id in trials.train(wishes, store, pool, watch):
             results = Results(wishes[id].experiment, store, wishes[id].seeds, data, images)
             finding = wishes[id].experiment.judge(results)
@@ -206,14 +260,14 @@ def train(claims: Sequence[Claim], folder: Path, asked: Asked, work: Work, watch
             ended(by_id[id], finding, results.minutes)
 
 
-def pool_of(work: Work, folder: Path) -> Pool:
+def pool_of(work: Work, folder: Path, gpu: bool) -> Pool:
     """Processes of one thread each, here or on a cluster."""
     if work.cluster is None:
         return Pool(work.workers or cores())
     from opsin.launch.cluster import connect
     from opsin.launch.ray import ClusterPool
 
-    return ClusterPool(connect(work.cluster), folder, work.workers)
+    return ClusterPool(connect(work.cluster), folder, work.workers, gpu)
 
 
 def judged(claim: Claim, finding: Finding, cores: float | None) -> Finding:

@@ -120,7 +120,8 @@ def run(
         raise unknown("tier", tier, TIERS)
     asked = work.Asked(tier or "quick", data, seeds)
     folder = out or FOLDER
-    plan = work.plan(chosen, folder, asked)
+    how = work.Work(workers, cluster, root)
+    plan = work.plan(chosen, folder, asked, how)
     if not plan.todo and not plan.there:
         raise OpsinError("; ".join(f"{claim.id} has no test: {claim.waits}" for claim in plan.waiting[:3]))
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
@@ -130,7 +131,6 @@ def run(
     check_writable(folder / "claim.json")
     with Terminal(errors) as terminal:
         terminal.say(told(plan, folder))
-        how = work.Work(workers, cluster, root)
         records = work.run(
             plan, folder, asked, terminal, work=how, told=lambda r: terminal.say(f"{r['id']}: {r['verdict']}")
         )
@@ -279,7 +279,8 @@ def told(plan: "Plan", folder: Path) -> str:
 
 def print_plan(console: "Console", plan: "Plan", folder: Path, as_json: bool) -> None:
     """What would be run, with its time; writes nothing."""
-    rows = [{"id": claim.id, "title": claim.title, "minutes": claim.minutes} for claim in plan.todo]
+    pairs = zip(plan.todo, plan.each, strict=True)
+    rows = [{"id": claim.id, "title": claim.title, "minutes": round(each, 2)} for claim, each in pairs]
     if as_json:
         print(json.dumps({"todo": rows, "there": list(plan.there), "waiting": [c.id for c in plan.waiting]}))
         return

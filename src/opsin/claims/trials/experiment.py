@@ -8,7 +8,7 @@ tuned once, on three seeds of their own, two arms that were the same network dif
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,18 @@ class Experiment:
     every: int = 0
     target: float | None = None
     seeds: int = 10
+
+    def scaled(self, times: int) -> "Experiment":
+        """The same with networks so many times as wide."""
+        if times == 1:
+            return self
+        arms = (replace(arm, arguments={**arm.arguments, "scale": times}) for arm in self.arms)
+        return replace(self, arms=tuple(arms))
+
+    def facts(self) -> dict[str, Any]:
+        """All that decides its trials, as JSON has it."""
+        facts = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "judge"}
+        return facts | {"arms": [asdict(arm) for arm in self.arms], "recipe": self.recipe.to_dict()}
 
     def trial(self, arm: Arm, rate: float, seed: int, reported: bool = False) -> Trial:
         """The trial of an arm at a rate; what its probes measure is asked of the reported one alone."""
@@ -258,8 +270,8 @@ class Results:
         return max(run["curve"][-1][0] for arm in self.experiment.arms for run in self.runs(arm.name) if run["curve"])
 
     def contrast(self, weights: Mapping[str, float]) -> Mean:
-        """A sum of arms' test errors in points, each times its weight, paired by seed and, where known, by image."""
-        if not self.images.divided_anew:
+        """A sum of arms' test errors in points, each times its weight, paired by seed and by image."""
+        if len(self.runs(next(iter(weights)))) < 2:  # nothing to see of either's noise
             return independent(np.sum([weight * self.points(name) for name, weight in weights.items()], axis=0))
         total, tests = np.zeros((0, 0)), np.zeros((0, 0), bool)
         for name, weight in weights.items():
@@ -277,7 +289,7 @@ class Results:
         wrong, tests = np.zeros((2, len(runs), self.images.shape[0]), bool)
         for row, run in enumerate(runs):
             wrong[row, run["wrong"]] = True
-            tests[row, run["test"]] = True
+            tests[row, run["test"] or self.images.test] = True
         return wrong, tests
 
     def steps(self, name: str, target: float, which: int = 1) -> list[float | None]:

@@ -16,7 +16,9 @@ from opsin.files import whole
 TEST_SHARE = 500 / 1797
 """Of the images of a set without a test part."""
 MOST = 10_000
-"""Images that are trained on, at most, on the quick and the standard tier."""
+"""Images that are trained on, at most, where no other number is given."""
+MOST_PX = 32
+"""Images are no larger than this on a side, where no size is given."""
 _SPLIT, _SUBSET, _WRONG, _PIXELS = 11, 12, 13, 14  # streams of counted numbers
 
 
@@ -39,20 +41,24 @@ class Part:
 
 @dataclass(frozen=True)
 class Images:
-    """A set in a file: `pixels` uint8 [n, C, S, S], `labels` int64 [n], `test` bool [n] (none where it has no part)."""
+    """A set in a file: `pixels` uint8 [n, C, S, S], `labels` int64 [n], `test` bool [n] (none where it has no part).
+
+    `most` is how many images a seed trains on, at most; None for all.
+    """
 
     file: Path
     fingerprint: str
     classes: int
+    most: int | None = MOST
 
     @property
     def shape(self) -> tuple[int, ...]:
         return arrays(self.file)[0].shape
 
     @property
-    def divided_anew(self) -> bool:
-        """Whether each seed has a test part of its own."""
-        return not arrays(self.file)[2].any()
+    def test(self) -> np.ndarray:
+        """The places of the test part, where the set has one; else each seed has its own."""
+        return np.flatnonzero(arrays(self.file)[2])
 
 
 @lru_cache(maxsize=2)
@@ -62,14 +68,28 @@ def arrays(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return found["pixels"], found["labels"], found["test"]
 
 
-def write_images(data: str, folder: Path, root: Path | None = None, size: int | None = None) -> Images:
-    """Writes a set into `folder`, once. `size` px a side, by default as they come, 32 at most.
+def size_of(data: str, root: Path | None = None, most: int | None = MOST) -> tuple[int, int]:
+    """About how many images of a set are trained on, and the values that each has. No file is written.
+
+    Raises OpsinError where the set cannot be read.
+    """
+    source = load(data, root=root)
+    parts = source.parts or ()
+    images = sum(part != "test" for part in parts) if "test" in parts else round((1 - TEST_SHARE) * len(source))
+    first = source.image(0)
+    return min(most or images, images), len(first.getbands()) * min(MOST_PX, max(first.size)) ** 2
+
+
+def write_images(
+    data: str, folder: Path, root: Path | None = None, size: int | None = None, most: int | None = MOST
+) -> Images:
+    """Writes a set into `folder`, once. `size` px a side, by default as they come, `MOST_PX` at most.
 
     Raises OpsinError where the set cannot be read.
     """
     source = load(data, root=root)
     scanned = scan(source)
-    side = size or min(32, max(scanned.source.image(0).size))
+    side = size or min(MOST_PX, max(scanned.source.image(0).size))
     file = folder / f"{scanned.fingerprint}-{side}.npz"
     if not file.exists():
         preprocess = Preprocess(size=side, channels=scanned.channels)
@@ -78,26 +98,26 @@ def write_images(data: str, folder: Path, root: Path | None = None, size: int | 
         parts = np.array(own.parts) if own.parts is not None else np.full(len(own), "train")
         with whole(file) as part:
             np.savez(part, pixels=pixels, labels=own.labels, test=parts == "test")
-    return Images(file, scanned.fingerprint, len(scanned.source.classes))
+    return Images(file, scanned.fingerprint, len(scanned.source.classes), most)
 
 
-def divide(labels: np.ndarray, test: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def divide(labels: np.ndarray, test: np.ndarray, seed: int, most: int | None = MOST) -> tuple[np.ndarray, np.ndarray]:
     """The training and the test images of a seed: int64 indices, ascending.
 
     A set with a test part keeps it; one without is divided anew for every seed, in the same proportions of each class.
-    Of what is left a seed draws `MOST` to train on, where there are more.
+    Of what is left a seed draws `most` to train on, where there are more.
     """
     if test.any():
-        return drawn(np.flatnonzero(~test), seed), np.flatnonzero(test)
+        return drawn(np.flatnonzero(~test), seed, most), np.flatnonzero(test)
     fractions = (1 - TEST_SHARE, TEST_SHARE)
     names = [str(label) for label in range(int(labels.max()) + 1)]
     part = assign(labels, names, np.arange(len(labels)), fractions, ("train", "test"), key(_SPLIT, seed) % 2**31)
-    return drawn(np.flatnonzero(part == 0), seed), np.flatnonzero(part == 1)
+    return drawn(np.flatnonzero(part == 0), seed, most), np.flatnonzero(part == 1)
 
 
-def drawn(rows: np.ndarray, seed: int) -> np.ndarray:
-    """At most `MOST` of the images at these rows, ascending."""
-    return np.sort(rows[epoch_order(key(_SPLIT, seed), 0, len(rows))[:MOST]])
+def drawn(rows: np.ndarray, seed: int, most: int | None) -> np.ndarray:
+    """At most so many of the images at these rows, ascending."""
+    return np.sort(rows[epoch_order(key(_SPLIT, seed), 0, len(rows))[:most]])
 
 
 def taken(labels: np.ndarray, rows: np.ndarray, part: Part, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

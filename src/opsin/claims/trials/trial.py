@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from opsin.claims.record import finite
-from opsin.claims.trials.images import Images, Part, arrays, divide, shuffled, taken
+from opsin.claims.trials.images import MOST, Images, Part, arrays, divide, shuffled, taken
 from opsin.claims.trials.networks import NETWORKS
 from opsin.claims.trials.probes import PROBES, Trained
 from opsin.data.counted import epoch_order, key
@@ -69,17 +69,18 @@ class Trial:
             "probes": list(self.probes),
             "images": images.fingerprint,
             "shape": list(images.shape[1:]),
-        }
+        } | ({} if images.most == MOST else {"most": images.most})
         return json.loads(json.dumps(facts))
 
 
 @dataclass(frozen=True)
 class Job:
-    """A trial with its images and the file that it leaves, for a worker."""
+    """A trial with its images, the file that it leaves, and the device that trains it, for a worker."""
 
     trial: Trial
     images: Images
     file: Path
+    device: str = "cpu"
 
     def reads(self) -> tuple[Path, ...]:
         return (self.images.file,)
@@ -116,7 +117,7 @@ def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     if ended := job.ended():
         return ended
     began = time.monotonic()
-    found = {"trial": job.trial.facts(job.images)} | trained(job.trial, job.images)
+    found = {"trial": job.trial.facts(job.images)} | trained(job.trial, job.images, torch.device(job.device))
     found["seconds"] = round(time.monotonic() - began, 2)
     job.file.parent.mkdir(parents=True, exist_ok=True)
     write_json(job.file, found)
@@ -126,15 +127,15 @@ def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
 class Watched:
     """The training and the test error of a network on its way, by the step."""
 
-    def __init__(self, trial: Trial, net: nn.Module, data: Data, test: np.ndarray):
-        self.trial, self.net, self.data, self.test = trial, net, data, test
+    def __init__(self, trial: Trial, net: nn.Module, data: Data, test: np.ndarray, device: torch.device):
+        self.trial, self.net, self.data, self.test, self.device = trial, net, data, test, device
         order = epoch_order(key(_WATCHED, trial.seed), 0, len(data.train))
         self.watched = np.sort(data.train[order[:WATCHED]])
         self.curve: list[tuple[int, float, float]] = []
 
     def error(self, rows: np.ndarray) -> np.ndarray:
         """Which images at `rows` are given another class than their label: bool [n]."""
-        logits = predict(self.net, self.data.images, rows, self.data.preprocess, torch.device("cpu"))
+        logits = predict(self.net, self.data.images, rows, self.data.preprocess, self.device)
         return logits.argmax(1).numpy() != self.data.labels[rows]
 
     def look(self, step: int) -> None:
@@ -145,14 +146,14 @@ class Watched:
         self.curve.append((step, own, others))
 
 
-def trained(trial: Trial, images: Images) -> dict[str, Any]:
+def trained(trial: Trial, images: Images, device: torch.device) -> dict[str, Any]:
     """Trains a network; returns its errors, the curve of them, and what its probes found.
 
     Errors are shares. `wrong` are the places, among the images of the set, of the test images that it gets wrong,
     `test` those of all of them, `status` is "ok" or where it diverged.
     """
     pixels, labels, given = arrays(images.file)
-    rows, test = divide(labels, given, trial.seed)
+    rows, test = divide(labels, given, trial.seed, images.most)
     rows, labels = taken(labels, rows, trial.part, images.classes, trial.seed)
     if trial.part.shuffled:
         pixels = shuffled(pixels)
@@ -161,9 +162,9 @@ def trained(trial: Trial, images: Images) -> dict[str, Any]:
     torch.manual_seed(step_seed(trial.seed, 0, INIT))
     built = {"num_classes": images.classes, "in_chans": pixels.shape[1], "input_size": pixels.shape[2]}
     net = NETWORKS[trial.network](**dict(trial.arguments), **built)
-    watched, status = Watched(trial, net, data, test), "ok"
+    watched, status = Watched(trial, net, data, test, device), "ok"
     try:
-        history = train(net, data, trial.recipe, Classify(), seed=trial.seed, on_step=watched.look)
+        history = train(net, data, trial.recipe, Classify(), seed=trial.seed, device=device, on_step=watched.look)
         losses = [round(epoch["train_loss"], 6) for epoch in history]
     except Diverged as error:
         status, losses = f"diverged: {error}", []
@@ -183,6 +184,6 @@ def trained(trial: Trial, images: Images) -> dict[str, Any]:
         "curve": [[step, round(own, 6), round(others, 6)] for step, own, others in watched.curve],
     }
     if not lost:
-        at_end = Trained(net, data, test, torch.Generator().manual_seed(key(trial.seed) % 2**63))
+        at_end = Trained(net.cpu(), data, test, torch.Generator().manual_seed(key(trial.seed) % 2**63))
         found |= {"probes": {name: PROBES[name](at_end) for name in trial.probes}}
     return finite(found)

@@ -19,8 +19,8 @@ RUN = "opsin.claims.trials.trial:run"
 class Store:
     """The trials on some images that are known: one small file each, in a folder that all claims share."""
 
-    def __init__(self, folder: Path, images: Images):
-        self.folder, self.images = folder, images
+    def __init__(self, folder: Path, images: Images, device: str = "cpu"):
+        self.folder, self.images, self.device = folder, images, device
         self.found: dict[Trial, dict[str, Any]] = {}
 
     def __call__(self, trial: Trial) -> dict[str, Any] | None:
@@ -33,7 +33,7 @@ class Store:
         return self.folder / name_of(trial, self.images)
 
     def job(self, trial: Trial) -> Job:
-        return Job(trial, self.images, self.file(trial).resolve())
+        return Job(trial, self.images, self.file(trial).resolve(), self.device)
 
 
 @dataclass(frozen=True)
