@@ -1,6 +1,8 @@
 """What the rules of the claims' verdicts are worth, by simulation: prints the tables of docs/claims.md.
 
-    python benchmarks/claims_power.py [--table coverage|verdicts|faults|power|ratio|all] [--repeats 2000] [--json FILE]
+    python benchmarks/claims_power.py [--table TABLE] [--repeats 2000] [--json FILE]
+
+TABLE is coverage, verdicts, faults, rates, power, ratio or, where it is not given, all of them.
 
 Two arms are tried on digits as the protocol has it: each seed draws 500 test images of 1,797, both arms meet the same.
 An image has a difficulty that both arms share; an arm adds its own view of it, and a run its own noise; a run errs
@@ -11,7 +13,7 @@ infinitely many images). Every repeat draws fresh images too, and goes through t
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -24,7 +26,7 @@ from scipy.special import ndtri
 from opsin.claims.claim import Verdict
 from opsin.claims.intervals import Mean, independent, nadeau_bengio, planned, resplit
 from opsin.claims.medians import Median, ratio
-from opsin.claims.verdict import Better, Rule, faster, power, seeds_to_decide, shares
+from opsin.claims.verdict import SEEN, Better, Rule, faster, judge, power, seeds_to_decide, shares
 from opsin.compare.statistics import bounds
 
 IMAGES, TEST = 1797, 500
@@ -56,16 +58,21 @@ class Regime:
 
     def draw(self, rng: np.random.Generator, effect: float, seeds: int) -> tuple[NDArray, NDArray]:
         """How much more often the second arm is wrong [n, N], in -1, 0, 1, and what each seed tested [n, N]."""
+        wrong, tested = self.arms(rng, (ERROR, ERROR + effect / 100), seeds)
+        return wrong[1] - wrong[0], tested
+
+    def arms(self, rng: np.random.Generator, errors: Sequence[float], seeds: int) -> tuple[list[NDArray], NDArray]:
+        """Where arms of these true errors are wrong, each [n, N] of 0 and 1, and what each seed tested [n, N]."""
         hard = np.sqrt(1 - self.view - self.run) * rng.standard_normal(IMAGES, dtype=np.float32)
         wrong = []
-        for error in (ERROR, ERROR + effect / 100):
+        for error in errors:
             luck = np.sqrt(self.common) * rng.standard_normal() + np.sqrt(1 - self.common) * rng.standard_normal(seeds)
             above = -ndtri(np.clip(error + self.luck / 100 * luck, 1e-4, 0.999)).astype(np.float32)
             seen = hard + np.sqrt(self.view) * rng.standard_normal(IMAGES, dtype=np.float32)
             noise = np.float32(np.sqrt(self.run)) * rng.standard_normal((seeds, IMAGES), dtype=np.float32)
             wrong.append((seen.astype(np.float32) + noise > above[:, None]).astype(np.int8))
         order = rng.random((seeds, IMAGES), dtype=np.float32)
-        return wrong[1] - wrong[0], order < np.partition(order, TEST, axis=1)[:, TEST, None]
+        return wrong, order < np.partition(order, TEST, axis=1)[:, TEST, None]
 
 
 REGIMES = (
@@ -75,6 +82,9 @@ REGIMES = (
 )
 TRAINING = Regime("training images", view=0.0, run=0.0275, luck=0.3, common=0.3)
 METHODS = ("resplit", "plain", "corrected")
+CURVES = {"all alike": (0.0, 0.0, 0.0, 0.0), "one is best": (0.6, 0.0, 0.3, 1.5)}
+"""What four rates add to an arm's error, in points."""
+APART = 3  # seeds on which rates are tuned, where they are tuned once for all
 
 
 @dataclass(frozen=True)
@@ -180,6 +190,49 @@ def faults_table(repeats: int) -> Iterator[Row]:
             yield row
 
 
+def by_others(wrong: NDArray, tested: NDArray) -> NDArray:
+    """The answers of an arm [n, N] that is reported, seed by seed, at the rate which is best on the other seeds.
+
+    `wrong` [rates, n, N] are those at every rate.
+    """
+    errors = (wrong * tested).sum(axis=2)  # rates, n
+    best = (errors.sum(axis=1, keepdims=True) - errors).argmin(axis=0)
+    return wrong[best, np.arange(wrong.shape[1])]
+
+
+def tuned_apart(wrong: NDArray, tested: NDArray) -> NDArray:
+    """The answers of an arm at the rate that is best on the first seeds, without these."""
+    best = int((wrong * tested)[:, :APART].sum(axis=(1, 2)).argmin())
+    return wrong[best, APART:]
+
+
+def rates_table(repeats: int) -> Iterator[Row]:
+    """Each arm has four rates, of which one is chosen: for each seed by the others, and once, on seeds of its own."""
+    for regime in REGIMES:
+        for name, curve in CURVES.items():
+            for n in (6, 10):
+                row: Row = {"noise": regime.name, "rates": name, "seeds": n}
+                for effect, verdicts in ((0.0, SEEN), (DELTA, (Verdict.NOT_HERE,))):
+                    counts = {method: np.zeros(2) for method in ("others", "apart")}
+                    for repeat in range(repeats):
+                        rng = np.random.default_rng([repeat, n, round(100 * effect), *f"{regime.name} {name}".encode()])
+                        errors = [ERROR + (arm + more) / 100 for arm in (0.0, effect) for more in curve]
+                        drawn, tested = regime.arms(rng, errors, n + APART)
+                        arms = np.stack(drawn[: len(curve)]), np.stack(drawn[len(curve) :])
+                        found = {
+                            "others": [by_others(arm[:, APART:], tested[APART:]) for arm in arms],
+                            "apart": [tuned_apart(arm, tested) for arm in arms],
+                        }
+                        for method, (better, worse) in found.items():
+                            mean = resplit(worse - better, tested[APART:])
+                            low, high = mean.bounds()
+                            counts[method] += low <= effect <= high, judge(mean, Better(DELTA)) in verdicts
+                    for method, (covers, false) in counts.items():
+                        row[f"{method}_covers_{effect:g}"] = covers / repeats
+                        row[f"{method}_false_{effect:g}"] = false / repeats
+                yield row
+
+
 def power_table(repeats: int) -> Iterator[Row]:
     """By the formula alone: `repeats` takes no part."""
     del repeats
@@ -220,6 +273,7 @@ TABLES: dict[str, Callable[[int], Iterator[Row]]] = {
     "coverage": coverage_table,
     "verdicts": verdicts_table,
     "faults": faults_table,
+    "rates": rates_table,
     "power": power_table,
     "ratio": ratio_table,
 }
@@ -253,6 +307,19 @@ COLUMNS = {  # figure -> heading, by table; --json has every figure
         "symmetric": "TOST at 5 %, symmetric",
         "nominal": "TOST at 5 %, tilted",
     },
+    "rates": {
+        "noise": "noise",
+        "rates": "rates",
+        "seeds": "seeds",
+        "others_covers_0": "covers 0",
+        "others_covers_1": "covers delta",
+        "others_false_0": "false holds or partly",
+        "others_false_1": "false does not hold, at delta",
+        "apart_covers_0": "tuned apart: covers 0",
+        "apart_covers_1": "covers delta",
+        "apart_false_0": "false holds or partly",
+        "apart_false_1": "false does not hold, at delta",
+    },
     "power": {"images_share": "images' share", "effect": "effect, points"}
     | {f"decided_{n}": f"{n} seeds" for n in SEEDS}
     | {f"holds_{n}": f"holds, {n}" for n in SEEDS}
@@ -267,7 +334,7 @@ COLUMNS = {  # figure -> heading, by table; --json has every figure
     }
     | VERDICTS,
 }
-GIVEN = ("noise", "seeds", "effect", "images_share", "budget", "true", "decides")
+GIVEN = ("noise", "rates", "seeds", "effect", "images_share", "budget", "true", "decides")
 
 
 def markdown(table: list[Row], headings: dict[str, str]) -> str:
