@@ -226,7 +226,7 @@ def rates_table(repeats: int) -> Iterator[Row]:
                         for method, (better, worse) in found.items():
                             mean = resplit(worse - better, tested[APART:])
                             low, high = mean.bounds()
-                            counts[method] += low <= effect <= high, judge(mean, Better(DELTA)) in verdicts
+                            counts[method] += np.array([low <= effect <= high, judge(mean, Better(DELTA)) in verdicts])
                     for method, (covers, false) in counts.items():
                         row[f"{method}_covers_{effect:g}"] = covers / repeats
                         row[f"{method}_false_{effect:g}"] = false / repeats

@@ -59,16 +59,14 @@ def test_a_scale_is_of_all_widths():
 def test_a_flat_pair_of_kernels_is_a_square_one():
     pair, square = Flattened(2, 3, 5), torch.nn.Conv2d(2, 3, 5, padding=2, bias=False)
     with torch.no_grad():
-        row, column = pair[0].weight[:, :, 0], pair[1].weight[..., 0]  # m i x, o m y
-        square.weight.copy_(torch.einsum("omy,mix->oiyx", column, row))
-        pair[0].bias.zero_()
-        pair[1].bias.zero_()
+        square.weight.copy_(torch.einsum("omy,mix->oiyx", pair.column.weight[..., 0], pair.row.weight[:, :, 0]))
+        pair.row.bias.zero_()
+        pair.column.bias.zero_()
     x = torch.randn(2, 2, 9, 9)
     torch.testing.assert_close(pair(x), square(x))
     torch.manual_seed(0)
-    row, column = (
-        layer.weight.std().item() for layer in ConvNet((64, 64), kernel_size=5, extras=("flat",)).features[3]
-    )
+    second = ConvNet((64, 64), kernel_size=5, extras=("flat",)).features[3]
+    row, column = second.row.weight.std().item(), second.column.weight.std().item()
     assert row == pytest.approx((1 / 320) ** 0.5, rel=0.05)  # five of 64 maps, and no activation behind it
     assert column == pytest.approx((2 / 320) ** 0.5, rel=0.05)
 

@@ -87,13 +87,17 @@ class Bypassed(nn.Module):
         return self.layer(x) + self.beside(x)
 
 
-class Flattened(nn.Sequential):
+class Flattened(nn.Module):
     """A square convolution as a row and then a column, with nothing in between. N C H W -> N width H W."""
 
     def __init__(self, channels: int, width: int, kernel_size: int):
+        super().__init__()
         half = kernel_size // 2
-        row = nn.Conv2d(channels, width, (1, kernel_size), padding=(0, half))
-        super().__init__(row, nn.Conv2d(width, width, (kernel_size, 1), padding=(half, 0)))
+        self.row = nn.Conv2d(channels, width, (1, kernel_size), padding=(0, half))
+        self.column = nn.Conv2d(width, width, (kernel_size, 1), padding=(half, 0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.column(self.row(x))
 
 
 def learned_colours(channels: int) -> list[nn.Module]:
@@ -107,17 +111,16 @@ def initialise(net: nn.Module, init: Init, activation: Activation, gain: float) 
     The last layer keeps its scale, so that the first loss is the same.
     """
     hidden = [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear | LocallyConnected)][:-1]
+    rows = [m.row for m in net.modules() if isinstance(m, Flattened)]  # no activation stands behind them
     for layer in hidden:
         if init == "matched":
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
             fan_in = layer.fan_in if isinstance(layer, LocallyConnected) else layer.weight[0].numel()
-            nn.init.normal_(layer.weight, std=math.sqrt((2 if activation in RECTIFIERS else 1) / fan_in))
+            rectified = activation in RECTIFIERS and not any(layer is row for row in rows)
+            nn.init.normal_(layer.weight, std=math.sqrt((2 if rectified else 1) / fan_in))
         with torch.no_grad():
             layer.weight.mul_(gain)
-    for pair in net.modules():
-        if isinstance(pair, Flattened) and init == "matched":  # no activation behind the row
-            nn.init.normal_(pair[0].weight, std=gain / math.sqrt(pair[0].weight[0].numel()))
 
 
 class ConvNet(nn.Module):

@@ -130,7 +130,8 @@ def effects(records: Sequence[Record]) -> list[tuple[Record, str, str, str]]:
     found = [(record, record.effect) for record in records if record.effect is not None]
     ps = {record.id: own.p for record, own in found if own.p is not None}
     qs = dict(zip(ps, false_discovery_control(list(ps.values())).tolist(), strict=True)) if ps else {}
-    return [
-        (record, effect(own), *(f"{of[record.id]:.2g}" if record.id in of else words.NONE for of in (ps, qs)))
-        for record, own in found
-    ]
+
+    def told(of: dict[str, float], id: str) -> str:
+        return f"{of[id]:.2g}" if id in of else words.NONE
+
+    return [(record, effect(own), told(ps, record.id), told(qs, record.id)) for record, own in found]
