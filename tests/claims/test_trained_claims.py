@@ -1,6 +1,7 @@
 """Claims that train, from the plan to the record: stopped and started again, and with too few seeds."""
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -98,6 +99,9 @@ def test_killed_and_started_again_it_leaves_the_same_record(tmp_path):
 
 
 def test_the_full_tier_trains_wider_networks_on_all_images(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    plan = run.plan([CLAIM], tmp_path, Asked("full", seeds=2))
+    assert [claim.id for claim in plan.todo] == ["T99"] and math.isnan(plan.minutes)
     monkeypatch.setitem(run.TIERS, "full", run.Tier("digits", None, 4, "cpu"))  # as on a GPU
     record = results(tmp_path, Asked("full", seeds=2))
     assert (record["tier"], record["data"], record["seeds"]) == ("full", "digits", 2)
@@ -110,7 +114,7 @@ def test_the_full_tier_trains_wider_networks_on_all_images(tmp_path, monkeypatch
     (None, None, 2, 8.0), (None, 5, 2, 4.0), (None, None, 4, 4.0), ("many", None, 2, 16.0),
 ])  # fmt: skip
 def test_the_time_is_foretold_by_seeds_images_and_processes(tmp_path, monkeypatch, data, seeds, workers, minutes):
-    monkeypatch.setattr(run, "size_of", lambda data, root, most: (2 * run.IMAGES, run.VALUES))
+    monkeypatch.setattr(run, "size_of", lambda data, root, most: (2 * run.IMAGES, run.PIXELS))
     claim = replace(CLAIM, minutes=8.0, experiment=replace(UNITS, seeds=10))
     plan = run.plan([claim, CLAIMS["X04"]], tmp_path, Asked(data=data, seeds=seeds), Work(workers=workers))
     assert plan.each == pytest.approx((CLAIMS["X04"].minutes, minutes))

@@ -3,6 +3,7 @@
 Those of arithmetic and of time run one after another in this process; those that train share one pool.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -59,10 +60,10 @@ class Work:
 
 
 NOTHING = Asked()
-PROCESSES, IMAGES, VALUES = 2, 1297, 64
-"""For which the minutes of claims that train are measured: processes, images of digits to train on, values of each."""
-VALUE = 0.004
-"""So much longer, of the time with digits, a trial takes for each further value of an image."""
+PROCESSES, IMAGES, PIXELS = 2, 1297, 64
+"""For which the minutes of claims that train are measured: processes, images of digits to train on, pixels of each."""
+PIXEL = 0.008
+"""So much longer, of the time with digits, a convolutional network's step takes for each further pixel of an image."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Plan:
         todo: claims to be run.
         there: records that are there for the same definition, of times only where these decided.
         waiting: claims that have no test, for the reason in `waits`.
-        each: minutes that each of `todo` takes, in its order; where claims share trials, less.
+        each: minutes that each of `todo` takes, in its order; where claims share trials, less. NaN where not known.
     """
 
     todo: tuple[Claim, ...]
@@ -167,13 +168,15 @@ def expected(claim: Claim, asked: Asked, work: Work, larger: float) -> float:
 
 
 def times_digits(asked: Asked, work: Work) -> float:
-    """How many times as long a trial takes with the images that are asked for as with digits."""
+    """How many times as long a trial takes with the images that are asked for as with digits; NaN on a GPU."""
     tier = TIERS[asked.tier]
+    if tier.device != "cpu":
+        return math.nan
     data = asked.data or tier.data
     if (data, tier) == ("digits", TIERS["quick"]):
         return 1.0
-    images, values = size_of(data, work.root, tier.images)
-    return images / IMAGES * max(1.0, 1 + VALUE * (values - VALUES))
+    images, pixels = size_of(data, work.root, tier.images)
+    return images / IMAGES * max(1.0, 1 + PIXEL * (pixels - PIXELS))
 
 
 def run(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -263,12 +264,15 @@ def print_finding(console: "Console", record: dict[str, Any]) -> None:
 
 
 def minutes(value: float) -> str:
+    if isnan(value):
+        return "not measured"
     return many(max(1, round(60 * value)), "second") if value < 2 else f"{value:.0f} minutes"
 
 
 def told(plan: "Plan", folder: Path) -> str:
     """What there is to do, in a line."""
-    lines = [f"{many(len(plan.todo), 'claim')} to run, about {minutes(plan.minutes)}"] if plan.todo else []
+    time = "in a time not measured yet" if isnan(plan.minutes) else f"about {minutes(plan.minutes)}"
+    lines = [f"{many(len(plan.todo), 'claim')} to run, {time}"] if plan.todo else []
     if plan.there:
         are = "is" if len(plan.there) == 1 else "are"
         lines.append(f"{many(len(plan.there), 'record')} {are} there already ({folder}): nothing is run twice")
@@ -282,6 +286,7 @@ def print_plan(console: "Console", plan: "Plan", folder: Path, as_json: bool) ->
     pairs = zip(plan.todo, plan.each, strict=True)
     rows = [{"id": claim.id, "title": claim.title, "minutes": round(each, 2)} for claim, each in pairs]
     if as_json:
+        rows = [row | {"minutes": None if isnan(row["minutes"]) else row["minutes"]} for row in rows]
         print(json.dumps({"todo": rows, "there": list(plan.there), "waiting": [c.id for c in plan.waiting]}))
         return
     for row in rows:

@@ -117,7 +117,6 @@ def flattened() -> Finding:
                 ),
             ),
         ),
-        notes=("What the decomposition does to accuracy is its training part, not run yet.",),
     )
 
 

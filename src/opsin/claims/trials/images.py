@@ -69,15 +69,14 @@ def arrays(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def size_of(data: str, root: Path | None = None, most: int | None = MOST) -> tuple[int, int]:
-    """About how many images of a set are trained on, and the values that each has. No file is written.
+    """About how many images of a set are trained on, and the pixels that each has. No file is written.
 
     Raises OpsinError where the set cannot be read.
     """
     source = load(data, root=root)
     parts = source.parts or ()
     images = sum(part != "test" for part in parts) if "test" in parts else round((1 - TEST_SHARE) * len(source))
-    first = source.image(0)
-    return min(most or images, images), len(first.getbands()) * min(MOST_PX, max(first.size)) ** 2
+    return min(most or images, images), min(MOST_PX, max(source.image(0).size)) ** 2
 
 
 def write_images(
