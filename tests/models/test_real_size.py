@@ -57,7 +57,6 @@ EASED = {
     "squeezenet1_0": {"linear_end": True},
     "squeezenet1_0_complex_bypass": {"linear_end": True},
     "fractalnet20_cifar": {"local_drop": 0.0, "global_drop": 0.0},
-    "fractalnet34": {"local_drop": 0.0, "global_drop": 0.0},
     "overfeat_fast": {"hidden": (512, 512)},
 }
 """What keeps few images and steps from being enough: a ReLU behind the maps of the classes, through which no gradient
@@ -77,7 +76,11 @@ def test_travels(name, assert_travels):
     assert_travels(net, torch.randn(2, inputs.channels, inputs.size, inputs.size), bf16=None)
 
 
-@pytest.mark.parametrize("name", [name for name in BLOCK_TYPES if zoo.card(name).task == "classify"])
+LEARNS = [name for name in BLOCK_TYPES if zoo.card(name).task == "classify" and name != "fractalnet34"]
+"""Fractalnet34's blocks are those of fractalnet20_cifar, and AdamW takes seconds a step of its 164 million weights."""
+
+
+@pytest.mark.parametrize("name", LEARNS)
 def test_learns_one_batch_by_heart(name, assert_learns):
     """Full width and depth; images of about 96 px where the network takes them."""
     inputs = zoo.card(name).inputs
