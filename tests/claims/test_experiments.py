@@ -24,7 +24,10 @@ def experiment(*arms, by="test_error", **fields):
 
 
 class Known:
-    """A trial's error is how far its rate is from `best`, in doublings, but for what `lucky` says of (rate, seed)."""
+    """A trial's error is how far its rate is from `best`, in doublings, but for what `lucky` says of (rate, seed).
+
+    An error of 0.9 is one of guessing, on the training images, too.
+    """
 
     def __init__(self, best, lucky=()):
         self.best, self.lucky, self.asked = best, dict(lucky), {}
@@ -36,7 +39,8 @@ class Known:
         for trial in trials:
             rate = trial.recipe.learning_rate
             error = self.lucky.get((rate, trial.seed), abs(np.log2(rate / self.best)) / 100)
-            self.asked[trial] = {"test_error": error, "status": "ok", "train_error": 0.0, "curve": []}
+            own = error if error >= 0.9 else 0.0
+            self.asked[trial] = {"test_error": error, "status": "ok", "train_error": own, "chance": 0.9, "curve": []}
 
 
 def settled(own, known, seeds):
@@ -93,6 +97,16 @@ def test_no_seed_chooses_its_own_rate():
     assert rates[0] == rates[2] == 0.25  # for them seed 1 counts
 
 
+@pytest.mark.parametrize("fails, reported", [([0.5], 0.25), ([0.5, 0.25], 0.5), ([1.0], 0.5)])
+def test_a_run_that_learns_nothing_is_reported_at_the_next_rate_below(fails, reported):
+    """All seeds are best at 0.5. Seed 1 learns nothing at some rates: if at all of the lower ones, it is told so."""
+    own, known = experiment(Arm("a", "conv", {})), Known(0.5, {(rate, 1): 0.9 for rate in fails})
+    rates = settled(own, known, 3)
+    assert rates[1] == reported
+    assert rates[0] == rates[2] != 0.5 or 0.5 not in fails  # for the others its failure counts
+    assert {trial.recipe.learning_rate for trial in known.asked if trial.seed == 1} >= {0.25, 0.5, 1.0}
+
+
 def test_what_is_reported_is_wanted_when_the_rate_is_known():
     arms = Arm("a", "conv", {}), Arm("b", "mlp", {}, rate="a", seeds=2), Arm("c", "local", {}, rate=0.3)
     own, known = experiment(*arms, seeds=4), Known(0.5)
@@ -137,7 +151,7 @@ def test_an_arm_that_never_reaches_the_target_is_tuned_for_its_training_error():
     for rate, error in zip(RATES, (0.8, 0.5, 0.7), strict=True):
         for seed in (0, 1):
             trial = own.trial(own.arms[0], rate, seed)
-            known[trial] = {"status": "ok", "train_error": error, "curve": [[10, error, error]]}
+            known[trial] = {"status": "ok", "train_error": error, "chance": 0.9, "curve": [[10, error, error]]}
     assert chosen(own, own.arms[0], known.get, 2) == [0.5, 0.5]
 
 

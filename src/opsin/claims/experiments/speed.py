@@ -117,7 +117,7 @@ def norm_speeds_up(results: Results) -> Finding:
             Part("the error that is reached", f"{100 * target:.1f} %, the median of the best test errors without it"),
             Part("best rates", ", ".join(f"{name} {rate:g}" for name, rate in rates.items())),
         ),
-        (Lines("Test error", "step", "%", curves, said=(("the best without it", 100 * target),)),),
+        (Lines("Test error", "step", "%", curves, log="y", said=(("the best without it", 100 * target),)),),
         tuple(filter(None, [advice(own, rule)])),
         effect(own, rule, "steps without batch norm over steps with it, each at its best rate", "times"),
     )

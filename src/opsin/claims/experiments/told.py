@@ -23,4 +23,4 @@ def error(results: Results, name: str) -> tuple[str, float, float, float]:
     """An arm's test error in percent with its interval, as a row of `opsin.claims.chart.Ranges`."""
     found = results.contrast({name: 1.0})
     low, high = (float(end) for end in found.bounds())
-    return name, float(found.mean), low, high
+    return name, float(found.mean), max(0.0, low), high

@@ -128,11 +128,11 @@ def effect_of(id: str, effect: Effect, drawings: Drawings) -> dict[str, Any]:
     """The effect that a verdict was read off, with the dots of its seeds."""
     seeds = [(f"seed {k}", figure(v) if v is not None else words.NONE) for k, v in enumerate(effect.values, 1)]
     return {
-        "title": f"{words.sentence(effect.what)}: the mean over seeds, and each of them",
+        "title": f"{words.sentence(effect.what)}: over all seeds, and in each",
         "unit": effect.unit,
         "full": True,
         "alt": f"{effect.what}: {stories.effect(effect)}, {stories.basis(effect)}.",
-        "table": (("", effect.unit), [("mean (95 % interval)", stories.effect(effect)), *seeds]),
+        "table": (("", effect.unit), [("all (95 % interval)", stories.effect(effect)), *seeds]),
         "plain": False,
         "views": drawings.add(f"{id}-effect", {size: strip(effect, paper) for size, paper in SIZES.items()}),
     }
