@@ -177,7 +177,7 @@ def higher_rates(results: Results) -> Finding:
                     name: tuple((rate, row[0]) for rate, row in zip(rates, errors, strict=True))
                     for name, (_, _, errors) in found.items()
                 },
-                log="x",
+                log="xy",
             ),
         ),
         tuple(filter(None, [advice(gained, rule)])),
@@ -225,7 +225,7 @@ def any_weights(results: Results) -> Finding:
                     name: tuple((2.0**power, float(mean)) for power, mean in zip(GAINS, own.mean(axis=1), strict=True))
                     for name, own in errors.items()
                 },
-                log="x",
+                log="xy",
             ),
         ),
         tuple(filter(None, [advice(more, rule)])),

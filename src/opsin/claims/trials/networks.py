@@ -6,6 +6,7 @@ DenseNet), the claims take that one from the zoo. `scale` is what all widths are
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Literal
 
@@ -22,7 +23,7 @@ Norm = Literal["none", "before", "after"]
 Init = Literal["default", "matched"]
 Pooling = Literal["max", "mean", "trained", "sum", "stride"]
 Head = Literal["flatten", "mean", "hidden"]
-Extra = Literal["colour", "excite", "skip", "dropout", "flat", "pool first"]
+Extra = Literal["colour", "excite", "skip", "dropout", "flat", "unshared", "pool first"]
 
 ACTIVATIONS: dict[str, Callable[[int], nn.Module]] = {
     "relu": lambda width: nn.ReLU(),
@@ -87,6 +88,24 @@ class Bypassed(nn.Module):
         return self.layer(x) + self.beside(x)
 
 
+class LocallyConnected(nn.Module):
+    """A 3x3 window for every place with weights of its own: a convolution that shares nothing.
+
+    N C H W -> N width H W.
+    """
+
+    def __init__(self, channels: int, width: int, side: int):
+        super().__init__()
+        self.fan_in = 9 * channels
+        self.weight = nn.Parameter(torch.randn(side * side, width, self.fan_in) * self.fan_in**-0.5)
+        self.bias = nn.Parameter(torch.zeros(side * side, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        windows = F.unfold(x, 3, padding=1).permute(2, 0, 1)  # H*W N 9*C
+        y = torch.baddbmm(self.bias[:, None], windows, self.weight.transpose(1, 2))  # H*W N width
+        return y.permute(1, 2, 0).unflatten(2, x.shape[2:])
+
+
 class Flattened(nn.Module):
     """A square convolution as a row and then a column, with nothing in between. N C H W -> N width H W."""
 
@@ -130,8 +149,8 @@ class ConvNet(nn.Module):
     `norm` is where batch norm stands, before or after the activation. `head` flattens the maps, takes their mean, or
     has a hidden layer. `extras` are modules that articles recommend: a learned mixing of colours, squeeze and
     excitation behind each activation, a 1x1 shortcut beside each convolution but the first, dropout of a half in front
-    of the last layer, each convolution as a row and a column, poolings in front of the activations instead of behind
-    them. N C S S -> N num_classes.
+    of the last layer, each convolution as a row and a column, or as windows of 3x3 that share no weights, poolings in
+    front of the activations instead of behind them. N C S S -> N num_classes.
     """
 
     def __init__(
@@ -156,9 +175,12 @@ class ConvNet(nn.Module):
         layers = learned_colours(in_chans) if "colour" in extras else []
         for i, (channels, width) in enumerate(pairwise((in_chans, *widths))):
             stride = 2 if pooling == "stride" and i < POOLS else 1
-            layer = nn.Conv2d(channels, width, kernel_size, stride, kernel_size // 2)
             if "flat" in extras:
                 layer = Flattened(channels, width, kernel_size)
+            elif "unshared" in extras:
+                layer = LocallyConnected(channels, width, input_size // 2 ** min(i, POOLS))
+            else:
+                layer = nn.Conv2d(channels, width, kernel_size, stride, kernel_size // 2)
             layers.append(Bypassed(layer, channels, width, stride) if "skip" in extras and i else layer)
             act, batch_norm = ACTIVATIONS[activation](width), nn.BatchNorm2d(width)
             behind = {"none": [act], "before": [batch_norm, act], "after": [act, batch_norm]}[norm]
@@ -216,55 +238,6 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
-
-
-class LocallyConnected(nn.Module):
-    """A 3x3 window for every place with weights of its own: a convolution that shares nothing.
-
-    N C H W -> N width H W.
-    """
-
-    def __init__(self, channels: int, width: int, side: int):
-        super().__init__()
-        self.fan_in = 9 * channels
-        self.weight = nn.Parameter(torch.randn(side * side, width, self.fan_in) * self.fan_in**-0.5)
-        self.bias = nn.Parameter(torch.zeros(side * side, width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        windows = F.unfold(x, 3, padding=1).permute(2, 0, 1)  # H*W N 9*C
-        y = torch.baddbmm(self.bias[:, None], windows, self.weight.transpose(1, 2))  # H*W N width
-        return y.permute(1, 2, 0).unflatten(2, x.shape[2:])
-
-
-class LocalNet(nn.Module):
-    """`ConvNet` whose convolutions do not share their weights over the image. N C S S -> N num_classes."""
-
-    def __init__(
-        self,
-        widths: tuple[int, ...] = (16, 32, 64),
-        *,
-        init: Init = "matched",
-        gain: float = 1.0,
-        scale: int = 1,
-        num_classes: int = 10,
-        in_chans: int = 1,
-        input_size: int = 8,
-    ):
-        super().__init__()
-        widths = tuple(scale * width for width in widths)
-        layers: list[nn.Module] = []
-        side = input_size
-        for i, (channels, width) in enumerate(pairwise((in_chans, *widths))):
-            layers += [LocallyConnected(channels, width, side), nn.ReLU()]
-            if i < POOLS:
-                layers.append(nn.MaxPool2d(2))
-                side //= 2
-        self.features = nn.Sequential(*layers)
-        self.fc = nn.Linear(widths[-1] * side**2, num_classes)
-        initialise(self, init, "relu", gain)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc(self.features(x).flatten(1))
 
 
 class DeepNet(resnet.ResNet):
@@ -358,7 +331,7 @@ class SkipNet(nn.Module):
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "conv": ConvNet,
     "mlp": MLP,
-    "local": LocalNet,
+    "local": partial(ConvNet, extras=("unshared",)),
     "deep": DeepNet,
     "skip": SkipNet,
 }
