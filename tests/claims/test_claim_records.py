@@ -49,7 +49,7 @@ def test_the_format():
     assert list(written) == [
         *("schema", "id", "title", "statement", "quote", "articles", "year", "paper", "measured", "checked", "kind"),
         *("rule", "errs", "waits", "full", "verdict", "parts", "notes", "effect", "charts"),
-        *("minutes", "machine", "versions", "definition", "tier", "data", "seeds"),
+        *("minutes", "machine", "versions", "definition", "tier", "data", "seeds", "images"),
     ]  # fmt: skip
     assert (written["schema"], written["verdict"], written["seeds"]) == (1, "holds partly", 10)
     assert written["articles"] == [{"letter": "E", "title": ARTICLES["E"]}]

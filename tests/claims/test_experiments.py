@@ -40,7 +40,8 @@ class Known:
             rate = trial.recipe.learning_rate
             error = self.lucky.get((rate, trial.seed), abs(np.log2(rate / self.best)) / 100)
             own = error if error >= 0.9 else 0.0
-            self.asked[trial] = {"test_error": error, "status": "ok", "train_error": own, "chance": 0.9, "curve": []}
+            found = {"test_error": error, "choice_error": None, "train_error": own, "chance": 0.9}
+            self.asked[trial] = found | {"status": "ok", "curve": []}
 
 
 def settled(own, known, seeds):
@@ -105,6 +106,17 @@ def test_a_run_that_learns_nothing_is_reported_at_the_next_rate_below(fails, rep
     assert rates[1] == reported
     assert rates[0] == rates[2] != 0.5 or 0.5 not in fails  # for the others its failure counts
     assert {trial.recipe.learning_rate for trial in known.asked if trial.seed == 1} >= {0.25, 0.5, 1.0}
+
+
+def test_rates_are_chosen_by_other_images_where_the_test_part_is_the_same():
+    own, known = experiment(Arm("a", "conv", {})), Known(0.5)
+    known.answer(wanted(own, known, 3))
+    for trial, found in known.asked.items():
+        found["choice_error"] = 0.0 if trial.recipe.learning_rate == 0.25 else 0.1
+    known.answer(wanted(own, known, 3))  # the grid grows below 0.25
+    for trial, found in known.asked.items():
+        found["choice_error"] = 0.0 if trial.recipe.learning_rate == 0.25 else 0.1
+    assert chosen(own, own.arms[0], known, 3) == [0.25] * 3
 
 
 def test_what_is_reported_is_wanted_when_the_rate_is_known():

@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from opsin.claims import run
@@ -61,6 +62,22 @@ def test_a_trained_claim_has_its_record_once(tmp_path):
     assert run.plan([CLAIM], tmp_path).todo == ()
     (tmp_path / "T99.json").unlink()
     assert results(tmp_path) == record  # of the same trials
+
+
+def test_other_images_under_the_same_name_are_run_anew(tmp_path):
+    rng, folder = np.random.default_rng(0), tmp_path / "out"
+    asked = Asked(data=str(tmp_path / "own.npz"), seeds=2)
+    for n in (40, 60):
+        np.savez(tmp_path / "own.npz", images=rng.integers(0, 255, (n, 8, 8), np.uint8), labels=np.arange(n) % 2)
+        assert [claim.id for claim in run.plan([CLAIM], folder, asked).todo] == ["T99"]
+        results(folder, asked)
+        assert not run.plan([CLAIM], folder, asked).todo
+
+
+def test_a_record_with_other_images_is_not_replaced(tmp_path):
+    results(tmp_path, Asked(seeds=2))
+    with pytest.raises(OpsinError, match=r"has T99 with digits, tier quick: give --out another folder for mnist"):
+        run.plan([CLAIM], tmp_path, Asked(data="mnist"))
 
 
 def test_too_few_seeds_are_said(tmp_path):

@@ -18,6 +18,7 @@ from opsin.claims.trials.images import Part
 from opsin.claims.trials.networks import MLP, NETWORKS, ConvNet, DeepNet, Flattened, LocallyConnected, SkipNet
 from opsin.claims.trials.probes import Trained, lesions, paths, through, without
 from opsin.claims.trials.trial import Job, Trial, name_of, run, trained
+from opsin.data.sources import load
 
 
 def params(net):
@@ -116,19 +117,22 @@ def test_each_seed_divides_the_digits_anew_and_by_class(digits):
     _, labels, test = sets.arrays(digits.file)
     assert digits.test.size == 0 and digits.shape == (1797, 1, 8, 8)
     splits = [sets.divide(labels, test, seed) for seed in (0, 1)]
-    for train, own in splits:
-        assert len(own) == 500 and len(np.union1d(train, own)) == 1797
-        share = np.bincount(labels[own]) / np.bincount(labels)
+    for split in splits:
+        assert len(split.test) == 500 and len(np.union1d(split.train, split.test)) == 1797 and not split.choose.size
+        share = np.bincount(labels[split.test]) / np.bincount(labels)
         assert np.abs(share - 500 / 1797).max() < 0.01
-    assert 100 < len(np.intersect1d(splits[0][1], splits[1][1])) < 180  # 139 are expected of fresh draws
+    assert 100 < len(np.intersect1d(splits[0].test, splits[1].test)) < 180  # 139 are expected of fresh draws
 
 
 def test_a_given_test_part_stays_and_a_seed_draws_the_others():
     labels, test = np.repeat(np.arange(3), 6000), np.arange(18000) % 4 == 0
-    (one, kept), (other, same) = (sets.divide(labels, test, seed) for seed in (0, 1))
-    assert len(one) == len(other) == sets.MOST and not np.array_equal(one, other)
-    assert np.array_equal(kept, np.flatnonzero(test)) and np.array_equal(kept, same)
-    assert not test[one].any()
+    one, other = (sets.divide(labels, test, seed) for seed in (0, 1))
+    assert len(one.train) == len(other.train) == sets.MOST and not np.array_equal(one.train, other.train)
+    assert np.array_equal(one.test, np.flatnonzero(test)) and np.array_equal(one.test, other.test)
+    assert len(one.choose) == sets.MOST // 10 and not np.intersect1d(one.choose, one.train).size
+    assert not test[one.train].any() and not test[one.choose].any()
+    whole = sets.divide(labels, test, 0, most=None)
+    assert len(whole.train) + len(whole.choose) == 13500 and len(whole.choose) == len(whole.train) // 10
 
 
 @given(st.integers(20, 300), st.floats(0, 0.5), st.integers(2, 10), st.integers(0, 5))
@@ -144,9 +148,19 @@ def test_wrong_labels_are_so_many_and_what_is_left_out_are_those_images(n, share
 
 
 def test_a_large_set_without_a_test_part_trains_no_more_than_others():
-    train, test = sets.divide(np.repeat(np.arange(3), 6000), np.zeros(18000, bool), 0)
-    assert len(train) == sets.MOST and len(test) == round(18000 * sets.TEST_SHARE)
-    assert not set(train) & set(test)
+    found = sets.divide(np.repeat(np.arange(3), 6000), np.zeros(18000, bool), 0)
+    assert len(found.train) == sets.MOST and len(found.test) == round(18000 * sets.TEST_SHARE)
+    assert not set(found.train) & set(found.test)
+
+
+@pytest.mark.parametrize("side, written", [(1, 4), (6, 8), (8, 8), (28, 28), (30, 32), (31, 32), (224, 32)])
+def test_images_have_a_side_that_two_halvings_divide(tmp_path, side, written):
+    np.savez(tmp_path / "own.npz", images=np.zeros((8, side, side), np.uint8), labels=np.arange(8) % 2)
+    found = sets.write_images(str(tmp_path / "own.npz"), tmp_path / "out")
+    assert found.shape == (8, 1, written, written) and sets.side_of(load(tmp_path / "own.npz")) == written
+    for arguments in ({"pooling": "stride"}, {}, {"extras": ("unshared",)}):
+        net = ConvNet(**arguments, num_classes=2, in_chans=1, input_size=written)
+        assert net(torch.zeros(2, 1, written, written)).shape == (2, 2)
 
 
 def test_smaller_sets_lie_inside_larger_ones():
@@ -200,13 +214,13 @@ def test_what_diverges_errs_as_guessing_does(digits):
 def deep(digits, shortcut="A", depth=8):
     pixels, labels, test = sets.arrays(digits.file)
     torch.manual_seed(0)
-    train, own = sets.divide(labels, test, 0)
+    split = sets.divide(labels, test, 0)
     from opsin.data.preprocess import Preprocess
     from opsin.data.store import Stored
     from opsin.engine.feed import Data
 
-    data = Data(Stored(pixels), labels, train, own[:0], Preprocess(size=8, channels=1), classes=10)
-    return Trained(DeepNet(depth, shortcut=shortcut).eval(), data, own, torch.Generator().manual_seed(0))
+    data = Data(Stored(pixels), labels, split.train, split.choose, Preprocess(size=8, channels=1), classes=10)
+    return Trained(DeepNet(depth, shortcut=shortcut).eval(), data, split.test, torch.Generator().manual_seed(0))
 
 
 def test_gradients_over_all_paths_add_up_to_the_gradient(digits):

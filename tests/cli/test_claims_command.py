@@ -134,6 +134,8 @@ def test_ctrl_c_leaves_what_is_done(opsin, here, monkeypatch):
         (("run", "T01", "--tier", "fast"), "unknown tier 'fast'"),
         (("run", "T01", "--tier", "full"), "the tier full trains on a GPU, and there is none here: take standard"),
         (("run", "T05"), "T05 has no test: "),
+        (("run", "T05", "--seeds", "3"), "T05 has no test: "),
+        (("run", "moduls"), "did you mean modules"),
         (("list", "--out", "nowhere"), "there is no folder nowhere"),
     ],
 )

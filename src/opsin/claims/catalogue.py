@@ -46,5 +46,5 @@ def claim(id: str) -> Claim:
     if id.lower() == modules.RANKS.id:
         return modules.RANKS
     if id.upper() not in CLAIMS:
-        raise unknown("claim", id, CLAIMS)
+        raise unknown("claim", id, [*CLAIMS, modules.RANKS.id])
     return CLAIMS[id.upper()]

@@ -63,6 +63,8 @@ class Effect:
         p: of the exact sign-flip test, two-sided; None where the rule has none.
         values: of each seed, in order; None for one that reached no value.
         decides: seeds that would decide, where these do not; None where they do, or no number would.
+        bound: "at least" or "at most" where `mean` is a bound of it alone.
+        over: what the interval is over.
     """
 
     what: str
@@ -74,6 +76,8 @@ class Effect:
     p: float | None = None
     values: tuple[float | None, ...] = ()
     decides: int | None = None
+    bound: str = ""
+    over: str = "seeds"
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,10 @@ class Mean:
     least: float = 0.0
     flips: bool = True
 
+    def __neg__(self) -> "Mean":
+        """Of the arms the other way about."""
+        return replace(self, values=-self.values, tilt=np.negative(self.tilt))
+
     @property
     def n(self) -> int:
         return self.values.shape[-1]
@@ -155,9 +159,13 @@ def nadeau_bengio(values: ArrayLike, train: int, test: int) -> Mean:
     return Mean(np.asarray(values, float), "seeds and images", correction=test / train)
 
 
-def independent(values: ArrayLike) -> Mean:
-    """The mean of values [n] of seeds that have no test image in common, or that are no scores on images."""
-    return Mean(np.asarray(values, float))
+def independent(values: ArrayLike, step: float = 0.0) -> Mean:
+    """The mean of values [n] of seeds that have no test image in common, or that are no scores on images.
+
+    Where values are rounded to steps, the standard error is no less than such rounding makes it.
+    """
+    found = np.asarray(values, float)
+    return Mean(found, least=step / np.sqrt(12 * found.shape[-1]))
 
 
 def planned(mean: float, spread: float, shared: float = 0.0, shared_df: float = np.inf) -> Mean:

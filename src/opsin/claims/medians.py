@@ -38,6 +38,14 @@ class Median:
         """The least and the greatest that the sample's median can be; equal where bounds leave it no room."""
         return np.median(self.lows, axis=-1), np.median(self.highs, axis=-1)
 
+    @property
+    def estimate(self) -> tuple[str, float]:
+        """The median, with "at least" or "at most" where it is a bound alone; NaN where nothing is known of it."""
+        low, high = (float(end) for end in self.median)
+        if np.isinf(low) and np.isinf(high):
+            return "", np.nan
+        return ("at least", low) if high > low and np.isfinite(low) else ("at most", high) if high > low else ("", low)
+
     def bounds(self, level: float = 0.95) -> tuple[Floats, Floats]:
         """Order statistics, interpolated so that the interval has this level (T. P. Hettmansperger and S. J. Sheather,
         Confidence intervals based on interpolated order statistics, Statistics & Probability Letters 4, 1986).

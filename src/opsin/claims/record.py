@@ -27,6 +27,7 @@ class Circumstances:
         versions: of Opsin and PyTorch.
         definition: stands for all that decides the test, so that nothing is run twice.
         tier, data, seeds: of a claim that trains; None for data and seeds where there are none.
+        images: stands for the images that were trained on.
     """
 
     minutes: float
@@ -36,6 +37,7 @@ class Circumstances:
     tier: str = "quick"
     data: str | None = None
     seeds: int | None = None
+    images: str | None = None
 
 
 def of_claim(claim: Claim) -> dict[str, Any]:

@@ -14,13 +14,15 @@ import torch
 
 from opsin import __version__, files
 from opsin.claims import record
-from opsin.claims.claim import Claim, Finding, Verdict, beside
+from opsin.claims.claim import Claim, Finding, Part, Verdict, beside
 from opsin.claims.trials import work as trials
-from opsin.claims.trials.experiment import Results
+from opsin.claims.trials.experiment import Lost, Results
 from opsin.claims.trials.images import MOST, size_of, write_images
 from opsin.claims.trials.work import Store, Wish
 from opsin.costs import machine
 from opsin.costs.others import Others
+from opsin.data.scan import scan
+from opsin.data.sources import load
 from opsin.data.threads import cores
 from opsin.errors import OpsinError
 from opsin.launch.local import Pool
@@ -92,7 +94,7 @@ class Plan:
 
     Attributes:
         todo: claims to be run.
-        there: records that are there for the same definition, of times only where these decided.
+        there: records that are there for the same definition and images, of times only where these decided.
         waiting: claims that have no test, for the reason in `waits`.
         each: minutes that each of `todo` takes, in its order; where claims share trials, less. NaN where not known.
     """
@@ -138,13 +140,14 @@ def plan(claims: Sequence[Claim], folder: Path, asked: Asked = NOTHING, work: Wo
     """
     tested = [claim for claim in claims if claim.tested]
     found = {c.id: record.read(path) for c in tested if (path := record.place(folder, c.id)).exists()}
+    for claim in tested:
+        check_place(claim, found.get(claim.id), folder, asked)
     there = {
-        claim.id: found[claim.id]
-        for claim in tested
-        if claim.id in found
-        and found[claim.id]["definition"] == definition(claim, asked)
-        and found[claim.id]["verdict"] not in (Verdict.NOT_RUN, *([Verdict.UNDECIDED] if claim.kind == "cost" else []))
+        claim.id: found[claim.id] for claim in tested if claim.id in found and stands(claim, found[claim.id], asked)
     }
+    if any(claim.experiment for claim in tested if claim.id in there):
+        now = fingerprint(asked, work or Work())
+        there = {id: own for id, own in there.items() if own["images"] in (None, now)}
     todo = [claim for claim in tested if claim.id not in there]
     trains = any(claim.experiment for claim in todo)
     if trains and TIERS[asked.tier].device == "cuda" and not (torch.cuda.is_available() or (work and work.cluster)):
@@ -154,6 +157,27 @@ def plan(claims: Sequence[Claim], folder: Path, asked: Asked = NOTHING, work: Wo
     todo.sort(key=lambda claim: each[claim.id])
     waiting = tuple(claim for claim in claims if not claim.tested)
     return Plan(tuple(todo), there, waiting, tuple(each[claim.id] for claim in todo))
+
+
+def stands(claim: Claim, found: Record, asked: Asked) -> bool:
+    """Whether a record is of this definition, and needs no other try: times that were disturbed do."""
+    again = [Verdict.NOT_RUN, *([Verdict.UNDECIDED] if claim.kind == "cost" else [])]
+    return found["definition"] == definition(claim, asked) and found["verdict"] not in again
+
+
+def check_place(claim: Claim, found: Record | None, folder: Path, asked: Asked) -> None:
+    """Raises OpsinError where the folder has a record of the claim with other images, or of another tier."""
+    now = own(claim, asked)
+    if claim.experiment and found and (found["tier"], found["data"]) != (now.tier, now.data):
+        raise OpsinError(
+            f"{folder} has {claim.id} with {found['data']}, tier {found['tier']}: give --out another folder for "
+            f"{now.data}, tier {now.tier}"
+        )
+
+
+def fingerprint(asked: Asked, work: Work) -> str:
+    """What stands for the images that are asked for."""
+    return scan(load(asked.data or TIERS[asked.tier].data, root=work.root)).fingerprint
 
 
 def expected(claim: Claim, asked: Asked, work: Work, larger: float) -> float:
@@ -207,12 +231,15 @@ def run(
     files.check_writable(folder / "claim.json")
     records = dict(plan.there)
 
-    def ended(claim: Claim, finding: Finding, minutes: float, load: Record | None = None) -> None:
+    def ended(
+        claim: Claim, finding: Finding, minutes: float, load: Record | None = None, images: str | None = None
+    ) -> None:
         ran = record.Circumstances(
             round(minutes, 4),
             at_work("cpu" if claim.experiment is None else TIERS[asked.tier].device) | (load or {}),
             {"opsin": __version__, "torch": torch.__version__},
             definition(claim, asked),
+            images=images,
             **asdict(own(claim, asked)),
         )
         records[claim.id] = record.to_dict(claim, finding, ran)
@@ -236,7 +263,7 @@ def run(
     return records
 
 
-Ended = Callable[[Claim, Finding, float], None]
+Ended = Callable[..., None]
 
 
 def train(claims: Sequence[Claim], folder: Path, asked: Asked, work: Work, watch: Watch, ended: Ended) -> None:
@@ -257,10 +284,13 @@ def train(claims: Sequence[Claim], folder: Path, asked: Asked, work: Work, watch
     with pool_of(work, folder, gpu=tier.device != "cpu") as pool:
         for id in trials.train(wishes, store, pool, watch):
             results = Results(wishes[id].experiment, store, wishes[id].seeds, data, images)
-            finding = wishes[id].experiment.judge(results)
+            try:
+                finding = wishes[id].experiment.judge(results)
+            except Lost as lost:
+                finding = Finding(Verdict.UNDECIDED, (Part("what was to be looked at", str(lost)),))
             if by_id[id].test:
                 finding = beside(tested(by_id[id])[0], finding)
-            ended(by_id[id], finding, results.minutes)
+            ended(by_id[id], finding, results.minutes, images=images.fingerprint)
 
 
 def pool_of(work: Work, folder: Path, gpu: bool) -> Pool:

@@ -147,12 +147,13 @@ def effect(found: Found, rule: Rule[Found], what: str, unit: str = "points") -> 
     decides = seeds_to_decide(found, rule) if undecided and found.n > 1 else None
     if isinstance(found, Mean):
         p = float(found.p) if isinstance(rule, Better) else None
-        return Effect(what, unit, float(found.mean), low, high, found.n, p, tuple(found.values.tolist()), decides)
-    middle = next((float(end) for end in found.median if np.isfinite(end)), np.nan)
+        values = tuple(found.values.tolist())
+        return Effect(what, unit, float(found.mean), low, high, found.n, p, values, decides, over=found.over)
+    bound, middle = found.estimate
     pairs = zip(found.lows.tolist(), found.highs.tolist(), strict=True)
     values = tuple(float(np.exp(value)) if value == bound else None for value, bound in pairs)
     low, high = (float(np.exp(end)) if np.isfinite(end) else None for end in (low, high))
-    return Effect(what, unit, float(np.exp(middle)), low, high, found.n, None, values, decides)
+    return Effect(what, unit, float(np.exp(middle)), low, high, found.n, None, values, decides, bound, found.over)
 
 
 def advice(found: Found, rule: Rule[Found]) -> str:

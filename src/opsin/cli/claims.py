@@ -74,7 +74,10 @@ def print_list(kind: str | None, out: Path | None, as_json: bool) -> None:
     console = Console(highlight=False)
     print_table(console, chosen, records)
     told = f"\n{many(len(chosen), 'claim')}, {sum(c.tested for c in chosen)} with a test"
-    console.print(f"{told}. `opsin claims show ID` has one in full, `opsin claims run ID` puts it to the test.")
+    console.print(
+        f"{told}. `opsin claims show ID` has one in full, `opsin claims run ID` puts it to the test, and "
+        "`opsin claims run --data DATA modules` tells what matters on your images."
+    )
 
 
 @app.command("show")
@@ -177,8 +180,8 @@ def named(ids: Sequence[str] | None, kind: str | None) -> list["Claim"]:
 
 def check_options(chosen: Sequence["Claim"], given: Sequence[str]) -> None:
     """Raises OpsinError for options of training where no claim trains."""
-    if given and not any(claim.experiment for claim in chosen):
-        first = chosen[0]
+    first = next((claim for claim in chosen if claim.kind in WAYS), None)
+    if first and given and not any(claim.experiment for claim in chosen):
         raise OpsinError(
             f"{first.id} is {WAYS[first.kind]}: it has no {TAKES[given[0]]}; leave {given[0]} out, which is for claims "
             "that train"

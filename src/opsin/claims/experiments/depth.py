@@ -12,7 +12,8 @@ from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import told
 from opsin.claims.intervals import Mean, independent
 from opsin.claims.trials.experiment import Arm, Experiment, Results, recipe
-from opsin.claims.verdict import SEEN, Better, Beyond, advice, effect, judge
+from opsin.claims.verdict import SEEN, Better, Beyond, NoWorse, advice, effect, judge
+from opsin.words import many
 
 RATES = tuple(2.0**k for k in range(-5, -1))
 DEPTHS = (8, 26, 50, 110)
@@ -41,29 +42,30 @@ def trained_by_depth(results: Results) -> Finding:
     errors = {(kind, depth): results.points(arm(kind, depth), "train_error") for kind in KINDS for depth in DEPTHS}
     rule = Better(1.0)
     worse = {kind: independent(errors[kind, 50] - errors[kind, 8]) for kind in KINDS}
-    verdicts = {kind: judge(found, rule) for kind, found in worse.items()}
-    shows = verdicts["residual"] in SEEN
-    verdict = Verdict.PARTLY if verdicts["plain"] is Verdict.HOLDS and shows else verdicts["plain"]
+    plain = judge(worse["plain"], rule)
+    spared = judge(-worse["residual"], NoWorse(1.0)) is Verdict.HOLDS
+    verdict = Verdict.PARTLY if plain is Verdict.HOLDS and not spared else plain
     drawn = {kind: by_depth({depth: independent(errors[kind, depth]) for depth in DEPTHS}) for kind in KINDS}
     lines, bands = {kind: own[0] for kind, own in drawn.items()}, {kind: own[1] for kind, own in drawn.items()}
     parts = [
         Part(
             "a plain network of 50 layers has a higher training error than one of 8",
             told.points(worse["plain"]),
-            verdicts["plain"] in SEEN,
+            plain in SEEN,
         ),
-        Part("with shortcuts it has not", told.points(worse["residual"]), not shows),
+        Part("with shortcuts it is not higher by a point", told.points(worse["residual"]), spared),
     ]
     for kind in KINDS:
         own = ", ".join(f"{depth}: {errors[kind, depth].mean():.1f} %" for depth in DEPTHS)
         test = ", ".join(f"{depth}: {results.points(arm(kind, depth)).mean():.1f} %" for depth in DEPTHS)
         rates = ", ".join(f"{results.rate(arm(kind, depth)):g}" for depth in DEPTHS)
         parts.append(Part(f"{kind}, by layers", f"training error {own}; test error {test}; best rates {rates}"))
+    deepest = len(results.runs(arm("plain", DEPTHS[-1])))
     return Finding(
         verdict,
         tuple(parts),
         (Lines("Training error by depth", "layers", "%", lines, bands),),
-        tuple(filter(None, [advice(worse["plain"], rule), f"{DEPTHS[-1]} layers: {DEEPEST} seeds."])),
+        tuple(filter(None, [advice(worse["plain"], rule), f"{DEPTHS[-1]} layers: {many(deepest, 'seed')}."])),
         effect(worse["plain"], rule, "training error of 50 plain layers less that of 8"),
     )
 
@@ -153,7 +155,7 @@ def losses(run: dict[str, Any]) -> dict[int, float]:
 
 def lesioned(results: Results) -> Finding:
     """Test error with each block left out, and with several, in trained networks of 26 layers."""
-    found = {kind: [run["probes"]["lesions"] for run in results.runs(arm(kind, LESIONED))] for kind in KINDS}
+    found = {kind: results.probed(arm(kind, LESIONED), "lesions") for kind in KINDS}
     lost = {kind: [losses(run) for run in runs] for kind, runs in found.items()}
     middle = {kind: np.array([np.median(list(run.values())) for run in runs]) for kind, runs in lost.items()}
     conditions = independent(2 - middle["residual"]), independent(middle["plain"] - 20)
@@ -161,12 +163,12 @@ def lesioned(results: Results) -> Finding:
     failed = [float(own.bounds()[1]) < 0 for own in conditions]
     correlation = float(np.mean([rank(run["several"]) for run in found["residual"]]))
     smooth = correlation > 0.9
-    if all(passed) and smooth:
-        verdict = Verdict.HOLDS
-    elif any(failed) or not smooth:
-        verdict = Verdict.NOT_HERE if all(failed) else Verdict.PARTLY
+    if all(passed):
+        verdict = Verdict.HOLDS if smooth else Verdict.PARTLY
+    elif all(failed):
+        verdict = Verdict.NOT_HERE
     else:
-        verdict = Verdict.UNDECIDED
+        verdict = Verdict.PARTLY if any(passed) and any(failed) else Verdict.UNDECIDED
     bars = [
         (f"block {i + 1}", kind, float(np.mean([run[i] for run in lost[kind]])))
         for i in lost["residual"][0]
@@ -206,7 +208,7 @@ def short_paths(results: Results) -> Finding:
     """From paths of which length the gradient comes, in trained residual networks of 26 and 50 layers."""
     shares, lines, ranges = {}, {}, {}
     for depth in PATHS:
-        found = [run["probes"]["paths"] for run in results.runs(arm("residual", depth))]
+        found = results.probed(arm("residual", depth), "paths")
         blocks = found[0]["blocks"]
         mass = np.array([run["mass"] for run in found])  # seeds, blocks + 1
         shares[depth] = independent(mass[:, : -(-blocks // 2)].sum(axis=1))

@@ -1,5 +1,7 @@
 """Claims about how fast networks learn: rectified units, batch norm, and the rates and weights it stands."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from opsin.claims.chart import Grid, Lines, Ranges
@@ -22,8 +24,8 @@ SETTINGS = {
 UNITS = {"ReLU": "relu", "tanh": "tanh", "1.7159 tanh(2x/3)": "scaled_tanh", "sigmoid": "sigmoid"}
 
 
-def times_faster(results: Results, slow: str, fast: str, target: float, which: int = 1) -> Median:
-    """How many times more steps one arm takes to an error than another, seed by seed."""
+def times_faster(results: Results, slow: str, fast: str, target: float | Sequence[float], which: int = 1) -> Median:
+    """How many times more steps one arm takes to an error, the same or one for each seed, than another."""
     budget = results.budget
     steps = [[np.nan if step is None else step for step in results.steps(name, target, which)] for name in (slow, fast)]
     return ratio(steps[0], steps[1], budget)
@@ -60,21 +62,16 @@ def rectified_units(results: Results) -> Finding:
             Lines("Training error, each unit at its best rate", "step", "%", curves, said=(("25 %", 25.0),)),
             Ranges("Steps to 25 % training error over those with ReLU", "times", tuple(rows), none=1.0, log=True),
             Lines(
-                "Steps to 25 % by rate (median of the tuning seeds)",
+                "Steps to 25 % by rate, median of the seeds",
                 "rate",
                 "steps",
-                {unit: reached(results.by_rate(unit)) for unit in UNITS},
+                {unit: tuple(at for at in results.by_rate(unit) if at[1] <= results.budget) for unit in UNITS},
                 log="xy",
             ),
         ),
         tuple(filter(None, [advice(primary, rule)])),
         effect(primary, rule, "steps with tanh over steps with ReLU", "times"),
     )
-
-
-def reached(scores: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
-    """The rates at which the target was reached."""
-    return tuple((rate, steps) for rate, steps in scores if steps < 1e9)
 
 
 RELU = Experiment(
@@ -93,14 +90,13 @@ RELU = Experiment(
 
 
 def norm_speeds_up(results: Results) -> Finding:
-    """Steps to the best test error of the network without batch norm: with it, at the same and at its own rate."""
-    plain = [min(look[2] for look in run["curve"]) for run in results.runs("none")]
-    target = float(np.median(plain))
+    """Steps to within a point of the best test error without batch norm: with it, at the same and at its own rate."""
+    target = [min(look[2] for look in run["curve"]) + results.delta / 100 for run in results.runs("none")]
     same = times_faster(results, "none", "batch norm, the same rate", target, 2)
     own = times_faster(results, "none", "batch norm", target, 2)
     rule = faster(14)
     verdict = judge(own, rule)
-    rates = {name: results.rate(name) for name in ("none", "batch norm")}
+    rates, reached = {name: results.rate(name) for name in ("none", "batch norm")}, 100 * float(np.mean(target))
     curves = {arm.name: mean_curve(results.runs(arm.name), 2)[:150] for arm in results.experiment.arms}
     return Finding(
         verdict,
@@ -114,10 +110,10 @@ def norm_speeds_up(results: Results) -> Finding:
                 "batch norm alone, at the same rate (the paper: 2.3 times)",
                 f"{told.times(same)}: {judge(same, faster(2.3))}",
             ),
-            Part("the error that is reached", f"{100 * target:.1f} %, the median of the best test errors without it"),
+            Part("the error that is reached", f"{reached:.1f} % on average: a point above each seed's best without it"),
             Part("best rates", ", ".join(f"{name} {rate:g}" for name, rate in rates.items())),
         ),
-        (Lines("Test error", "step", "%", curves, log="y", said=(("the best without it", 100 * target),)),),
+        (Lines("Test error", "step", "%", curves, log="y", said=(("what is to be reached", reached),)),),
         tuple(filter(None, [advice(own, rule)])),
         effect(own, rule, "steps without batch norm over steps with it, each at its best rate", "times"),
     )
@@ -132,6 +128,7 @@ NORM = Experiment(
     recipe(30, Constant()),
     RATES,
     norm_speeds_up,
+    by="curve",
     every=2,
 )
 
@@ -152,10 +149,10 @@ def largest_rates(results: Results, name: str) -> tuple[list[float], list[int], 
 def higher_rates(results: Results) -> Finding:
     """The largest learning rate that trains to within a point of the best error, with and without batch norm."""
     found = {name: largest_rates(results, name) for name in NORMS}
-    gained = independent(np.subtract(found["batch norm"][0], found["none"][0]))
+    more = independent(np.subtract(found["batch norm"][0], found["none"][0]), step=1.0)
     rule = Better(2.0)
-    verdict = judge(gained, rule)
-    middle = float(gained.mean)
+    verdict = judge(more, rule)
+    middle = float(more.mean)
     widths = {name: float(np.mean(count)) for name, (_, count, _) in found.items()}
     rates = [2.0**power for power in POWERS]
     return Finding(
@@ -180,8 +177,8 @@ def higher_rates(results: Results) -> Finding:
                 log="xy",
             ),
         ),
-        tuple(filter(None, [advice(gained, rule)])),
-        effect(gained, rule, "largest good rate with batch norm over that without, as a power of two", "doublings"),
+        tuple(filter(None, [advice(more, rule)])),
+        effect(more, rule, "largest good rate with batch norm over that without, as a power of two", "doublings"),
     )
 
 
@@ -252,7 +249,7 @@ SCALES = Experiment(
 
 def whitened(results: Results) -> Finding:
     """Means, deviations and correlations of the channels behind a trained network's last batch norm."""
-    found = [run["probes"]["correlations"] for run in results.runs("batch norm")]
+    found = results.probed("batch norm", "correlations")
     after = independent([each["after"] for each in found])
     low, high = (float(end) for end in after.bounds())
     standard = max(max(each["mean"], each["deviation"]) for each in found)

@@ -1,9 +1,10 @@
 """Estimates in words, as the parts of a finding have them."""
 
+import numpy as np
+
 from opsin.claims.intervals import Mean
 from opsin.claims.medians import Median
 from opsin.claims.trials.experiment import Results
-from opsin.claims.verdict import effect, faster
 
 
 def points(found: Mean) -> str:
@@ -14,9 +15,11 @@ def points(found: Mean) -> str:
 
 def times(found: Median) -> str:
     """A median ratio with its interval: "2.30 times (1.90 to 3.10)"; "?" for an end that is not known."""
-    seen = effect(found, faster(2), "")
-    low, high = ("?" if end is None else f"{end:.2f}" for end in (seen.low, seen.high))
-    return f"{seen.mean:.2f} times ({low} to {high})"
+    bound, middle = found.estimate
+    if np.isnan(middle):
+        return "not known: neither reached it"
+    low, high = (f"{np.exp(float(end)):.2f}" if np.isfinite(end) else "?" for end in found.bounds())
+    return f"{bound} {np.exp(middle):.2f} times ({low} to {high})".strip()
 
 
 def error(results: Results, name: str) -> tuple[str, float, float, float]:

@@ -4,7 +4,7 @@ from opsin.claims.chart import Ranges
 from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import told
 from opsin.claims.trials.experiment import RATES, Arm, Experiment, Results, recipe
-from opsin.claims.verdict import SEEN, Better, advice, effect, judge
+from opsin.claims.verdict import SEEN, Better, NoWorse, advice, effect, judge
 
 UNITS = {"ReLU": "relu", "ELU": "elu", "PReLU": "prelu", "GELU": "gelu", "SiLU": "silu"}
 NORMS = {"no batch norm": "none", "batch norm before": "before", "batch norm after": "after"}
@@ -29,13 +29,14 @@ def elu_or_norm(results: Results) -> Finding:
     rule = Better(results.delta)
     better = {norm: judge(found, rule) in SEEN for norm, found in gains.items()}
     verdict = judge(more, rule)
-    if verdict is Verdict.HOLDS and not (better[names[0]] and not better[names[1]]):
+    as_good = judge(-gains[names[1]], NoWorse(results.delta)) is Verdict.HOLDS
+    if verdict is Verdict.HOLDS and not (better[names[0]] and as_good):
         verdict = Verdict.PARTLY
     return Finding(
         verdict,
         (
             Part("without batch norm ELU does better than ReLU", told.points(gains[names[0]]), better[names[0]]),
-            Part("with batch norm it does not", told.points(gains[names[1]]), not better[names[1]]),
+            Part("with batch norm it does not, by a point", told.points(gains[names[1]]), as_good),
             Part("the gain is larger without", told.points(more), judge(more, rule) in SEEN),
             Part("with batch norm behind the activation", told.points(gains[names[2]])),
         ),

@@ -222,7 +222,7 @@ CLAIMS = (
         "2 n^2 d products for 49 n d of a depthwise 7x7: 8, 32 and 128 times at 14^2, 28^2 and 56^2 tokens",
         "arithmetic",
         "cost", "exponent of time by tokens over 1.8 for attention, 0.9 to 1.15 for convolutions, in the upper half of "
-                "the sizes; partly where attention's memory has a lower one",
+                "the sizes, and of attention's memory, too; partly where some of it is so",
         quadratic_attention,
         errs="That is global attention: in windows, as Swin has it, it grows with the number of tokens; and fused, its "
              "memory does.",

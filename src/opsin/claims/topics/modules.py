@@ -105,7 +105,7 @@ RANKS = Claim(
     "", "", MISHKIN,
     "CaffeNet at 128 px, one seed: top-1 .471, with ELU .488, with batch norm .499, with tanh .401, and so on", "paper",
     "training", "rank correlation of the gains of the modules here and there: its interval begins at 0.5 or above; "
-                "partly above 0; not here where it ends below 0.5",
+                "partly above 0; else not here where it ends below 0.5 and half of the gains, or more, are decided",
     experiment=ranks.RANKS,
 )
 """One change of a small network after another, on anyone's images; no statement of the articles, and in no list."""

@@ -139,11 +139,18 @@ def steps_to(found: dict[str, Any], target: float, which: int = 1) -> float | No
 
 
 def score(experiment: Experiment, found: dict[str, Any]) -> float:
-    """What a trial is tuned for: an error, or the steps to its target (where it is not reached, more than any)."""
+    """What a trial is tuned for: an error; that on the way, on average; or the steps to a target, many if never.
+
+    The test error where other seeds have other test images; where all share them, that on images kept for the choice.
+    """
+    if experiment.by == "curve":
+        return float(np.mean([look[2] for look in found["curve"]])) if found["status"] == "ok" else 1.0
     if experiment.by == "steps":
         assert experiment.target is not None
         steps = steps_to(found, experiment.target)
         return 1e9 * (1 + found["train_error"]) if steps is None or found["status"] != "ok" else steps
+    if experiment.by == "test_error" and found["choice_error"] is not None:
+        return found["choice_error"]
     return found[experiment.by]
 
 
@@ -227,6 +234,10 @@ def wanted(experiment: Experiment, known: Known, seeds: int) -> list[Trial]:
     return list(trials)
 
 
+class Lost(Exception):
+    """A network diverged that was to be looked at: its claim is undecided."""
+
+
 @dataclass(frozen=True)
 class Results:
     """What an experiment has found, when all its trials are known.
@@ -261,6 +272,13 @@ class Results:
         """What is reported of an arm, by seed."""
         return [found for trial in self.trials(name) if (found := self.known(trial)) is not None]
 
+    def probed(self, name: str, probe: str) -> list[Any]:
+        """What a probe found, by seed. Raises `Lost` where a run diverged, and there is nothing to look at."""
+        runs = self.runs(name)
+        if lost := [run["status"] for run in runs if run["status"] != "ok"]:
+            raise Lost(f"{name}: {len(lost)} of {len(runs)} networks could not be looked at: {lost[0]}")
+        return [run["probes"][probe] for run in runs]
+
     def grid(self, name: str) -> Grid | None:
         """All that was tried to find an arm's rate; None where its rate was given."""
         arm = self.experiment.arm(name)
@@ -292,6 +310,8 @@ class Results:
         for name, weight in weights.items():
             wrong, tests = self.wrong(name)
             total = weight * wrong if not total.size else total + weight * wrong
+        if not (tests.sum(axis=0) > 1).any():  # so few images that no two seeds have one in common
+            return independent(100 * total.sum(axis=1) / tests.sum(axis=1))
         return resplit(total, tests)
 
     def points(self, name: str, which: str = "test_error") -> NDArray[np.float64]:
@@ -307,9 +327,13 @@ class Results:
             tests[row, run["test"] or self.images.test] = True
         return wrong, tests
 
-    def steps(self, name: str, target: float, which: int = 1) -> list[float | None]:
-        """The steps to an error, by seed; None where it is not reached."""
-        return [None if run["status"] != "ok" else steps_to(run, target, which) for run in self.runs(name)]
+    def steps(self, name: str, target: float | Sequence[float], which: int = 1) -> list[float | None]:
+        """The steps to an error, the same for all seeds or one for each, by seed; None where it is not reached."""
+        runs = self.runs(name)
+        targets = np.broadcast_to(target, len(runs)).tolist()
+        return [
+            steps_to(run, own, which) if run["status"] == "ok" else None for run, own in zip(runs, targets, strict=True)
+        ]
 
     def by_rate(self, name: str) -> tuple[tuple[float, float], ...]:
         """The median score of an arm at every rate that was tried."""

@@ -1,4 +1,4 @@
-"""The images that claims are tried on, as arrays in a file that every worker maps; and how each seed divides them."""
+"""The images that claims are tried on, as arrays in a file that every worker reads; and how each seed divides them."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,7 +9,7 @@ import numpy as np
 from opsin.data.counted import epoch_order, hashes, key
 from opsin.data.preprocess import Preprocess
 from opsin.data.scan import scan
-from opsin.data.sources import load
+from opsin.data.sources import Source, load
 from opsin.data.stratify import assign
 from opsin.files import whole
 
@@ -76,19 +76,19 @@ def size_of(data: str, root: Path | None = None, most: int | None = MOST) -> tup
     source = load(data, root=root)
     parts = source.parts or ()
     images = sum(part != "test" for part in parts) if "test" in parts else round((1 - TEST_SHARE) * len(source))
-    return min(most or images, images), min(MOST_PX, max(source.image(0).size)) ** 2
+    return min(most or images, images), side_of(source) ** 2
 
 
 def write_images(
     data: str, folder: Path, root: Path | None = None, size: int | None = None, most: int | None = MOST
 ) -> Images:
-    """Writes a set into `folder`, once. `size` px a side, by default as they come, `MOST_PX` at most.
+    """Writes a set into `folder`, once. `size` px a side; see `side_of`.
 
     Raises OpsinError where the set cannot be read.
     """
     source = load(data, root=root)
     scanned = scan(source)
-    side = size or min(MOST_PX, max(scanned.source.image(0).size))
+    side = size or side_of(scanned.source)
     file = folder / f"{scanned.fingerprint}-{side}.npz"
     if not file.exists():
         preprocess = Preprocess(size=side, channels=scanned.channels)
@@ -100,18 +100,38 @@ def write_images(
     return Images(file, scanned.fingerprint, len(scanned.source.classes), most)
 
 
-def divide(labels: np.ndarray, test: np.ndarray, seed: int, most: int | None = MOST) -> tuple[np.ndarray, np.ndarray]:
-    """The training and the test images of a seed: int64 indices, ascending.
+def side_of(source: Source) -> int:
+    """The side of a set's images as networks take them: that of the first, as a multiple of 4, 32 at most."""
+    return min(MOST_PX, -(-max(source.image(0).size) // 4) * 4)
 
-    A set with a test part keeps it; one without is divided anew for every seed, in the same proportions of each class.
-    Of what is left a seed draws `most` to train on, where there are more.
+
+@dataclass(frozen=True)
+class Division:
+    """Which images of a set a seed trains on, chooses its rate by (none: by other seeds' test images) and is tested on.
+
+    Each is int64 indices, ascending.
+    """
+
+    train: np.ndarray
+    choose: np.ndarray
+    test: np.ndarray
+
+
+def divide(labels: np.ndarray, test: np.ndarray, seed: int, most: int | None = MOST) -> Division:
+    """How a seed divides a set.
+
+    One with a test part keeps it, and of the rest a seed draws `most` to train on, where there are more, and a tenth
+    as many others to choose rates by. One without is divided anew for every seed, with equal shares of each class.
     """
     if test.any():
-        return drawn(np.flatnonzero(~test), seed, most), np.flatnonzero(test)
+        rest = np.flatnonzero(~test)
+        order = rest[epoch_order(key(_SPLIT, seed), 0, len(rest))]
+        n = min(most or len(rest), len(rest) - len(rest) // 11)
+        return Division(np.sort(order[:n]), np.sort(order[n : n + n // 10]), np.flatnonzero(test))
     fractions = (1 - TEST_SHARE, TEST_SHARE)
     names = [str(label) for label in range(int(labels.max()) + 1)]
     part = assign(labels, names, np.arange(len(labels)), fractions, ("train", "test"), key(_SPLIT, seed) % 2**31)
-    return drawn(np.flatnonzero(part == 0), seed, most), np.flatnonzero(part == 1)
+    return Division(drawn(np.flatnonzero(part == 0), seed, most), np.empty(0, np.int64), np.flatnonzero(part == 1))
 
 
 def drawn(rows: np.ndarray, seed: int, most: int | None) -> np.ndarray:

@@ -32,6 +32,8 @@ INIT = 2**32 - 1
 """The rank under which weights are drawn, so that no training step shares their seed."""
 WATCHED = 2000
 """Training images, at most, by which the training error is watched."""
+SCHEMA = 1
+"""To be raised with every change after which a trial of the same facts would come out otherwise, or says more."""
 _WATCHED = 15  # a stream of counted numbers
 
 
@@ -60,6 +62,7 @@ class Trial:
     def facts(self, images: Images) -> dict[str, Any]:
         """What makes it another trial, as JSON has it."""
         facts = {
+            "schema": SCHEMA,
             "network": self.network,
             "arguments": dict(self.arguments),
             "recipe": replace(self.recipe, name="").to_dict(),
@@ -153,8 +156,9 @@ def trained(trial: Trial, images: Images, device: torch.device) -> dict[str, Any
     `test` those of all of them, `status` is "ok" or where it diverged.
     """
     pixels, labels, given = arrays(images.file)
-    rows, test = divide(labels, given, trial.seed, images.most)
-    rows, labels = taken(labels, rows, trial.part, images.classes, trial.seed)
+    division = divide(labels, given, trial.seed, images.most)
+    test = division.test
+    rows, labels = taken(labels, division.train, trial.part, images.classes, trial.seed)
     if trial.part.shuffled:
         pixels = shuffled(pixels)
     preprocess = Preprocess(size=pixels.shape[2], channels=pixels.shape[1]).with_statistics(pixels, rows)
@@ -179,6 +183,11 @@ def trained(trial: Trial, images: Images, device: torch.device) -> dict[str, Any
         "chance": chance,
         "train_error": chance if lost else float(own.mean()),
         "test_error": chance if lost else len(wrong) / len(test),
+        "choice_error": chance
+        if lost
+        else float(watched.error(division.choose).mean())
+        if division.choose.size
+        else None,
         "wrong": wrong.tolist(),
         "test": test.tolist() if not given.any() else [],
         "losses": losses,

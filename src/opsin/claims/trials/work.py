@@ -1,7 +1,7 @@
 """The trials of many experiments on one pool of processes: each is trained once, whichever of them want it."""
 
 import errno
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,37 +50,35 @@ def train(wishes: Mapping[str, Wish], store: Store, pool: Pool, watch: Watch) ->
     What an experiment wants shows as its rates are tuned, so that the number of trials grows on the way. Raises
     OpsinError where a trial fails or the disk is full; what is known by then is kept.
     """
-    left, submitted = dict(wishes), set[Trial]()
+    left, waits = dict(wishes), dict[str, set[str]]()
+    submitted, done = set[str](), set[str]()
 
-    def submit() -> list[str]:
-        """Submits what is wanted now; the names of what has ended."""
-        ended = []
-        for name, wish in left.items():
-            trials = wanted(wish.experiment, store, wish.seeds)
-            if not trials:
-                ended.append(name)
-            for trial in trials:
-                if trial not in submitted:
-                    submitted.add(trial)
-                    pool.submit(Task(store.file(trial).name, RUN, store.job(trial), float(trial.recipe.epochs)))
+    def ask(names: Sequence[str]) -> list[str]:
+        """Submits what these experiments want now; the names of those that want no more."""
+        for name in names:
+            trials = {store.file(trial).name: trial for trial in wanted(left[name].experiment, store, left[name].seeds)}
+            assert not done & trials.keys(), f"trials of {name} have ended and are not known"
+            for key in trials.keys() - submitted:
+                pool.submit(Task(key, RUN, store.job(trials[key]), float(trials[key].recipe.epochs)))
+            submitted.update(trials)
+            waits[name] = set(trials)
+        ended = [name for name in names if not waits[name]]
         for name in ended:
-            del left[name]
+            del left[name], waits[name]
         watch.stage(f"training, {len(left)} to go", float(len(submitted)))
-        watch.advance(done)
+        watch.advance(len(done))
         return ended
 
-    done = 0
-    yield from submit()
+    yield from ask(list(left))
     for event in pool.events():
         if event.kind == "failed":
             raise failed(event, store)
         if event.kind != "done":
             continue
-        done += 1
+        done.add(event.key)
         watch.advance(1)
-        if not pool.pending:
-            yield from submit()
-    assert not left, f"trials of {', '.join(left)} have ended and are not known"
+        if ready := [name for name, keys in waits.items() if keys <= done]:
+            yield from ask(ready)
 
 
 def failed(event: Event, store: Store) -> OpsinError:

@@ -59,7 +59,7 @@ def counts(records: Sequence[Record]) -> list[tuple[str, list[int]]]:
 
 def effect(found: Effect) -> str:
     """ "−1.2 points (−2 to −0.4)"; an interval whose ends are not known is left out."""
-    told = with_unit(found.mean, found.unit)
+    told = f"{found.bound} {with_unit(found.mean, found.unit)}".strip()
     if found.low is None and found.high is None:
         return told
     low, high = ("?" if end is None else figure(end) for end in (found.low, found.high))
@@ -68,9 +68,9 @@ def effect(found: Effect) -> str:
 
 def basis(found: Effect) -> str:
     """What the effect rests on: "over 10 seeds, 95 % interval, p = 0.002"."""
-    told = [f"over {words.plural(found.n, 'seed')}"]
+    told = [words.plural(found.n, "seed")]
     if found.low is not None or found.high is not None:
-        told.append("with the 95 % interval")
+        told.append(f"95 % interval over {found.over}")
     if found.p is not None:
         told.append(f"p{words.GAP}={words.GAP}{found.p:.2g}" if found.p >= 0.001 else f"p{words.GAP}<{words.GAP}0.001")
     more = f"; about {words.plural(found.decides, 'seed')} would decide" if found.decides else ""
