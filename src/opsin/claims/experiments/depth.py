@@ -109,7 +109,7 @@ def around(every: int) -> str:
 
 def bypassed(results: Results) -> Finding:
     """Shortcuts around one, two, three and four convolutions of the same network."""
-    rule = Better(max(0.5, results.delta / 2))
+    rule = Better(0.5)
     two = results.contrast({around(1): 1.0, around(2): -1.0})
     some = results.contrast({around(0): 1.0, around(1): -1.0})
     most = results.contrast({around(0): 1.0, around(2): -1.0})

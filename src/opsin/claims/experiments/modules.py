@@ -104,11 +104,11 @@ def ranked_alike(results: Results) -> Finding:
     ours = [float(gains[module.name].mean) for module in known]
     theirs = [module.theirs for module in known if module.theirs is not None]
     rho, low, high = correlation(ours, theirs)
-    open = sum(word(gains[module.name], results.delta) == OPEN for module in known)
+    unsure = sum(word(gains[module.name], results.delta) == OPEN for module in known)
     verdict = Verdict.UNDECIDED
     if low > 0:
         verdict = Verdict.HOLDS if low >= 0.5 else Verdict.PARTLY
-    elif high < 0.5 and open <= len(known) / 2:  # noise alone keeps ranks from agreeing
+    elif high < 0.5 and unsure <= len(known) / 2:  # noise alone keeps ranks from agreeing
         verdict = Verdict.NOT_HERE
     first = sorted(MODULES, key=lambda module: -float(gains[module.name].mean))
     return Finding(
@@ -134,7 +134,7 @@ def ranked_alike(results: Results) -> Finding:
         ),
         (
             "The interval of the correlation is over modules; each gain's is over seeds and images.",
-            f"Of {len(known)} gains {open} are not decided: noise in them takes from the correlation.",
+            f"Of {len(known)} gains {unsure} are not decided: noise in them takes from the correlation.",
         ),
         Effect("rank correlation of gains here and on ImageNet", "of 1", rho, low, high, results.seeds, over="modules"),
     )

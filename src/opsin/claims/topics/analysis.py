@@ -122,7 +122,7 @@ def operations_and_time() -> Finding:
     )
 
 
-def steps_a_second(net: Network, images: Tensor, labels: Tensor, device: torch.device) -> float:
+def images_a_second(net: Network, images: Tensor, labels: Tensor, device: torch.device) -> float:
     """Images a second, forwards and backwards."""
     net, images, labels = net.to(device).train(), images.to(device), labels.to(device)
     task = Classify()
@@ -146,7 +146,7 @@ def ten_times_by_gpu() -> Finding:
         for batch in batches:
             images = torch.randn(batch, card.inputs.channels, card.inputs.size, card.inputs.size)
             labels = torch.arange(batch) % 10
-            speeds = [steps_a_second(zoo.build_model(name, num_classes=10), images, labels, d) for d in (gpu, CPU)]
+            speeds = [images_a_second(zoo.build_model(name, num_classes=10), images, labels, d) for d in (gpu, CPU)]
             ratios[name, batch] = speeds[0] / speeds[1]
         lines[name] = tuple((float(b), ratios[name, b]) for b in batches)
     large = {at: ratio for at, ratio in ratios.items() if at[1] >= 64}

@@ -25,7 +25,7 @@ from opsin.engine.schedules import Cosine, Schedule
 RATES = tuple(2.0**power for power in range(-6, -2))
 """The grid on which an arm's rate is looked for, where an experiment has no other."""
 FURTHER = 6
-"""Rates by which a grid is extended at most, on either side."""
+"""Rates by which a grid is extended at most."""
 DELTA = {"digits": 1.0, "mnist": 0.1, "fashion-mnist": 0.5, "cifar10": 0.5}
 """The smallest effect of interest on an error, in points, by the set; of others a point."""
 

@@ -108,7 +108,7 @@ def through(net: DeepNet, x: Tensor, chosen: set[int]) -> Tensor:
 
 
 def paths(at: Trained) -> dict[str, Any]:
-    """The gradient that arrives at the stem through one path of each length (Veit and others 2016, section 4.2).
+    """The gradient that arrives at the images through one path of each length (Veit and others 2016, section 4.2).
 
     `norms` are the mean norms of single paths by the number of branches in them; `mass` is that times how many such
     paths there are, as shares of all.
