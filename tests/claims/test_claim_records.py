@@ -38,8 +38,9 @@ def test_all_of_it_comes_back(tmp_path):
     assert path == tmp_path / "X01.json"
     read = record.read(path)
     assert read == written == json.loads(path.read_text(encoding="utf-8"))
-    assert record.finding(read) == FINDING
-    assert record.circumstances(read) == RAN
+    known = record.typed(read, path)
+    assert all(getattr(known, field.name) == getattr(FINDING, field.name) for field in dataclasses.fields(FINDING))
+    assert all(getattr(known, field.name) == getattr(RAN, field.name) for field in dataclasses.fields(RAN))
     assert record.read_all(tmp_path) == {"X01": read}
     assert record.read_all(tmp_path / "none") == {}
 
@@ -83,11 +84,11 @@ def test_numbers_that_are_none_do_not_reach_json():
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "it is no record"),
-        ("[]", "it is no record"),
-        ("{}", "it is no record"),
-        ('{"schema": 1}', "it is no record"),
-        ('{"schema": 9}', "schema 9, here 1"),
+        ("{", "cannot read .*X01.json: .*remove it"),
+        ("[]", "is no record of a claim; remove it"),
+        ("{}", "is no record of a claim; remove it"),
+        ('{"schema": 1}', "X01.json: .*: Field required.*remove it"),
+        ('{"schema": 9}', "schema 9, here 1; remove it"),
     ],
 )
 def test_what_is_no_record_is_said(tmp_path, text, told):

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from test_page import Reader
 
 from opsin.claims.claim import Verdict
+from opsin.claims.record import read, typed
 from opsin.errors import OpsinError
 from opsin.report.claims import axes, figures, page, stories, timeline
 from opsin.report.claims.dots import far_off
+from opsin.report.claims.page import read_records
 from opsin.report.claims.plate import NARROW, SETS, WIDE, cut, spec, wrapped
-from opsin.report.claims.record import read_record, read_records
 from opsin.report.labels import text_width
 
 HOSTILE = '</script><script>alert(1)</script>"><img src=x onerror=alert(1)>{{ 7*7 }}`<b>`'
@@ -270,7 +271,7 @@ def test_long_words_are_cut_in_charts_and_whole_on_the_page(tmp_path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"schema": 2}, "schema 2, this version reads 1"),
+        ({"schema": 2}, "is of schema 2, here 1"),
         ({"verdict": "maybe"}, "verdict: Input should be 'holds'"),
         ({"year": "soon"}, "year: Input should be a valid integer"),
         ({"paper": {"title": "t"}}, "paper.authors: Field required"),
@@ -297,7 +298,7 @@ def test_what_is_no_record_is_one_line(tmp_path, content):
     path = tmp_path / "T01.json"
     path.write_bytes(content)
     with pytest.raises(OpsinError, match=re.escape("T01.json")) as error:
-        read_record(path)
+        read(path)
     assert "\n" not in str(error.value)
 
 
@@ -341,7 +342,8 @@ def test_the_modules_stand_apart_from_the_claims(tmp_path):
 
 
 def test_what_goes_the_other_way_in_another_place_is_a_diamond(tmp_path):
-    (chart,) = read_record(write(tmp_path, [modules()]) / "modules.json").charts
+    path = write(tmp_path, [modules()]) / "modules.json"
+    (chart,) = typed(read(path), path).charts
     for paper in (WIDE, NARROW):
         drawn = figures.drawn(chart, paper)
         shapes = Counter(spot["shape"] for spot in drawn.spots)

@@ -66,11 +66,11 @@ class Dots:
 
 @dataclass(frozen=True)
 class Ranges:
-    """An effect for each label: (label, mean, low, high), with a line where there is none."""
+    """An effect for each label: (label, mean, low, high), with a line where there is none; a bound may be unknown."""
 
     title: str
     unit: str
-    rows: tuple[tuple[str, float, float, float], ...]
+    rows: tuple[tuple[str, float, float | None, float | None], ...]
     none: float = 0.0
     log: bool = False
 

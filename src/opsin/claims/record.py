@@ -3,15 +3,18 @@
 import json
 import math
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from opsin import files
+from opsin.cards import Paper
 from opsin.claims.chart import Bars, Chart, Dots, Grid, Lines, Ranges, Table
-from opsin.claims.claim import ARTICLES, Claim, Effect, Finding, Part, Verdict
+from opsin.claims.claim import ARTICLES, Checked, Claim, Effect, Finding, Kind, Part, Verdict
 from opsin.errors import OpsinError
 
 SCHEMA = 1
+MEND = "remove it, and run the claim again"
 CHARTS: dict[str, type[Chart]] = {
     "bars": Bars, "lines": Lines, "grid": Grid, "dots": Dots, "ranges": Ranges, "table": Table,
 }  # fmt: skip
@@ -104,29 +107,6 @@ def whole(rows: list[list[Any]]) -> list[list[Any]]:
     return [row for row in rows if None not in row]
 
 
-def frozen(value: Any) -> Any:
-    """Lists of JSON as the tuples that they were."""
-    if isinstance(value, dict):
-        return {key: frozen(own) for key, own in value.items()}
-    return tuple(map(frozen, value)) if isinstance(value, list) else value
-
-
-def finding(record: dict[str, Any]) -> Finding:
-    """The finding of a record."""
-    return Finding(
-        Verdict(record["verdict"]),
-        tuple(Part(**part) for part in record["parts"]),
-        tuple(CHARTS[c["kind"]](**{key: frozen(c[key]) for key in c if key != "kind"}) for c in record["charts"]),
-        tuple(record["notes"]),
-        Effect(**{key: frozen(value) for key, value in record["effect"].items()}) if record["effect"] else None,
-    )
-
-
-def circumstances(record: dict[str, Any]) -> Circumstances:
-    """The circumstances of a record."""
-    return Circumstances(**{field.name: record[field.name] for field in fields(Circumstances)})
-
-
 def place(folder: Path, claim: str) -> Path:
     return folder / f"{claim}.json"
 
@@ -139,20 +119,138 @@ def write(folder: Path, record: dict[str, Any]) -> Path:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A record. Raises OpsinError for a file that is none, or of another version."""
+    """A record, checked key by key. Raises OpsinError for a file that is none, or of another version."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["schema"] == SCHEMA:
-            _ = finding(record), circumstances(record)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        why = getattr(error, "strerror", None) or f"it is no record of a claim ({type(error).__name__})"
-        raise OpsinError(f"cannot read {path}: {why}; remove it, and run the claim again") from None
-    if record["schema"] != SCHEMA:
-        raise OpsinError(f"{path} is of schema {record['schema']}, here {SCHEMA}: remove it, and run the claim again")
-    return record
+        values = json.loads(path.read_text(encoding="utf-8"), parse_float=number, parse_constant=number)
+    except (OSError, ValueError, RecursionError) as error:
+        raise OpsinError(f"cannot read {path}: {one_line(error)}; {MEND}") from None
+    if not isinstance(values, dict) or "schema" not in values:
+        raise OpsinError(f"{path} is no record of a claim; {MEND}")
+    if values["schema"] != SCHEMA:
+        raise OpsinError(f"{path} is of schema {values['schema']!r}, here {SCHEMA}; {MEND}")
+    typed(values, path)
+    return values
 
 
 def read_all(folder: Path) -> dict[str, dict[str, Any]]:
-    """The records of a folder by the ids of their claims; none where there is no folder."""
-    paths = [*folder.glob("[XT][0-9][0-9].json"), *folder.glob("modules.json")]
-    return {path.stem: read(path) for path in sorted(paths)}
+    """The records of a folder by the ids of their claims; none where there is no folder.
+
+    Raises OpsinError where one cannot be read, or two are of one claim.
+    """
+    found: dict[str, tuple[Path, dict[str, Any]]] = {}
+    for path in sorted(folder.glob("*.json")):
+        values = read(path)
+        if values["id"] in found:
+            raise OpsinError(
+                f"{path} and {found[values['id']][0]} are both records of {values['id']}: keep one of them"
+            )
+        found[values["id"]] = path, values
+    return {id: values for id, (_, values) in found.items()}
+
+
+@dataclass(frozen=True)
+class Article:
+    """An article that has the statement."""
+
+    letter: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """A claim and what came of it, as its file has it; `opsin.claims.claim` says what each of them is."""
+
+    id: str
+    title: str
+    statement: str
+    quote: str
+    articles: tuple[Article, ...]
+    year: int
+    paper: Paper
+    measured: str
+    checked: Checked
+    kind: Kind
+    rule: str
+    verdict: Verdict
+    errs: str = ""
+    waits: str = ""
+    full: str = ""
+    parts: tuple[Part, ...] = ()
+    notes: tuple[str, ...] = ()
+    effect: Effect | None = None
+    charts: tuple[Chart, ...] = ()
+    tier: str | None = None
+    data: str | None = None
+    seeds: int | None = None
+    images: str | None = None
+    minutes: float | None = None
+    machine: dict[str, Any] | None = None
+    versions: dict[str, str] | None = None
+    definition: str = ""
+
+    @property
+    def run(self) -> bool:
+        return self.verdict is not Verdict.NOT_RUN
+
+
+def typed(values: dict[str, Any], path: Path) -> Record:
+    """A record's values as what they are. Raises OpsinError, which names the file and the key that does not fit."""
+    known = {field.name for field in fields(Record)} - {"charts"}
+    charts = tuple(chart_of(own, path) for own in listed(values.get("charts"), path))
+    return checked(Record, {key: values[key] for key in known & values.keys()} | without_mean(values, charts), path)
+
+
+def without_mean(values: dict[str, Any], charts: tuple[Chart, ...]) -> dict[str, Any]:
+    """The charts, and a note in place of an effect that has no finite mean: of runs that reached nothing, say."""
+    effect = values.get("effect")
+    if not isinstance(effect, dict) or "mean" not in effect or effect["mean"] is not None:
+        return {"charts": charts}
+    note = f"No number can be given for this effect: {effect.get('what')}."
+    return {"charts": charts, "effect": None, "notes": [*(values.get("notes") or []), note]}
+
+
+def listed(charts: Any, path: Path) -> list[dict[str, Any]]:
+    found = charts or []
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise OpsinError(f"{path}: charts must be a list of tables; {MEND}")
+    return found
+
+
+def chart_of(values: dict[str, Any], path: Path) -> Chart:
+    """A chart of any kind."""
+    kind = values.get("kind")
+    if not isinstance(kind, str) or kind not in CHARTS:
+        raise OpsinError(f"{path}: a chart is of an unknown kind, {kind!r}; known: {', '.join(CHARTS)}")
+    return checked(CHARTS[kind], {key: value for key, value in values.items() if key != "kind"}, path, f"{kind}: ")
+
+
+def checked(kind: type, values: dict[str, Any], path: Path, where: str = "") -> Any:
+    """A dataclass of values whose types fit. Raises OpsinError for the first that does not."""
+    from pydantic import ValidationError
+
+    try:
+        return adapter(kind).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        told = f"{path}: {where}{key or 'it'}: {first['msg']}, not {str(first['input'])[:60]!r}; {MEND}"
+        raise OpsinError(one_line(told)) from None
+
+
+@lru_cache(maxsize=16)
+def adapter(kind: type) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def number(text: str) -> float:
+    """A number of a file. Raises ValueError for what JSON has no number for."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number that can be drawn")
+    return value
+
+
+def one_line(text: object) -> str:
+    return " ".join(str(text).split())

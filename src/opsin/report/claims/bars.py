@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opsin.claims.chart import Bars
+from opsin.claims.chart import Bars, Ranges
 from opsin.claims.claim import Effect
 from opsin.report.claims.axes import below, figure, scale_of, with_unit
 from opsin.report.claims.plate import DASHES, INK, PAPER, SOFT, TONES, Paper, Plate, wrapped
-from opsin.report.claims.record import Ranges
 from opsin.report.scales import Scale
 
 HEADING = 26.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from opsin.claims.chart import Bars, Dots, Grid, Lines, Table
+from opsin.claims.chart import Bars, Chart, Dots, Grid, Lines, Ranges, Table
 from opsin.report import words
 from opsin.report.claims.axes import figure, with_unit
 from opsin.report.claims.bars import bars, interval, ranges
@@ -10,7 +10,6 @@ from opsin.report.claims.cells import grid
 from opsin.report.claims.dots import dots
 from opsin.report.claims.lines import lines
 from opsin.report.claims.plate import Paper, Plate
-from opsin.report.claims.record import Chart, Ranges
 
 ROWS = 12
 """A table has about so many points of a line."""

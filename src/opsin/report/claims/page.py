@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from opsin import __version__
-from opsin.claims.chart import Bars, Grid, Table
+from opsin.claims.chart import Bars, Chart, Grid, Table
 from opsin.claims.claim import Effect, Verdict
+from opsin.claims.record import Record, read_all, typed
+from opsin.errors import OpsinError
 from opsin.report import html, words
 from opsin.report.claims import figures, stories, timeline
 from opsin.report.claims.axes import figure
 from opsin.report.claims.bars import strip
 from opsin.report.claims.plate import NARROW, WIDE, Plate, spec
-from opsin.report.claims.record import Chart, Record, read_records
 
 STRETCH = 1.25
 """A drawing is shown at most so many times as large as it was laid out."""
@@ -27,6 +28,20 @@ def write_claims(folder: Path, out: Path, claims: Sequence[dict[str, Any]] = ())
     Those of `claims` (see `read_records`) that have no record are on it as not run.
     """
     return html.write(out, render(read_records(folder, claims)))
+
+
+def read_records(folder: Path, claims: Sequence[dict[str, Any]] = ()) -> list[Record]:
+    """The records of a folder, oldest paper first, and those of `claims` that have none there, as not run.
+
+    `claims` has what a record says of the claim itself. Raises OpsinError where there are no records, or one cannot be
+    read.
+    """
+    found = read_all(folder)
+    if not found:
+        raise OpsinError(f"no records of claims in {folder}: `opsin claims run` writes them")
+    for values in claims:
+        found.setdefault(values["id"], values | {"verdict": Verdict.NOT_RUN})
+    return sorted((typed(values, folder) for values in found.values()), key=lambda record: (record.year, record.id))
 
 
 def render(records: Sequence[Record]) -> str:

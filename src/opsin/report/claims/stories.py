@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from opsin.claims.claim import Effect, Verdict
+from opsin.claims.record import Record
 from opsin.report import words
 from opsin.report.claims.axes import figure, with_unit
-from opsin.report.claims.record import Record
 
 KINDS = {
     "exact": "arithmetic or structure",

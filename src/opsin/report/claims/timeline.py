@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from opsin.claims.claim import Verdict
-from opsin.report.claims.record import Record
+from opsin.claims.record import Record
 
 SLUGS = {
     Verdict.HOLDS: "holds",
