@@ -180,7 +180,6 @@ def trained(trial: Trial, images: Images, device: torch.device) -> dict[str, Any
         "status": status,
         "params": sum(p.numel() for p in net.parameters()),
         "train_images": len(rows),
-        "chance": chance,
         "train_error": chance if lost else float(own.mean()),
         "test_error": chance if lost else len(wrong) / len(test),
         "choice_error": chance
