@@ -26,6 +26,7 @@ from scipy.special import ndtri
 from opsin.claims.claim import Verdict
 from opsin.claims.intervals import Mean, independent, nadeau_bengio, planned, resplit
 from opsin.claims.medians import Median, ratio
+from opsin.claims.trials.experiment import TUNED
 from opsin.claims.verdict import SEEN, Better, Rule, faster, judge, power, seeds_to_decide, shares
 from opsin.compare.statistics import bounds
 
@@ -84,7 +85,7 @@ TRAINING = Regime("training images", view=0.0, run=0.0275, luck=0.3, common=0.3)
 METHODS = ("resplit", "plain", "corrected")
 CURVES = {"all alike": (0.0, 0.0, 0.0, 0.0), "one is best": (0.6, 0.0, 0.3, 1.5)}
 """What four rates add to an arm's error, in points."""
-APART = 3  # seeds on which rates are tuned, where they are tuned once for all
+FEW = 3  # seeds, on which to choose a rate was tried first
 
 
 @dataclass(frozen=True)
@@ -190,46 +191,50 @@ def faults_table(repeats: int) -> Iterator[Row]:
             yield row
 
 
-def by_others(wrong: NDArray, tested: NDArray) -> NDArray:
-    """The answers of an arm [n, N] that is reported, seed by seed, at the rate which is best on the other seeds.
+def chosen(wrong: NDArray, tested: NDArray, seeds: int) -> NDArray:
+    """The answers of an arm [n, N] on the reported seeds, at the rate that is best on the first `seeds` others.
 
-    `wrong` [rates, n, N] are those at every rate.
+    `wrong` [rates, TUNED + n, N] are those at every rate, the reported seeds last.
     """
-    errors = (wrong * tested).sum(axis=2)  # rates, n
+    best = int((wrong * tested)[:, :seeds].sum(axis=(1, 2)).argmin())
+    return wrong[best, TUNED:]
+
+
+def by_others(wrong: NDArray, tested: NDArray) -> NDArray:
+    """The same, each reported seed at the rate that is best on the other reported ones."""
+    wrong = wrong[:, TUNED:]
+    errors = (wrong * tested[TUNED:]).sum(axis=2)  # rates, n
     best = (errors.sum(axis=1, keepdims=True) - errors).argmin(axis=0)
     return wrong[best, np.arange(wrong.shape[1])]
 
 
-def tuned_apart(wrong: NDArray, tested: NDArray) -> NDArray:
-    """The answers of an arm at the rate that is best on the first seeds, without these."""
-    best = int((wrong * tested)[:, :APART].sum(axis=(1, 2)).argmin())
-    return wrong[best, APART:]
+CHOICES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
+    "ten": lambda wrong, tested: chosen(wrong, tested, TUNED),
+    "few": lambda wrong, tested: chosen(wrong, tested, FEW),
+    "others": by_others,
+}
 
 
 def rates_table(repeats: int) -> Iterator[Row]:
-    """Each arm has four rates, of which one is chosen: for each seed by the others, and once, on seeds of its own."""
+    """Each arm has four rates, of which one is chosen: on ten seeds of its own, on three, and by the other seeds."""
     for regime in REGIMES:
         for name, curve in CURVES.items():
             for n in (6, 10):
                 row: Row = {"noise": regime.name, "rates": name, "seeds": n}
                 for effect, verdicts in ((0.0, SEEN), (DELTA, (Verdict.NOT_HERE,))):
-                    counts = {method: np.zeros(2) for method in ("others", "apart")}
+                    counts = {choice: np.zeros(2) for choice in CHOICES}
+                    errors = [ERROR + (arm + more) / 100 for arm in (0.0, effect) for more in curve]
                     for repeat in range(repeats):
                         rng = np.random.default_rng([repeat, n, round(100 * effect), *f"{regime.name} {name}".encode()])
-                        errors = [ERROR + (arm + more) / 100 for arm in (0.0, effect) for more in curve]
-                        drawn, tested = regime.arms(rng, errors, n + APART)
-                        arms = np.stack(drawn[: len(curve)]), np.stack(drawn[len(curve) :])
-                        found = {
-                            "others": [by_others(arm[:, APART:], tested[APART:]) for arm in arms],
-                            "apart": [tuned_apart(arm, tested) for arm in arms],
-                        }
-                        for method, (better, worse) in found.items():
-                            mean = resplit(worse - better, tested[APART:])
+                        drawn, tested = regime.arms(rng, errors, TUNED + n)
+                        better, worse = np.stack(drawn[: len(curve)]), np.stack(drawn[len(curve) :])
+                        for choice, choose in CHOICES.items():
+                            mean = resplit(choose(worse, tested) - choose(better, tested), tested[TUNED:])
                             low, high = mean.bounds()
-                            counts[method] += np.array([low <= effect <= high, judge(mean, Better(DELTA)) in verdicts])
-                    for method, (covers, false) in counts.items():
-                        row[f"{method}_covers_{effect:g}"] = covers / repeats
-                        row[f"{method}_false_{effect:g}"] = false / repeats
+                            counts[choice] += np.array([low <= effect <= high, judge(mean, Better(DELTA)) in verdicts])
+                    for choice, (covers, false) in counts.items():
+                        row |= {f"{choice}_covers_{effect:g}": covers / repeats}
+                        row |= {f"{choice}_false_{effect:g}": false / repeats}
                 yield row
 
 
@@ -311,14 +316,16 @@ COLUMNS = {  # figure -> heading, by table; --json has every figure
         "noise": "noise",
         "rates": "rates",
         "seeds": "seeds",
-        "others_covers_0": "covers 0",
+        "ten_covers_0": "covers 0",
+        "ten_covers_1": "covers delta",
+        "ten_false_0": "false holds or partly",
+        "ten_false_1": "false does not hold, at delta",
+        "few_covers_0": "on three: covers 0",
+        "few_covers_1": "covers delta",
+        "few_false_0": "false holds or partly",
+        "others_covers_0": "by the others: covers 0",
         "others_covers_1": "covers delta",
         "others_false_0": "false holds or partly",
-        "others_false_1": "false does not hold, at delta",
-        "apart_covers_0": "tuned apart: covers 0",
-        "apart_covers_1": "covers delta",
-        "apart_false_0": "false holds or partly",
-        "apart_false_1": "false does not hold, at delta",
     },
     "power": {"images_share": "images' share", "effect": "effect, points"}
     | {f"decided_{n}": f"{n} seeds" for n in SEEDS}
