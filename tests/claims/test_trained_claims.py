@@ -132,7 +132,7 @@ def test_the_full_tier_trains_wider_networks_on_all_images(tmp_path, monkeypatch
 ])  # fmt: skip
 def test_the_time_is_foretold_by_seeds_images_and_processes(tmp_path, monkeypatch, data, seeds, workers, minutes):
     monkeypatch.setattr(run, "size_of", lambda data, root, most: (2 * run.IMAGES, run.PIXELS))
-    claim = replace(CLAIM, minutes=8.0, experiment=replace(UNITS, seeds=10))
+    claim = replace(CLAIM, minutes=0.0, trains=8.0, experiment=replace(UNITS, seeds=10))
     plan = run.plan([claim, CLAIMS["X04"]], tmp_path, Asked(data=data, seeds=seeds), Work(workers=workers))
     assert plan.each == pytest.approx((CLAIMS["X04"].minutes, minutes))
     assert plan.minutes == pytest.approx(sum(plan.each))

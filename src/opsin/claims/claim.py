@@ -1,5 +1,6 @@
 """What a claim is: a statement of the history that can be put to the test, with all that decides the test."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -121,6 +122,7 @@ class Claim:
         waits: why it has no test, or what of it is not tested yet.
         full: the test at full size, for a GPU, in words.
         minutes: that the test takes on two cores, as measured.
+        trains: minutes that its training takes with digits, ten seeds and two processes; NaN where not measured yet.
     """
 
     id: str
@@ -139,6 +141,12 @@ class Claim:
     waits: str = ""
     full: str = ""
     minutes: float = 0.03
+    trains: float = math.nan
+
+    @property
+    def takes(self) -> float:
+        """Minutes in all, NaN where they are not known."""
+        return self.minutes if self.experiment is None else self.minutes + self.trains
 
     @property
     def tested(self) -> bool:

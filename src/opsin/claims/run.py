@@ -188,7 +188,7 @@ def expected(claim: Claim, asked: Asked, work: Work, larger: float) -> float:
     if claim.experiment is None:
         return claim.minutes
     seeds = (asked.seeds or claim.experiment.seeds) / claim.experiment.seeds
-    return claim.minutes * seeds * larger * PROCESSES / (work.workers or cores())
+    return claim.takes * seeds * larger * PROCESSES / (work.workers or cores())
 
 
 def times_digits(asked: Asked, work: Work) -> float:

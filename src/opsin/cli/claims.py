@@ -65,9 +65,7 @@ def print_list(kind: str | None, out: Path | None, as_json: bool) -> None:
     chosen, records = of_kind(kind), found(out)
     if as_json:
         rows = [
-            of_claim(c)
-            | {"minutes": c.minutes if c.tested else None, "tested": c.tested, "verdict": verdict(records, c.id)}
-            for c in chosen
+            of_claim(c) | {"minutes": known(c), "tested": c.tested, "verdict": verdict(records, c.id)} for c in chosen
         ]
         print(json.dumps(rows))
         return
@@ -91,7 +89,7 @@ def show(id: str = typer.Argument(help="A claim's id, such as X04."), out: Path 
     chosen = claim(id)
     own = found(out).get(chosen.id)
     if as_json:
-        print(json.dumps(of_claim(chosen) | {"minutes": chosen.minutes if chosen.test else None, "record": own}))
+        print(json.dumps(of_claim(chosen) | {"minutes": known(chosen), "record": own}))
         return
     print_claim(Console(highlight=False), chosen, own)
 
@@ -235,7 +233,7 @@ def print_claim(console: "Console", claim: "Claim", record: dict[str, Any] | Non
         ("errs", claim.errs),
         ("waits", claim.waits),
         ("full", claim.full),
-        ("run", f"opsin claims run {claim.id}  (about {minutes(claim.minutes)})" if claim.tested else ""),
+        ("run", f"opsin claims run {claim.id}  (about {minutes(claim.takes)})" if claim.tested else ""),
     ):
         if text:
             console.print(indented(console, title, text, 10))
@@ -264,6 +262,11 @@ def print_finding(console: "Console", record: dict[str, Any]) -> None:
         f"Opsin {record['versions']['opsin']}",
     )
     console.print(Text("\n" + printable(", ".join(where)), "dim"))
+
+
+def known(claim: "Claim") -> float | None:
+    """The minutes that a claim takes, for JSON; None where it has no test, or they are not measured."""
+    return claim.takes if claim.tested and not isnan(claim.takes) else None
 
 
 def minutes(value: float) -> str:

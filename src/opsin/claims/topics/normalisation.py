@@ -27,6 +27,7 @@ CLAIMS = (
                  "maps is below 0.05",
         errs="It is standardisation: the maps stay correlated.",
         experiment=speed.WHITENING,
+        trains=0.5,
     ),
     Claim(
         "T19", "Batch norm trains 14 times faster",
