@@ -6,19 +6,10 @@ from kept_pool import KeptPool
 
 from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import data, depth, speed, units
-from opsin.claims.trials.experiment import (
-    REPORTED,
-    TUNED,
-    Arm,
-    Experiment,
-    Results,
-    chosen,
-    recipe,
-    reported,
-    steps_to,
-    wanted,
-)
+from opsin.claims.trials.experiment import REPORTED, TUNED, Arm, Experiment, recipe
 from opsin.claims.trials.images import Images, write_images
+from opsin.claims.trials.rates import chosen, reported, steps_to, wanted
+from opsin.claims.trials.results import Results
 from opsin.claims.trials.work import Store, Wish, train
 from opsin.errors import OpsinError
 from opsin.watch import Watch

@@ -8,8 +8,9 @@ import pytest
 from opsin.claims.claim import Verdict
 from opsin.claims.experiments import data, depth, kernels, modules, pooling, speed, units
 from opsin.claims.intervals import resplit
-from opsin.claims.trials.experiment import REPORTED, Lost, Results
+from opsin.claims.trials.experiment import REPORTED
 from opsin.claims.trials.images import arrays, divide, write_images
+from opsin.claims.trials.results import Lost, Results
 from opsin.data.counted import key
 
 HOLDS, PARTLY, NOT_HERE, UNDECIDED = Verdict.HOLDS, Verdict.PARTLY, Verdict.NOT_HERE, Verdict.UNDECIDED

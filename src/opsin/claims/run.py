@@ -16,8 +16,8 @@ from opsin import __version__, files
 from opsin.claims import record
 from opsin.claims.claim import Claim, Finding, Part, Verdict, beside
 from opsin.claims.trials import work as trials
-from opsin.claims.trials.experiment import Lost, Results
 from opsin.claims.trials.images import MOST, size_of, write_images
+from opsin.claims.trials.results import Lost, Results
 from opsin.claims.trials.work import Store, Wish
 from opsin.costs import machine
 from opsin.costs.others import Others

@@ -9,8 +9,9 @@ from opsin.claims.chart import Lines, Ranges
 from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import told
 from opsin.claims.medians import Median
-from opsin.claims.trials.experiment import RATES, Arm, Experiment, Results, recipe
+from opsin.claims.trials.experiment import RATES, Arm, Experiment, recipe
 from opsin.claims.trials.images import Part as Taken
+from opsin.claims.trials.results import Results
 from opsin.claims.verdict import SEEN, Better, Same, advice, effect, faster, judge
 
 SHUFFLED = ", pixels shuffled"

@@ -11,7 +11,8 @@ from opsin.claims.chart import Bars, Lines, Ranges
 from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import told
 from opsin.claims.intervals import Mean, independent
-from opsin.claims.trials.experiment import Arm, Experiment, Results, recipe
+from opsin.claims.trials.experiment import Arm, Experiment, recipe
+from opsin.claims.trials.results import Results
 from opsin.claims.verdict import SEEN, Better, Beyond, NoWorse, advice, effect, judge
 from opsin.words import many
 

@@ -3,7 +3,8 @@
 from opsin.claims.chart import Ranges
 from opsin.claims.claim import Finding, Part
 from opsin.claims.experiments import told
-from opsin.claims.trials.experiment import RATES, Arm, Experiment, Results, recipe
+from opsin.claims.trials.experiment import RATES, Arm, Experiment, recipe
+from opsin.claims.trials.results import Results
 from opsin.claims.verdict import NoWorse, advice, effect, judge
 
 WAYS = {"5x5": (), "1x5 and 5x1": ("flat",)}

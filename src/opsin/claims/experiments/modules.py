@@ -14,8 +14,9 @@ from opsin.claims.chart import Dots, Ranges
 from opsin.claims.claim import Effect, Finding, Part, Verdict
 from opsin.claims.experiments import told
 from opsin.claims.intervals import Mean
-from opsin.claims.trials.experiment import RATES, Arm, Experiment, Results, recipe
+from opsin.claims.trials.experiment import RATES, Arm, Experiment, recipe
 from opsin.claims.trials.images import Part as Taken
+from opsin.claims.trials.results import Results
 from opsin.claims.verdict import SEEN, Better, judge
 from opsin.engine.schedules import Constant, Polynomial, Steps
 

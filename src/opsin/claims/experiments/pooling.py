@@ -3,7 +3,8 @@
 from opsin.claims.chart import Ranges
 from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import told
-from opsin.claims.trials.experiment import RATES, Arm, Experiment, Results, recipe
+from opsin.claims.trials.experiment import RATES, Arm, Experiment, recipe
+from opsin.claims.trials.results import Results
 from opsin.claims.verdict import Better, Same, advice, effect, judge
 
 WAYS = {"mean": "mean", "trained mean": "trained", "maximum": "max"}

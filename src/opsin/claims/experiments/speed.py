@@ -9,7 +9,8 @@ from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import told
 from opsin.claims.intervals import independent
 from opsin.claims.medians import Median, ratio
-from opsin.claims.trials.experiment import RATES, Arm, Experiment, Results, mean_curve, recipe
+from opsin.claims.trials.experiment import RATES, Arm, Experiment, recipe
+from opsin.claims.trials.results import Results, mean_curve
 from opsin.claims.verdict import Better, advice, effect, faster, judge
 from opsin.engine.schedules import Constant
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from opsin.claims.intervals import Mean
 from opsin.claims.medians import Median
-from opsin.claims.trials.experiment import Results
+from opsin.claims.trials.results import Results
 
 
 def points(found: Mean) -> str:

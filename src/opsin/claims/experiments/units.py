@@ -3,7 +3,8 @@
 from opsin.claims.chart import Ranges
 from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import told
-from opsin.claims.trials.experiment import RATES, Arm, Experiment, Results, recipe
+from opsin.claims.trials.experiment import RATES, Arm, Experiment, recipe
+from opsin.claims.trials.results import Results
 from opsin.claims.verdict import SEEN, Better, NoWorse, advice, effect, judge
 
 UNITS = {"ReLU": "relu", "ELU": "elu", "PReLU": "prelu", "GELU": "gelu", "SiLU": "silu"}

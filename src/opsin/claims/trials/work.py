@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opsin.claims.trials.experiment import Experiment, wanted
+from opsin.claims.trials.experiment import Experiment
 from opsin.claims.trials.images import Images
+from opsin.claims.trials.rates import wanted
 from opsin.claims.trials.trial import Job, Trial, name_of, read
 from opsin.errors import OpsinError
 from opsin.launch.local import Event, Pool, Task
