@@ -26,7 +26,6 @@ from scipy.special import ndtri
 from opsin.claims.claim import Verdict
 from opsin.claims.intervals import Mean, independent, nadeau_bengio, planned, resplit
 from opsin.claims.medians import Median, ratio
-from opsin.claims.trials.experiment import TUNED
 from opsin.claims.verdict import SEEN, Better, Rule, faster, judge, power, seeds_to_decide, shares
 from opsin.compare.statistics import bounds
 
@@ -191,45 +190,45 @@ def faults_table(repeats: int) -> Iterator[Row]:
             yield row
 
 
-def chosen(wrong: NDArray, tested: NDArray, seeds: int) -> NDArray:
+def chosen(wrong: NDArray, tested: NDArray, n: int, seeds: int) -> NDArray:
     """The answers of an arm [n, N] on the reported seeds, at the rate that is best on the first `seeds` others.
 
-    `wrong` [rates, TUNED + n, N] are those at every rate, the reported seeds last.
+    `wrong` [rates, seeds, N] are those at every rate, the reported seeds last.
     """
     best = int((wrong * tested)[:, :seeds].sum(axis=(1, 2)).argmin())
-    return wrong[best, TUNED:]
+    return wrong[best, -n:]
 
 
-def by_others(wrong: NDArray, tested: NDArray) -> NDArray:
+def by_others(wrong: NDArray, tested: NDArray, n: int) -> NDArray:
     """The same, each reported seed at the rate that is best on the other reported ones."""
-    wrong = wrong[:, TUNED:]
-    errors = (wrong * tested[TUNED:]).sum(axis=2)  # rates, n
+    wrong = wrong[:, -n:]
+    errors = (wrong * tested[-n:]).sum(axis=2)  # rates, n
     best = (errors.sum(axis=1, keepdims=True) - errors).argmin(axis=0)
-    return wrong[best, np.arange(wrong.shape[1])]
+    return wrong[best, np.arange(n)]
 
 
-CHOICES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
-    "ten": lambda wrong, tested: chosen(wrong, tested, TUNED),
-    "few": lambda wrong, tested: chosen(wrong, tested, FEW),
+CHOICES: dict[str, Callable[[NDArray, NDArray, int], NDArray]] = {
+    "many": lambda wrong, tested, n: chosen(wrong, tested, n, n),
+    "few": lambda wrong, tested, n: chosen(wrong, tested, n, FEW),
     "others": by_others,
 }
 
 
 def rates_table(repeats: int) -> Iterator[Row]:
-    """Each arm has four rates, of which one is chosen: on ten seeds of its own, on three, and by the other seeds."""
+    """Each arm has four rates, one of them chosen: on as many seeds as are reported, on three, by the other ones."""
     for regime in REGIMES:
         for name, curve in CURVES.items():
-            for n in (6, 10):
+            for n in SEEDS:
                 row: Row = {"noise": regime.name, "rates": name, "seeds": n}
                 for effect, verdicts in ((0.0, SEEN), (DELTA, (Verdict.NOT_HERE,))):
                     counts = {choice: np.zeros(2) for choice in CHOICES}
                     errors = [ERROR + (arm + more) / 100 for arm in (0.0, effect) for more in curve]
                     for repeat in range(repeats):
                         rng = np.random.default_rng([repeat, n, round(100 * effect), *f"{regime.name} {name}".encode()])
-                        drawn, tested = regime.arms(rng, errors, TUNED + n)
+                        drawn, tested = regime.arms(rng, errors, 2 * n)
                         better, worse = np.stack(drawn[: len(curve)]), np.stack(drawn[len(curve) :])
                         for choice, choose in CHOICES.items():
-                            mean = resplit(choose(worse, tested) - choose(better, tested), tested[TUNED:])
+                            mean = resplit(choose(worse, tested, n) - choose(better, tested, n), tested[-n:])
                             low, high = mean.bounds()
                             counts[choice] += np.array([low <= effect <= high, judge(mean, Better(DELTA)) in verdicts])
                     for choice, (covers, false) in counts.items():
@@ -316,10 +315,10 @@ COLUMNS = {  # figure -> heading, by table; --json has every figure
         "noise": "noise",
         "rates": "rates",
         "seeds": "seeds",
-        "ten_covers_0": "covers 0",
-        "ten_covers_1": "covers delta",
-        "ten_false_0": "false holds or partly",
-        "ten_false_1": "false does not hold, at delta",
+        "many_covers_0": "covers 0",
+        "many_covers_1": "covers delta",
+        "many_false_0": "false holds or partly",
+        "many_false_1": "false does not hold, at delta",
         "few_covers_0": "on three: covers 0",
         "few_covers_1": "covers delta",
         "few_false_0": "false holds or partly",

@@ -6,7 +6,7 @@ from kept_pool import KeptPool
 
 from opsin.claims.claim import Finding, Part, Verdict
 from opsin.claims.experiments import data, depth, speed, units
-from opsin.claims.trials.experiment import REPORTED, TUNED, Arm, Experiment, recipe
+from opsin.claims.trials.experiment import REPORTED, Arm, Experiment, recipe
 from opsin.claims.trials.images import Images, write_images
 from opsin.claims.trials.rates import chosen, reported, steps_to, wanted
 from opsin.claims.trials.results import Results
@@ -98,11 +98,12 @@ def test_what_is_reported_has_no_part_in_the_choice():
     assert not needed and {t.seed for t in known.asked if t.recipe.learning_rate != 0.5} == {0, 1, 2}
 
 
-def test_a_rate_is_chosen_on_ten_seeds_at_most():
-    own, known = experiment(Arm("a", "conv", {}), seeds=25), Known(0.5)
-    settled(own, known, 25)
-    assert {trial.seed for trial in known.asked} == {*range(TUNED), *range(REPORTED, REPORTED + 25)}
-    assert TUNED == 10
+@pytest.mark.parametrize("seeds", [1, 25, 120])
+def test_a_rate_is_chosen_on_as_many_seeds_as_are_reported_and_on_none_of_these(seeds):
+    own, known = experiment(Arm("a", "conv", {})), Known(0.5)
+    settled(own, known, seeds)
+    last = REPORTED + seeds
+    assert {trial.seed for trial in known.asked} == {*range(min(seeds, REPORTED)), *range(REPORTED, last)}
 
 
 def test_rates_are_chosen_by_other_images_where_the_test_part_is_the_same():

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 RATES = tuple(2.0**power for power in range(-6, -2))
 """The grid on which an arm's rate is looked for, where an experiment has no other."""
-TUNED, REPORTED = 10, 100
-"""Seeds on which a rate is chosen, from 0, at most so many; and the first of those that are reported."""
+REPORTED = 100
+"""The first of the seeds that are reported; those on which a rate is chosen go from 0."""
 
 
 def recipe(epochs: int, schedule: Schedule | None = None) -> Recipe:
@@ -101,8 +101,8 @@ class Experiment:
     def facts(self) -> dict[str, Any]:
         """All that decides its trials, as JSON has it."""
         facts = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "judge"}
-        of_seeds = {"tuned": TUNED, "reported": REPORTED}
-        return facts | of_seeds | {"arms": [asdict(arm) for arm in self.arms], "recipe": self.recipe.to_dict()}
+        arms = [asdict(arm) for arm in self.arms]
+        return facts | {"arms": arms, "recipe": self.recipe.to_dict(), "reported": REPORTED}
 
     def trial(self, arm: Arm, rate: float, seed: int, reported: bool = False) -> Trial:
         """The trial of an arm at a rate; what its probes measure is asked of the reported one alone."""

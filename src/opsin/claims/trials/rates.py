@@ -1,8 +1,8 @@
 """Which rate an arm is reported at, and which of an experiment's trials can be begun.
 
-Each arm is trained at every rate of a grid on ten seeds, and the grid is extended where the best rate lies at its edge.
-With the best rate on these it is trained on other seeds, and they alone are reported: what a choice owes to luck is
-left behind. (Three seeds to choose by were too few, and to choose each seed's rate by the other reported ones is worse:
+Each arm is trained at every rate of a grid, and the grid is extended where the best rate lies at its edge. With the
+best rate it is trained on as many other seeds, and they alone are reported: what a choice owes to luck is left behind.
+(Three seeds to choose by were too few, and to choose each seed's rate by the other reported ones is worse:
 docs/claims.md.)
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.claims.trials.experiment import REPORTED, TUNED, Arm, Experiment
+from opsin.claims.trials.experiment import REPORTED, Arm, Experiment
 from opsin.claims.trials.trial import Trial
 
 FURTHER = 6
@@ -90,8 +90,8 @@ def of(arm: Arm, seeds: int) -> int:
 
 
 def tuned(arm: Arm, seeds: int) -> int:
-    """On how many seeds its rate is chosen."""
-    return min(TUNED, of(arm, seeds))
+    """On how many seeds its rate is chosen: as many as are reported, and none of these."""
+    return min(REPORTED, of(arm, seeds))
 
 
 def chosen(experiment: Experiment, arm: Arm, known: Known, seeds: int) -> float | list[Trial]:
