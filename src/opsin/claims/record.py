@@ -25,7 +25,7 @@ class Circumstances:
     """Under what a finding was made.
 
     Attributes:
-        minutes: that the test took.
+        minutes: that the test took; of a claim that trains, those of all its trainings, one after the other.
         machine: as opsin.costs.machine describes it, its threads, and the cores that other work took meanwhile.
         versions: of Opsin and PyTorch.
         definition: stands for all that decides the test, so that nothing is run twice.

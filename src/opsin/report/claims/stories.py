@@ -89,7 +89,8 @@ def ran(record: Record) -> str:
     if record.tier and record.kind == "training":
         told.append(f"tier {record.tier}")
     if record.minutes is not None:
-        told.append(words.duration(60 * record.minutes) if record.minutes > 1 / 60 else "less than a second")
+        took = words.duration(60 * record.minutes) if record.minutes > 1 / 60 else "less than a second"
+        told.append(f"{took} of training, one core's" if record.data else took)
     if machine.get("cpu"):
         threads = machine.get("threads")
         told.append(
