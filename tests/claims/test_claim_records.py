@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from opsin.claims import plan as plans
 from opsin.claims import record, run
 from opsin.claims.chart import Bars, Dots, Grid, Lines, Ranges, Table
 from opsin.claims.claim import ARTICLES, Effect, Finding, Part, Verdict
@@ -111,9 +112,9 @@ def tried(id, minutes=1.0, kind="exact", verdict=Verdict.HOLDS):
 def test_what_is_there_is_not_run_again(tmp_path):
     claim, ran = tried("X01")
     for _ in range(2):
-        records = run.run(run.plan([claim], tmp_path), tmp_path)
+        records = run.run(plans.plan([claim], tmp_path), tmp_path)
         assert records["X01"]["verdict"] == "holds" and ran == ["X01"]
-    assert run.plan([claim], tmp_path).there.keys() == {"X01"}
+    assert plans.plan([claim], tmp_path).there.keys() == {"X01"}
 
 
 @pytest.mark.parametrize("change", ["rule", "version", "machine", "not run"])
@@ -121,21 +122,21 @@ def test_what_changed_is_run_again(tmp_path, monkeypatch, change):
     kind = "cost" if change == "machine" else "exact"
     monkeypatch.setattr(run, "BUSY", 1e9)
     claim, ran = tried("X01", kind=kind, verdict=Verdict.NOT_RUN if change == "not run" else Verdict.HOLDS)
-    run.run(run.plan([claim], tmp_path), tmp_path)
+    run.run(plans.plan([claim], tmp_path), tmp_path)
     if change == "rule":
         claim = dataclasses.replace(claim, rule="another")
     elif change == "version":
-        monkeypatch.setattr(run, "__version__", "9")
+        monkeypatch.setattr(plans, "__version__", "9")
     elif change == "machine":
-        monkeypatch.setattr(run, "at_work", lambda device="cpu": {"cpu": "another", "threads": 1})
-    run.run(run.plan([claim], tmp_path), tmp_path)
+        monkeypatch.setattr(plans, "at_work", lambda device="cpu": {"cpu": "another", "threads": 1})
+    run.run(plans.plan([claim], tmp_path), tmp_path)
     assert ran == ["X01", "X01"] and record.read(tmp_path / "X01.json")["seeds"] is None
 
 
 def test_seeds_and_data_are_nothing_to_arithmetic(tmp_path):
     claim, ran = tried("X01")
-    run.run(run.plan([claim], tmp_path), tmp_path)
-    assert not run.plan([claim], tmp_path, run.Asked("full", "mnist", 3)).todo and ran == ["X01"]
+    run.run(plans.plan([claim], tmp_path), tmp_path)
+    assert not plans.plan([claim], tmp_path, plans.Asked("full", "mnist", 3)).todo and ran == ["X01"]
 
 
 def test_what_is_done_stays_when_it_is_stopped(tmp_path):
@@ -147,10 +148,10 @@ def test_what_is_done_stays_when_it_is_stopped(tmp_path):
 
     second = dataclasses.replace(tried("X02")[0], minutes=2.0, test=stopped)
     with pytest.raises(KeyboardInterrupt):
-        run.run(run.plan([last, second, first], tmp_path), tmp_path)
+        run.run(plans.plan([last, second, first], tmp_path), tmp_path)
     assert sorted(path.name for path in tmp_path.glob("*.json")) == ["X01.json"]
     second = dataclasses.replace(second, test=tried("X02")[0].test)
-    plan = run.plan([last, second, first], tmp_path)
+    plan = plans.plan([last, second, first], tmp_path)
     assert [claim.id for claim in plan.todo] == ["X02", "X03"] and plan.minutes == 5
     assert sorted(run.run(plan, tmp_path)) == ["X01", "X02", "X03"] and ran == ["X01"]
 
@@ -162,10 +163,10 @@ def test_what_is_done_stays_when_it_is_stopped(tmp_path):
 def test_times_on_a_busy_machine_decide_nothing(tmp_path, monkeypatch, kind, cores, verdict):
     monkeypatch.setattr(run.Others, "cores", lambda self: cores)
     claim, _ = tried("X01", kind=kind)
-    (written,) = run.run(run.plan([claim], tmp_path), tmp_path).values()
+    (written,) = run.run(plans.plan([claim], tmp_path), tmp_path).values()
     assert (written["verdict"], written["machine"]["others"]) == (verdict, cores)
     assert written["notes"] == ([run.DISTURBED.format(cores, "holds")] if verdict == "undecided" else [])
-    assert len(run.plan([claim], tmp_path).todo) == (verdict == "undecided"), "it is tried again"
+    assert len(plans.plan([claim], tmp_path).todo) == (verdict == "undecided"), "it is tried again"
 
 
 def test_random_numbers_begin_anew_for_each(tmp_path):
@@ -176,13 +177,13 @@ def test_random_numbers_begin_anew_for_each(tmp_path):
         dataclasses.replace(tried(id)[0], test=lambda: (drawn.append(torch.rand(1).item()), FINDING)[1])
         for id in ("X01", "X02")
     ]
-    run.run(run.plan(claims, tmp_path), tmp_path)
+    run.run(plans.plan(claims, tmp_path), tmp_path)
     assert drawn[0] == drawn[1]
 
 
 def test_what_has_no_test_waits(tmp_path):
     claim = dataclasses.replace(CLAIM, test=None, waits="for search")
-    plan = run.plan([claim], tmp_path)
+    plan = plans.plan([claim], tmp_path)
     assert (plan.todo, plan.waiting) == ((), (claim,))
     with pytest.raises(OpsinError, match="X01 has no test: for search"):
         run.tested(claim)

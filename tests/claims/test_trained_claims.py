@@ -10,11 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from opsin.claims import plan as plans
 from opsin.claims import run
 from opsin.claims.catalogue import CLAIMS
 from opsin.claims.claim import Finding, Part
 from opsin.claims.experiments import told
-from opsin.claims.run import Asked, Work
+from opsin.claims.plan import Asked, Work
 from opsin.claims.trials.experiment import Arm, Experiment, recipe
 from opsin.claims.verdict import Better, advice, effect, judge
 from opsin.errors import OpsinError
@@ -50,8 +51,8 @@ def kept():
         yield
 
 
-def results(folder, asked=run.NOTHING, workers=1):
-    return run.run(run.plan([CLAIM], folder, asked), folder, asked, work=Work(workers=workers))["T99"]
+def results(folder, asked=plans.NOTHING, workers=1):
+    return run.run(plans.plan([CLAIM], folder, asked), folder, asked, work=Work(workers=workers))["T99"]
 
 
 def test_a_trained_claim_has_its_record_once(tmp_path):
@@ -59,7 +60,7 @@ def test_a_trained_claim_has_its_record_once(tmp_path):
     assert record["verdict"] == "holds" and record["seeds"] == 6 and record["data"] == "digits"
     assert record["effect"]["n"] == 6 and record["effect"]["low"] > 1 and len(record["effect"]["values"]) == 6
     assert len(list((tmp_path / "trials").glob("*.json"))) == 12
-    assert run.plan([CLAIM], tmp_path).todo == ()
+    assert plans.plan([CLAIM], tmp_path).todo == ()
     (tmp_path / "T99.json").unlink()
     assert results(tmp_path) == record  # of the same trials
 
@@ -69,15 +70,15 @@ def test_other_images_under_the_same_name_are_run_anew(tmp_path):
     asked = Asked(data=str(tmp_path / "own.npz"), seeds=2)
     for n in (40, 60):
         np.savez(tmp_path / "own.npz", images=rng.integers(0, 255, (n, 8, 8), np.uint8), labels=np.arange(n) % 2)
-        assert [claim.id for claim in run.plan([CLAIM], folder, asked).todo] == ["T99"]
+        assert [claim.id for claim in plans.plan([CLAIM], folder, asked).todo] == ["T99"]
         results(folder, asked)
-        assert not run.plan([CLAIM], folder, asked).todo
+        assert not plans.plan([CLAIM], folder, asked).todo
 
 
 def test_a_record_with_other_images_is_not_replaced(tmp_path):
     results(tmp_path, Asked(seeds=2))
     with pytest.raises(OpsinError, match=r"has T99 with digits, tier quick: give --out another folder for mnist"):
-        run.plan([CLAIM], tmp_path, Asked(data="mnist"))
+        plans.plan([CLAIM], tmp_path, Asked(data="mnist"))
 
 
 def test_too_few_seeds_are_said(tmp_path):
@@ -117,9 +118,9 @@ def test_killed_and_started_again_it_leaves_the_same_record(tmp_path):
 
 def test_the_full_tier_trains_wider_networks_on_all_images(tmp_path, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    plan = run.plan([CLAIM], tmp_path, Asked("full", seeds=2))
+    plan = plans.plan([CLAIM], tmp_path, Asked("full", seeds=2))
     assert [claim.id for claim in plan.todo] == ["T99"] and math.isnan(plan.minutes)
-    monkeypatch.setitem(run.TIERS, "full", run.Tier("digits", None, 4, "cpu"))  # as on a GPU
+    monkeypatch.setitem(plans.TIERS, "full", plans.Tier("digits", None, 4, "cpu"))  # as on a GPU
     record = results(tmp_path, Asked("full", seeds=2))
     assert (record["tier"], record["data"], record["seeds"]) == ("full", "digits", 2)
     trials = [json.loads(file.read_text())["trial"] for file in (tmp_path / "trials").glob("*.json")]
@@ -131,27 +132,27 @@ def test_the_full_tier_trains_wider_networks_on_all_images(tmp_path, monkeypatch
     (None, None, 2, 8.0), (None, 5, 2, 4.0), (None, None, 4, 4.0), ("many", None, 2, 16.0),
 ])  # fmt: skip
 def test_the_time_is_foretold_by_seeds_images_and_processes(tmp_path, monkeypatch, data, seeds, workers, minutes):
-    monkeypatch.setattr(run, "size_of", lambda data, root, most: (2 * run.IMAGES, run.PIXELS))
+    monkeypatch.setattr(plans, "size_of", lambda data, root, most: (2 * plans.IMAGES, plans.PIXELS))
     claim = replace(CLAIM, minutes=0.0, trains=8.0, experiment=replace(UNITS, seeds=10))
-    plan = run.plan([claim, CLAIMS["X04"]], tmp_path, Asked(data=data, seeds=seeds), Work(workers=workers))
+    plan = plans.plan([claim, CLAIMS["X04"]], tmp_path, Asked(data=data, seeds=seeds), Work(workers=workers))
     assert plan.each == pytest.approx((CLAIMS["X04"].minutes, minutes))
     assert plan.minutes == pytest.approx(sum(plan.each))
 
 
 def test_a_change_of_an_arm_is_another_run():
     other = replace(CLAIM, experiment=replace(UNITS, arms=(replace(UNITS.arms[0], rate=0.1), UNITS.arms[1])))
-    assert run.definition(other, run.NOTHING) != run.definition(CLAIM, run.NOTHING)
-    assert run.definition(replace(CLAIM, minutes=5.0), run.NOTHING) == run.definition(CLAIM, run.NOTHING)
+    assert plans.definition(other, plans.NOTHING) != plans.definition(CLAIM, plans.NOTHING)
+    assert plans.definition(replace(CLAIM, minutes=5.0), plans.NOTHING) == plans.definition(CLAIM, plans.NOTHING)
 
 
 def test_other_seeds_are_another_run(tmp_path):
     asked = Asked(seeds=2)
-    assert run.definition(CLAIM, run.NOTHING) == run.definition(CLAIM, Asked(seeds=6))
-    assert run.definition(CLAIM, run.NOTHING) != run.definition(CLAIM, asked)
+    assert plans.definition(CLAIM, plans.NOTHING) == plans.definition(CLAIM, Asked(seeds=6))
+    assert plans.definition(CLAIM, plans.NOTHING) != plans.definition(CLAIM, asked)
 
 
 def test_a_test_decides_and_what_is_trained_stands_beside_it(tmp_path):
     both = replace(CLAIM, test=CLAIMS["X35"].test)
-    record = run.run(run.plan([both], tmp_path), tmp_path, work=Work(workers=1))["T99"]
+    record = run.run(plans.plan([both], tmp_path), tmp_path, work=Work(workers=1))["T99"]
     assert record["verdict"] == "does not hold here" and record["effect"]["n"] == 6
     assert [part["holds"] for part in record["parts"]] == [False, None, None]

@@ -18,6 +18,7 @@ import opsin
 from opsin.claims import run as claims
 from opsin.claims.catalogue import CLAIMS
 from opsin.claims.claim import Part, weigh
+from opsin.claims.plan import Work, plan
 from opsin.claims.trials.experiment import Arm, Experiment, recipe
 from opsin.compare.comparison import run_comparison
 from opsin.compare.request import Request
@@ -150,10 +151,10 @@ def test_a_claim_on_a_cluster_has_the_record_of_this_machine(cluster, tmp_path):
 
     claim = replace(CLAIMS["T01"], experiment=Experiment(arms, recipe(1), (0.25, 0.5), told, seeds=2), test=None)
     records = []
-    for work in (claims.Work(workers=1), claims.Work(workers=1, cluster=cluster.address)):
+    for work in (Work(workers=1), Work(workers=1, cluster=cluster.address)):
         folder = tmp_path / ("far" if work.cluster else "near")
         folder.mkdir()
-        found = claims.run(claims.plan([claim], folder, work=work), folder, work=work)
+        found = claims.run(plan([claim], folder, work=work), folder, work=work)
         records.append(found["T01"] | {"minutes": 0})
     assert records[0] == records[1] and len(list((tmp_path / "far" / "trials").glob("*.json"))) == 4
 

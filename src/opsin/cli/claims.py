@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from opsin.claims.claim import Claim
-    from opsin.claims.run import Plan
+    from opsin.claims.plan import Plan
 
 app = typer.Typer(help="What the history says about its networks, put to the test.", rich_markup_mode=None)
 FOLDER = Path("opsin-claims")
@@ -111,7 +111,9 @@ def run(
     """Put claims to the test. What is there already is not run twice; it can be stopped, and goes on."""
     from rich.console import Console
 
-    from opsin.claims import run as work
+    from opsin.claims.plan import Asked, Work
+    from opsin.claims.plan import plan as planned
+    from opsin.claims.run import run as run_claims
     from opsin.cli.progress import Terminal
     from opsin.files import check_writable
 
@@ -120,10 +122,10 @@ def run(
     check_options(chosen, [option for option, value in given.items() if value is not None])
     if tier is not None and tier not in TIERS:
         raise unknown("tier", tier, TIERS)
-    asked = work.Asked(tier or "quick", data, seeds)
+    asked = Asked(tier or "quick", data, seeds)
     folder = out or FOLDER
-    how = work.Work(workers, cluster, root)
-    plan = work.plan(chosen, folder, asked, how)
+    how = Work(workers, cluster, root)
+    plan = planned(chosen, folder, asked, how)
     if not plan.todo and not plan.there:
         raise OpsinError("; ".join(f"{claim.id} has no test: {claim.waits}" for claim in plan.waiting[:3]))
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
@@ -133,7 +135,7 @@ def run(
     check_writable(folder / "claim.json")
     with Terminal(errors) as terminal:
         terminal.say(told(plan, folder))
-        records = work.run(
+        records = run_claims(
             plan, folder, asked, terminal, work=how, told=lambda r: terminal.say(f"{r['id']}: {r['verdict']}")
         )
     if as_json:
