@@ -1,6 +1,7 @@
 """Records of claims: all of a finding comes back, and no number that JSON does not have."""
 
 import dataclasses
+import itertools
 import json
 import math
 
@@ -137,6 +138,12 @@ def test_seeds_and_data_are_nothing_to_arithmetic(tmp_path):
     claim, ran = tried("X01")
     run.run(plans.plan([claim], tmp_path), tmp_path)
     assert not plans.plan([claim], tmp_path, plans.Asked("full", "mnist", 3)).todo and ran == ["X01"]
+
+
+def test_the_quickest_is_run_first_and_what_nobody_has_timed_last(tmp_path):
+    claims = [tried(id, minutes)[0] for id, minutes in (("X01", 3.0), ("X02", math.nan), ("X03", 1.0), ("X04", 2.0))]
+    for order in itertools.permutations(claims):
+        assert [claim.id for claim in plans.plan(order, tmp_path).todo] == ["X03", "X04", "X01", "X02"]
 
 
 def test_what_is_done_stays_when_it_is_stopped(tmp_path):
