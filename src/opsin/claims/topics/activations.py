@@ -25,6 +25,7 @@ CLAIMS = (
         "training", "ratio of the steps to 25 % training error, each at its own best rate: the interval lies above "
                     "6 / 1.25; partly above 1; not here where it lies below 1.2",
         experiment=speed.RELU,
+        trains=33.0,
         full="CIFAR-10",
     ),
     Claim(
@@ -36,6 +37,7 @@ CLAIMS = (
         "training", "the gain of ELU is a point larger without batch norm than with it, interval above 0; partly if it "
                     "is less, or if ELU is not surely better without or may be better by a point with it",
         experiment=units.ELU,
+        trains=11.0,
         full="CIFAR-10",
     ),
     Claim(

@@ -40,6 +40,7 @@ CLAIMS = (
         errs="14 is batch norm with five times the rate, no dropout, less weight decay and a quicker schedule; batch "
              "norm alone gave 2.3.",
         experiment=speed.NORM,
+        trains=42.0,
         full="CIFAR-10",
     ),
     Claim(
@@ -49,6 +50,7 @@ CLAIMS = (
         "It trains at thirty times the rate; without it five times are too many.", "memory",
         "training", "the largest rate within a point of the best error is four times larger or more, interval above 1",
         experiment=speed.SWEEP,
+        trains=2.0,
     ),
     Claim(
         "T21", "Batch norm forgives the initial weights",
@@ -58,6 +60,7 @@ CLAIMS = (
         "training", "1.5 times more of the scales from 1/64 to 64 end within a point of the best error, the interval "
                     "of the difference above 0",
         experiment=speed.SCALES,
+        trains=3.5,
     ),
     Claim(
         "T22", "Batch norm works by less covariate shift",

@@ -16,6 +16,7 @@ CLAIMS = (
         "training", "one layer has half a point more error than two, interval above 0, and gains less than half of "
                     "what two gain over none",
         experiment=depth.BYPASS,
+        trains=16.0,
         full="CIFAR-10, WRN-40-2, five seeds",
     ),
     Claim(
@@ -27,6 +28,7 @@ CLAIMS = (
         "training", "the median deletion costs less than 2 points with shortcuts and over 20 without, and the error "
                     "grows in step with the number deleted (Spearman over 0.9)",
         experiment=depth.LESIONS,
+        trains=12.0,
         full="ResNet-110 on CIFAR-10",
     ),
     Claim(
@@ -38,6 +40,7 @@ CLAIMS = (
         "training", "90 % of the gradient comes by paths shorter than half of the depth",
         errs="They are paths, not blocks, and the numbers mix blocks with layers: 10 to 34 layers.",
         experiment=depth.SHORT,
+        trains=21.0,
         full="ResNet-110 on CIFAR-10",
     ),
     Claim(
