@@ -41,6 +41,7 @@ CLAIMS = (
         "training", "the deeper plain network has a training error higher by a point, interval above 0, and its "
                     "residual twin surely has not; partly if it is less, or only the first",
         experiment=depth.DEPTH,
+        trains=50.0,
         full="CIFAR-10",
     ),
     Claim(
