@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_page import Reader
 
+from opsin.claims.chart import Bars, Dots
 from opsin.claims.claim import Verdict
 from opsin.claims.record import read, typed
 from opsin.errors import OpsinError
@@ -363,9 +364,21 @@ def test_p_values_are_adjusted_for_all_that_are_shown(tmp_path):
     assert stories.effects(read_records(write(tmp_path / "none", [record("P05", effect=None)]))) == []
 
 
+@given(st.lists(st.booleans(), max_size=9))
+def test_no_chart_stands_beside_nothing(wide):
+    """Laid out two to a row, every row is full."""
+    small, large = (Bars("", "", (("", "a", 1.0),)), Dots("", "x", "y", ()))
+    found = figures.widths([large if own else small for own in wide])
+    assert all(full for full, own in zip(found, wide, strict=True) if own)
+    for full, run in itertools.groupby(found):
+        assert full or len(list(run)) % 2 == 0
+    assert sum(found) - sum(wide) <= 1 + sum(wide)
+
+
 def test_figures_are_short():
     written = {0: "0", 1.2345: "1.23", -0.5: "−0.5", 15346: "15,346", 40_604_123: "40.6\u00a0M", 2e-7: "2×10⁻⁷",
-               1e-10: "10⁻¹⁰", -2.5e6: "−2.5\u00a0M", 1e15: "10¹⁵", 999.6: "1,000", 0.0004: "4×10⁻⁴"}  # fmt: skip
+               1e-10: "10⁻¹⁰", -2.5e6: "−2.5\u00a0M", 1e15: "10¹⁵", 999.6: "1,000", 0.0004: "4×10⁻⁴",
+               1.7e-17: "0", -3e-14: "0"}  # fmt: skip
     assert {value: axes.figure(value) for value in written} == written
 
 

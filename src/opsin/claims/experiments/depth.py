@@ -231,7 +231,7 @@ def short_paths(results: Results) -> Finding:
         ),
         (Lines("Where the gradient comes from", "length of the path over the blocks", "share of the gradient", lines),),
         tuple(filter(None, [advice(shares[50], rule)])),
-        effect(shares[50], rule, "share of the gradient from paths shorter than half the blocks", "of 1"),
+        effect(shares[50], rule, "share of the gradient from paths shorter than half the blocks", ""),
     )
 
 

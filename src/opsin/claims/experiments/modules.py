@@ -137,7 +137,7 @@ def ranked_alike(results: Results) -> Finding:
             "The interval of the correlation is over modules; each gain's is over seeds and images.",
             f"Of {len(known)} gains {unsure} are not decided: noise in them takes from the correlation.",
         ),
-        Effect("rank correlation of gains here and on ImageNet", "of 1", rho, low, high, results.seeds, over="modules"),
+        Effect("rank correlation of gains here and on ImageNet", "", rho, low, high, results.seeds, over="modules"),
     )
 
 

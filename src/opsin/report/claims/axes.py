@@ -11,13 +11,18 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def figure(value: float) -> str:
-    """A figure of any size in a few signs: "1.47", "15,346", "40.6 M", "2×10⁻⁷"."""
+    """A figure of any size in a few signs: "1.47", "15,346", "40.6 M", "2×10⁻⁷".
+
+    One below 1e-12 is what sums of floating point leave of zero.
+    """
     size = abs(value)
+    if size < 1e-12:
+        return "0"
     if size >= 999_950:
         return ("−" if value < 0 else "") + (words.count(size) if size < 1e14 else power(size))
     if size >= 999.5:
         return f"{value:,.0f}".replace("-", "−")
-    if 0 < size < 0.001:
+    if size < 0.001:
         return power(value)
     return f"{value:.3g}".replace("-", "−")
 

@@ -38,9 +38,21 @@ def drawn(chart: Chart, paper: Paper) -> Plate | None:
             return None
 
 
+def widths(charts: Sequence[Chart]) -> list[bool]:
+    """Of each chart of a claim, whether it has the whole width: one that wants it, or that no other stands beside."""
+    found, halves = [], 0
+    for k, chart in enumerate(charts):
+        last = k + 1 == len(charts) or whole(charts[k + 1])
+        found.append(whole(chart) or (last and halves % 2 == 0))
+        halves = 0 if found[-1] else halves + 1
+    return found
+
+
 def whole(chart: Chart) -> bool:
     """Whether a chart wants the whole width of a page beside others."""
     match chart:
+        case Ranges():
+            return len(chart.rows) > 12
         case Dots():
             return True
         case Lines():

@@ -105,9 +105,8 @@ def told(record: Record, drawings: Drawings) -> dict[str, Any]:
     """What the page tells of a claim beside its record."""
     shown: list[dict[str, Any]] = []
     charts = [chart for chart in record.charts if isinstance(chart, Table) or figures.drawn(chart, NARROW) is not None]
-    alone = len(charts) == 1
-    for k, chart in enumerate(charts):
-        shown.append(figure_of(f"{record.id}-{k}", chart, drawings, full=alone or figures.whole(chart)))
+    for k, (chart, full) in enumerate(zip(charts, figures.widths(charts), strict=True)):
+        shown.append(figure_of(f"{record.id}-{k}", chart, drawings, full=full))
     if record.effect is not None:
         shown.append(effect_of(record.id, record.effect, drawings))
     found = [part.found for part in record.parts if part.holds is not None] or [part.found for part in record.parts]
@@ -143,11 +142,11 @@ def effect_of(id: str, effect: Effect, drawings: Drawings) -> dict[str, Any]:
     """The effect that a verdict was read off, with the dots of its seeds."""
     seeds = [(f"seed {k}", figure(v) if v is not None else words.NONE) for k, v in enumerate(effect.values, 1)]
     return {
-        "title": f"{words.sentence(effect.what)}: over all seeds, and in each",
+        "title": words.sentence(effect.what) + (": over all seeds, and in each" if effect.values else ""),
         "unit": effect.unit,
         "full": True,
         "alt": f"{effect.what}: {stories.effect(effect)}, {stories.basis(effect)}.",
-        "table": (("", effect.unit), [("all (95 % interval)", stories.effect(effect)), *seeds]),
+        "table": (("", effect.unit or "Value"), [("all (95 % interval)", stories.effect(effect)), *seeds]),
         "plain": False,
         "views": drawings.add(f"{id}-effect", {size: strip(effect, paper) for size, paper in SIZES.items()}),
     }
