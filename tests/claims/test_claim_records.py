@@ -100,6 +100,15 @@ def test_what_is_no_record_is_said(tmp_path, text, told):
         record.read(path)
 
 
+@pytest.mark.parametrize("name", ["notes", "charts", "machine", "versions", "definition", "images"])
+def test_what_a_record_lacks_is_said(tmp_path, name):
+    written = record.to_dict(CLAIM, FINDING, RAN)
+    del written[name]
+    path = record.write(tmp_path, written)
+    with pytest.raises(OpsinError, match=f"X01.json has no {name}; remove it"):
+        record.read(path)
+
+
 def tried(id, minutes=1.0, kind="exact", verdict=Verdict.HOLDS):
     ran = []
 

@@ -163,15 +163,33 @@ def test_lesions(digits, residual, plain, noise, smooth, expected):
     assert verdict(depth.LESIONS, digits, of).verdict is expected
 
 
-@pytest.mark.parametrize("short, expected", [(0.97, HOLDS), (0.6, NOT_HERE)])
-def test_paths(digits, short, expected):
+@pytest.mark.parametrize(
+    "shares, expected", [((0.97, 0.97), HOLDS), ((0.6, 0.97), PARTLY), ((0.97, 0.6), PARTLY), ((0.6, 0.6), NOT_HERE)]
+)
+def test_paths(digits, shares, expected):
     def of(arm, seed, rng):
-        blocks = 12 if "26" in arm else 24
+        blocks, short = (12, shares[0]) if "26" in arm else (24, shares[1])
         half = blocks // 2
         mass = [short / half] * half + [(1 - short) / (half + 1)] * (half + 1)
         return {"probes": {"paths": {"blocks": blocks, "mass": mass, "norms": mass}}}
 
-    assert verdict(depth.SHORT, digits, of).verdict is expected
+    found = verdict(depth.SHORT, digits, of)
+    assert found.verdict is expected
+    assert [part.holds for part in found.parts[:2]] == [share > 0.9 for share in shares]
+
+
+@pytest.mark.parametrize(
+    "error, noise, expected, passed",
+    [(0.0, 0.001, PARTLY, True), (0.2, 0.001, NOT_HERE, False), (0.01, 0.01, UNDECIDED, None)],
+)
+def test_a_hundred_layers(digits, error, noise, expected, passed):
+    """Never more than partly: they were not the first."""
+    found = verdict(
+        depth.HUNDRED, digits, lambda arm, seed, rng: {"train_error": error + noise * (2 * (seed % 2) - 1) + noise}
+    )
+    assert found.verdict is expected
+    assert [part.holds for part in found.parts] == [passed, False]
+    assert bool(found.notes) == (expected is UNDECIDED)
 
 
 @pytest.mark.parametrize(

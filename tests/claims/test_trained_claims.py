@@ -79,6 +79,12 @@ def test_a_record_with_other_images_is_not_replaced(tmp_path):
     results(tmp_path, Asked(seeds=2))
     with pytest.raises(OpsinError, match=r"has T99 with digits, tier quick: give --out another folder for mnist"):
         plans.plan([CLAIM], tmp_path, Asked(data="mnist"))
+    with pytest.raises(OpsinError, match="has T99 with 2 seeds: give as many, or --out another folder for 1"):
+        plans.plan([CLAIM], tmp_path, Asked(seeds=1))
+    assert [claim.id for claim in plans.plan([CLAIM], tmp_path).todo] == ["T99"], "more seeds may take its place"
+    (tmp_path / "T99.json").rename(tmp_path / "T98.json")
+    with pytest.raises(OpsinError, match=r"T98.json is a record of T99: give it that name"):
+        plans.plan([replace(CLAIM, id="T98")], tmp_path, Asked(seeds=2))
 
 
 def test_too_few_seeds_are_said(tmp_path):

@@ -137,6 +137,7 @@ def test_ctrl_c_leaves_what_is_done(opsin, here, monkeypatch):
         (("run", "T05", "--seeds", "3"), "T05 has no test: "),
         (("run", "moduls"), "did you mean modules"),
         (("list", "--out", "nowhere"), "there is no folder nowhere"),
+        (("list", "--out", __file__), "is a file, not a folder"),
     ],
 )
 def test_what_is_refused_is_refused_in_one_line(opsin, here, tested, arguments, told, monkeypatch):

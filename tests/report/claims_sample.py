@@ -24,6 +24,7 @@ BASE: dict[str, Any] = {
               {"says": "time", "found": "1.4 times", "holds": None}],
     "notes": ["Five seeds."], "effect": None, "charts": [], "tier": "quick", "data": "digits", "seeds": 5,
     "minutes": 3.5, "machine": {"cpu": "A CPU of 2 GHz", "threads": 2}, "versions": {"opsin": "0.1.0", "torch": "2.15"},
+    "definition": "01234567", "images": None,
 }  # fmt: skip
 CHANGES = (("ELU", 1.7, 0.4), ("tanh", -6.2, -1.9), ("max pooling", 1.1, -0.3), ("batch norm", 2.4, 1.8),
            ("linear decay", 1.6, 0.9), ("no dropout", -2.0, 0.2))  # fmt: skip

@@ -123,8 +123,8 @@ def at_work(device: str = "cpu") -> Record:
 def plan(claims: Sequence[Claim], folder: Path, asked: Asked = NOTHING, work: Work | None = None) -> Plan:
     """Sorts claims: those to be run, those whose records are in `folder`, those that have no test.
 
-    Raises OpsinError where there is no GPU for a tier that needs one, and for images that are to be trained on and
-    cannot be had.
+    Raises OpsinError where there is no GPU for a tier that needs one, for images that are to be trained on and cannot
+    be had, and where a record in `folder` would be written over by one of other images or of fewer seeds.
     """
     tested = [claim for claim in claims if claim.tested]
     found = {c.id: record.read(path) for c in tested if (path := record.place(folder, c.id)).exists()}
@@ -154,12 +154,22 @@ def stands(claim: Claim, found: Record, asked: Asked) -> bool:
 
 
 def check_place(claim: Claim, found: Record | None, folder: Path, asked: Asked) -> None:
-    """Raises OpsinError where the folder has a record of the claim with other images, or of another tier."""
+    """Raises OpsinError where the folder has a record of the claim with other images or of another tier, or of more
+    seeds; or another claim's under its name."""
+    if found and found["id"] != claim.id:
+        raise OpsinError(f"{record.place(folder, claim.id)} is a record of {found['id']}: give it that name")
     now = asked_of(claim, asked)
-    if claim.experiment and found and (found["tier"], found["data"]) != (now.tier, now.data):
+    if not claim.experiment or not found:
+        return
+    if (found["tier"], found["data"]) != (now.tier, now.data):
         raise OpsinError(
             f"{folder} has {claim.id} with {found['data']}, tier {found['tier']}: give --out another folder for "
             f"{now.data}, tier {now.tier}"
+        )
+    if found["seeds"] and now.seeds and found["seeds"] > now.seeds:
+        raise OpsinError(
+            f"{folder} has {claim.id} with {found['seeds']} seeds: give as many, or --out another folder for "
+            f"{now.seeds}"
         )
 
 

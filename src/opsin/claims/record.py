@@ -43,6 +43,10 @@ class Circumstances:
     images: str | None = None
 
 
+ALWAYS = {"parts", "notes", "effect", "charts", *(field.name for field in fields(Circumstances))}
+"""What every file of a record has beside the claim, be it null."""
+
+
 def of_claim(claim: Claim) -> dict[str, Any]:
     """The claim itself, its articles by their titles."""
     texts = ("measured", "checked", "kind", "rule", "errs", "waits", "full")
@@ -129,6 +133,8 @@ def read(path: Path) -> dict[str, Any]:
     if values["schema"] != SCHEMA:
         raise OpsinError(f"{path} is of schema {values['schema']!r}, here {SCHEMA}; {MEND}")
     typed(values, path)
+    if missing := sorted(ALWAYS - values.keys()):
+        raise OpsinError(f"{path} has no {missing[0]}; {MEND}")
     return values
 
 

@@ -42,7 +42,7 @@ def run(
     work: Work | None = None,
     told: Callable[[Record], None] = lambda record: None,
 ) -> dict[str, Record]:
-    """Runs what a plan has to do, the quickest first, and writes each record as soon as it is there.
+    """Runs what a plan has to do, what trains last, and writes each record as soon as it is there.
 
     What stops it (Ctrl-C) leaves the records and the trials that are done.
 
@@ -66,7 +66,8 @@ def run(
     ) -> None:
         ran = record.Circumstances(
             round(minutes, 4),
-            at_work("cpu" if claim.experiment is None else TIERS[asked.tier].device) | (load or {}),
+            at_work("cpu" if claim.experiment is None or not torch.cuda.is_available() else TIERS[asked.tier].device)
+            | (load or {}),
             {"opsin": __version__, "torch": torch.__version__},
             definition(claim, asked),
             images=images,

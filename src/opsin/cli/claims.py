@@ -193,7 +193,11 @@ def found(out: Path | None) -> dict[str, dict[str, Any]]:
     from opsin.claims.record import read_all
 
     if out is not None and not out.is_dir():
-        raise OpsinError(f"there is no folder {out}: `opsin claims run --out {out}` makes it")
+        raise OpsinError(
+            f"{out} is a file, not a folder: give --out the folder of the records"
+            if out.exists()
+            else f"there is no folder {out}: `opsin claims run --out {out}` makes it"
+        )
     return read_all(IN_DOCS) | read_all(out or FOLDER)
 
 
@@ -256,14 +260,14 @@ def print_finding(console: "Console", record: dict[str, Any]) -> None:
         console.print(indented(console, mark, printable(f"{part['says']}: {part['found']}"), 5))
     for note in record["notes"]:
         console.print(Text(printable(note), "dim"))
-    ran = record["machine"]
+    ran, versions = record["machine"] or {}, record["versions"] or {}
     where = (
-        ran["cpu"],
-        many(ran["threads"], "thread"),
-        minutes(record["minutes"]),
-        f"Opsin {record['versions']['opsin']}",
+        str(ran.get("cpu") or ""),
+        many(ran["threads"], "thread") if isinstance(ran.get("threads"), int) else "",
+        minutes(record["minutes"]) if record["minutes"] is not None else "",
+        f"Opsin {versions['opsin']}" if "opsin" in versions else "",
     )
-    console.print(Text("\n" + printable(", ".join(where)), "dim"))
+    console.print(Text("\n" + printable(", ".join(filter(None, where))), "dim"))
 
 
 def known(claim: "Claim") -> float | None:

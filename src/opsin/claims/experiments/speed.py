@@ -21,7 +21,7 @@ SETTINGS = {
     ", PyTorch's initial weights": {"init": "default"},
     ", seven layers": {"init": "matched", "widths": (16, 32, 32, 32, 32, 64)},
 }
-"""Of the networks: four layers with weights where nothing is said, with He's or Glorot's initial ones."""
+"""Of the networks: four layers with weights where nothing is said, with He's or LeCun's initial ones."""
 UNITS = {"ReLU": "relu", "tanh": "tanh", "1.7159 tanh(2x/3)": "scaled_tanh", "sigmoid": "sigmoid"}
 
 
@@ -92,7 +92,9 @@ RELU = Experiment(
 
 def norm_speeds_up(results: Results) -> Finding:
     """Steps to within a point of the best test error without batch norm: with it, at the same and at its own rate."""
-    target = [min(look[2] for look in run["curve"]) + results.delta / 100 for run in results.runs("none")]
+    target = [
+        min((look[2] for look in run["curve"]), default=1.0) + results.delta / 100 for run in results.runs("none")
+    ]
     same = times_faster(results, "none", "batch norm, the same rate", target, 2)
     own = times_faster(results, "none", "batch norm", target, 2)
     rule = faster(14)
@@ -164,7 +166,10 @@ def higher_rates(results: Results) -> Finding:
                 f"{2**middle:.1f} times (2^{middle:.2f})",
                 verdict is Verdict.HOLDS,
             ),
-            Part("how wide the range of good rates is", ", ".join(f"{n} {w:.1f} doublings" for n, w in widths.items())),
+            Part(
+                "how many of the rates are good, each twice the one before",
+                ", ".join(f"{name} {width:.1f} of {len(POWERS)}" for name, width in widths.items()),
+            ),
         ),
         (
             Lines(

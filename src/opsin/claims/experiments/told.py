@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from opsin.claims.claim import Verdict
 from opsin.claims.intervals import Mean
 from opsin.claims.medians import Median
 from opsin.claims.trials.results import Results
+from opsin.claims.verdict import SEEN
 
 
 def points(found: Mean) -> str:
@@ -20,6 +22,11 @@ def times(found: Median) -> str:
         return "not known: neither reached it"
     low, high = (f"{np.exp(float(end)):.2f}" if np.isfinite(end) else "?" for end in found.bounds())
     return f"{bound} {np.exp(middle):.2f} times ({low} to {high})".strip()
+
+
+def mark(verdict: Verdict) -> bool | None:
+    """Whether a part is right, as its own verdict has it; None where nothing is decided."""
+    return None if verdict is Verdict.UNDECIDED else verdict in SEEN
 
 
 def error(results: Results, name: str) -> tuple[str, float, float, float]:

@@ -12,7 +12,7 @@ CLAIMS = (
         "Shortcuts around single layers improve little; it takes two layers.",
         "bypassing a single layer did not give much improvements", "ACD", WIDE_RESNET,
         "WRN-40-2 on CIFAR-10, 2.2 M parameters, shortcuts around 1, 2, 3 and 4 layers: 6.69, 5.43, 5.65 and 5.93 % "
-        "(table 4)", "paper",
+        "(table 3)", "paper",
         "training", "one layer has half a point more error than two, interval above 0, and gains less than half of "
                     "what two gain over none",
         experiment=depth.BYPASS,
@@ -37,7 +37,8 @@ CLAIMS = (
         "usually operates on blocks of relatively low depth ~20-30 layers", "ACD", VEIT,
         "95 % of the paths go through 19 to 35 of 54 blocks; the gradient comes from paths of 5 to 17 blocks, 10 to 34 "
         "layers. Trained on these alone: 5.96 % for 6.10 %.", "paper",
-        "training", "90 % of the gradient comes by paths shorter than half of the depth",
+        "training", "90 % of the gradient comes by paths shorter than half of the depth, of 26 and of 50 layers; "
+                    "partly of one of them",
         errs="They are paths, not blocks, and the numbers mix blocks with layers: 10 to 34 layers.",
         experiment=depth.SHORT,
         trains=21.0,

@@ -41,7 +41,7 @@ ACTIVATIONS: dict[str, Callable[[int], nn.Module]] = {
 POOLS = 2
 """So many of the first convolutions have a pooling behind them."""
 RECTIFIERS = ("relu", "elu", "prelu", "rrelu", "gelu", "silu")
-"""For which He's weights are the matching ones; Glorot's for the others."""
+"""For which He's weights, of variance 2 / fan-in, are the matching ones; LeCun's, 1 / fan-in, for the others."""
 
 
 class TrainedMean(nn.Module):
@@ -125,7 +125,7 @@ def learned_colours(channels: int) -> list[nn.Module]:
 
 
 def initialise(net: nn.Module, init: Init, activation: Activation, gain: float) -> None:
-    """Draws the weights of hidden layers: PyTorch's own, or He's or Glorot's as suits the activation; times `gain`.
+    """Draws the weights of hidden layers: PyTorch's own, or He's or LeCun's as suits the activation; times `gain`.
 
     The last layer keeps its scale, so that the first loss is the same.
     """
@@ -293,7 +293,7 @@ class Skip(nn.Module):
 class SkipNet(nn.Module):
     """Twice `convolutions` of one width, with a shortcut around every `every` of them, or none at 0.
 
-    The number of layers and of parameters is the same for every `every`: B(3,3) and its like of Wide ResNets' table 4.
+    The number of layers and of parameters is the same for every `every`: the blocks of Wide ResNets' table 3.
     N C S S -> N num_classes.
     """
 

@@ -90,7 +90,7 @@ def of(arm: Arm, seeds: int) -> int:
 
 
 def tuned(arm: Arm, seeds: int) -> int:
-    """On how many seeds its rate is chosen: as many as are reported, and none of these."""
+    """On how many seeds its rate is chosen: as many as are reported, 100 at most, and none of these."""
     return min(REPORTED, of(arm, seeds))
 
 

@@ -121,14 +121,14 @@ def errors_title(records: Sequence[Record]) -> str:
 
 
 def effects(records: Sequence[Record]) -> list[tuple[Record, str, str, str]]:
-    """A row for each claim that was judged by an effect: the record, the effect, its p and its q.
+    """A row for each claim that its training decided by an effect: the record, the effect, its p and its q.
 
     q is p as Benjamini and Hochberg (1995) adjust it for all that the page shows: of those up to it, the share that
     chance would bring. It decides no verdict.
     """
     from scipy.stats import false_discovery_control
 
-    found = [(record, record.effect) for record in records if record.effect is not None]
+    found = [(record, record.effect) for record in records if record.effect is not None and record.kind == "training"]
     ps = {record.id: own.p for record, own in found if own.p is not None}
     qs = dict(zip(ps, false_discovery_control(list(ps.values())).tolist(), strict=True)) if ps else {}
 
