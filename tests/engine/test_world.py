@@ -26,7 +26,7 @@ from opsin.errors import OpsinError
 from opsin.zoo import build_model
 
 SCRIPT = Path(__file__).with_name("world_run.py")
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}
 
 
 def command(folder: Path, what: str, restarts: int = 0) -> list[str]:
@@ -38,7 +38,7 @@ def together(folder: Path, what: str, restarts: int = 0) -> tuple[object, str]:
     """What two processes find, and what they say."""
     asked = command(folder, what, restarts)
     ran = subprocess.run(asked, capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
-    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert ran.returncode == 0, ran.stderr
     line = next(line for line in ran.stdout.splitlines() if line.startswith("found "))
     return json.loads(line.removeprefix("found ")), ran.stderr
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib import import_module
 from typing import Any, TypeVar
 
 import torch
@@ -208,6 +209,10 @@ def world(device: str = "auto") -> World:
     elif kind.type != "cpu":
         raise OpsinError(f"several processes cannot share {kind.type}: start one, or give --device cpu")
     if not dist.is_initialized():
+        # Its functions keep the group that is there when they are imported as a default, for ever (PyTorch 2.15), and
+        # DistributedDataParallel imports them: gloo's threads would live on behind `leave`, and abort at the exit.
+        import_module("torch.distributed.nn.functional")
+
         threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
         try:
             store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
@@ -230,6 +235,6 @@ def end_with(parent: int) -> None:
 
 
 def leave() -> None:
-    """Ends this process's part in a world, if it is in one."""
+    """Ends this process's part in a world, if it is in one, and gloo's threads."""
     if dist.is_initialized():
         dist.destroy_process_group()
