@@ -262,9 +262,12 @@ def print_finding(console: "Console", record: dict[str, Any]) -> None:
         console.print(Text(printable(note), "dim"))
     ran, versions = record["machine"] or {}, record["versions"] or {}
     where = (
+        f"{record['data']}, {many(record['seeds'], 'seed')}" if record["data"] else "",
         str(ran.get("cpu") or ""),
         many(ran["threads"], "thread") if isinstance(ran.get("threads"), int) else "",
-        minutes(record["minutes"]) if record["minutes"] is not None else "",
+        minutes(record["minutes"]) + (" of training, one core's" if record["data"] else "")
+        if record["minutes"] is not None
+        else "",
         f"Opsin {versions['opsin']}" if "opsin" in versions else "",
     )
     console.print(Text("\n" + printable(", ".join(filter(None, where))), "dim"))
