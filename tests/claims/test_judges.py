@@ -185,8 +185,14 @@ def test_paths(digits, shares, expected):
 def test_a_hundred_layers(digits, error, noise, expected, passed):
     """Never more than partly: they were not the first."""
     found = verdict(
-        depth.HUNDRED, digits, lambda arm, seed, rng: {"train_error": error + noise * (2 * (seed % 2) - 1) + noise}
+        depth.HUNDRED,
+        digits,
+        lambda arm, seed, rng: {
+            "train_error": error + noise * (2 * (seed % 2) - 1) + noise,
+            "losses": [2.0, 1.0] if arm.startswith("residual") else [],
+        },
     )
+    assert found.charts[0].lines == {"residual": ((1.0, 2.0), (2.0, 1.0))}, "plain ones diverged"
     assert found.verdict is expected
     assert [part.holds for part in found.parts] == [passed, False]
     assert bool(found.notes) == (expected is UNDECIDED)

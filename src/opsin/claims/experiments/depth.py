@@ -247,24 +247,30 @@ def short_paths(results: Results) -> Finding:
 
 
 def hundred_layers(results: Results) -> Finding:
-    """Whether a residual network of 110 layers trains to a training error below 1 %."""
-    found, rule = independent(1 - results.points(arm("residual", DEPTHS[-1]), "train_error")), Beyond(0.0, fails=0.0)
-    trains = judge(found, rule)
+    """Whether a residual network of 110 layers trains to a training error below 1 %, and how its loss falls."""
+    error, rule = independent(results.points(arm("residual", DEPTHS[-1]), "train_error")), Beyond(-1.0, fails=-1.0)
+    trains, (low, high) = judge(-error, rule), (float(end) for end in error.bounds())
+    lost = {kind: [run["losses"] for run in results.runs(arm(kind, DEPTHS[-1])) if run["losses"]] for kind in KINDS}
+    curves = {
+        kind: tuple((float(epoch), float(loss)) for epoch, loss in enumerate(np.mean(own, axis=0), 1))
+        for kind, own in lost.items()
+        if own
+    }
     return Finding(
         Verdict.PARTLY if trains is Verdict.HOLDS else trains,
         (
             Part(
                 f"{DEPTHS[-1]} layers train to a training error below 1 %",
-                f"{1 - float(found.mean):.2f} % ({many(found.n, 'seed')})",
+                f"{float(error.mean):.2f} % ({low:.2f} to {high:.2f}), {many(error.n, 'seed')}",
                 told.mark(trains),
             ),
             Part("and nobody had trained as many", "Highway networks had, half a year earlier", False),
         ),
-        notes=tuple(filter(None, [advice(found, rule)])),
-        effect=effect(found, rule, f"1 % less the training error of {DEPTHS[-1]} residual layers"),
+        (Lines(f"Training loss of {DEPTHS[-1]} layers", "epoch", "nats", curves, log="y"),),
+        tuple(filter(None, [advice(-error, rule)])),
     )
 
 
 LESIONS = only([arm(kind, LESIONED) for kind in KINDS], lesioned)
 SHORT = only([arm("residual", depth) for depth in PATHS], short_paths)
-HUNDRED = only([arm("residual", DEPTHS[-1])], hundred_layers)
+HUNDRED = only([arm(kind, DEPTHS[-1]) for kind in KINDS], hundred_layers)
