@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # What Opsin does on a GPU: installs, checks that runs repeat, benches the networks of Canziani, Paszke and Culurciello
-# with their energy, forecasts, and compares the large line-up on photos.
+# with their energy, forecasts, compares the large line-up on photos, and puts claims to the test that take a GPU.
 #   [TIMM=TRAIN.PY] [CIFAR=FOLDER] bash benchmarks/gpu.sh PHOTOS [OUT]
 # PHOTOS: a folder of class folders, or train and val of them; with train and val, whole training runs are timed beside
-# torchvision's loop, and beside timm's script where TIMM names it. CIFAR holds cifar-10-batches-py.
+# torchvision's loop, and beside timm's script where TIMM names it. CIFAR holds cifar-10-batches-py, and is what
+# claims are trained on: hours.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 photos=$1
@@ -34,6 +35,8 @@ fi
 .venv/bin/opsin plan "$photos" --minutes 30 --device cuda --input-size 224
 .venv/bin/opsin compare "$photos" --lineup large --epochs 5 --seeds 2 --input-size 224 --device cuda --out "$out/large"
 .venv/bin/opsin compare digits --device cuda --workers 4 --out "$out/digits"
+.venv/bin/opsin claims run X30 --out "$out/claims"
+[ -z "${CIFAR:-}" ] || .venv/bin/opsin claims run T03 T24 --tier full --seeds 6 --root "$CIFAR" --out "$out/claims-full"
 .venv/bin/python - "$out" <<'PY'
 import json, sys
 for name in ("large", "digits"):
