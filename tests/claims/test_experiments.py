@@ -38,7 +38,7 @@ class Known:
         for trial in trials:
             rate = trial.recipe.learning_rate
             error = self.lucky.get((rate, trial.seed), abs(np.log2(rate / self.best)) / 100)
-            found = {"test_error": error, "choice_error": None, "train_error": 0.0}
+            found = {"test_error": error, "choice_error": None, "train_error": 0.0, "losses": [error]}
             self.asked[trial] = found | {"status": "ok", "curve": []}
 
 
@@ -56,6 +56,13 @@ def test_a_grid_grows_until_its_best_rate_lies_inside(best, tried):
     assert len({trial.recipe.learning_rate for trial in known.asked}) == tried
     assert rate == min(known.asked, key=lambda trial: known.asked[trial]["test_error"]).recipe.learning_rate
     assert {trial.seed for trial in known.asked if trial.seed < REPORTED} == {0, 1, 2}
+
+
+def test_of_rates_at_which_all_is_learned_the_one_with_the_least_loss_is_taken():
+    """And the grid does not grow downwards, to the least rate at which all is just learned."""
+    own, known = experiment(Arm("a", "conv", {}), by="train_error"), Known(RATES[1])
+    assert settled(own, known, 3) == RATES[1]
+    assert {trial.recipe.learning_rate for trial in known.asked} == set(RATES)
 
 
 def test_test_images_are_resampled_where_all_seeds_share_them(tmp_path):

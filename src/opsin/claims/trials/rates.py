@@ -55,15 +55,21 @@ def score(experiment: Experiment, found: dict[str, Any]) -> float:
 
 @dataclass(frozen=True)
 class Grid:
-    """The scores of an arm, [rates, seeds], when all are known."""
+    """The scores of an arm and the training losses it ended with, [rates, seeds], when all are known."""
 
     rates: tuple[float, ...]
     scores: NDArray[np.float64]
+    losses: NDArray[np.float64]
 
     @property
     def best(self) -> float:
-        """The rate with the least mean score; the least of equals."""
-        return self.rates[int(np.argmin(self.scores.mean(axis=1)))]
+        """The rate with the least mean score; of equals (rates at which all is learned) the one with the least loss.
+
+        (The least of equal rates is one at which a network has just been trained, and the grid would be extended to it:
+        docs/claims.md.)
+        """
+        scores, losses = (each.mean(axis=1).round(9) for each in (self.scores, self.losses))
+        return self.rates[int(np.lexsort((losses, scores))[0])]
 
 
 def grid(experiment: Experiment, arm: Arm, known: Known, seeds: int) -> Grid | list[Trial]:
@@ -76,8 +82,10 @@ def grid(experiment: Experiment, arm: Arm, known: Known, seeds: int) -> Grid | l
             t for row, of in zip(trials, found, strict=True) for t, own in zip(row, of, strict=True) if own is None
         ]:
             return needed
-        scores = np.array([[score(experiment, own) for own in row if own is not None] for row in found])
-        whole = Grid(tuple(rates), scores)
+        ended = [[own for own in row if own is not None] for row in found]
+        scores = np.array([[score(experiment, own) for own in row] for row in ended])
+        losses = np.array([[own["losses"][-1] if own["losses"] else np.inf for own in row] for row in ended])
+        whole = Grid(tuple(rates), scores, losses)
         best, extended = whole.best, len(rates) - len(experiment.rates)
         if best not in (rates[0], rates[-1]) or extended == FURTHER:
             return whole
