@@ -34,11 +34,15 @@ def test_each_says_what_decides_it(id):
     assert own.minutes > 0
 
 
-def test_an_id_is_found_in_either_case():
+def test_an_id_is_found_in_either_case_and_without_its_zero():
     assert claim("x29") is next(c for c in fields.CLAIMS if c.id == "X29")
-    assert claim("T03") in activations.CLAIMS
-    with pytest.raises(OpsinError, match="unknown claim 'X9'; did you mean X"):
-        claim("X9")
+    assert claim("T03") is claim("t3") and claim("T03") in activations.CLAIMS
+    with pytest.raises(OpsinError, match="unknown claim 'X99'; did you mean X"):
+        claim("X99")
+
+
+def test_what_is_timed_is_the_machines():
+    assert {own.id for own in CLAIMS.values() if own.timed} == {"X02", "X06", "X14", "X24", "X25", "X30", "X31"}
 
 
 @pytest.mark.skipif(not FACTS.exists(), reason="the list of statements is not here")

@@ -87,9 +87,9 @@ def test_numbers_that_are_none_do_not_reach_json():
     ("text", "told"),
     [
         ("{", "cannot read .*X01.json: .*remove it"),
-        ("[]", "is no record of a claim; remove it"),
-        ("{}", "is no record of a claim; remove it"),
-        ('{"schema": 1}', "X01.json: .*: Field required.*remove it"),
+        ("[]", "is no record of a claim: move it out"),
+        ("{}", "is no record of a claim: move it out"),
+        ('{"schema": 1}', "X01.json has no id; remove it"),
         ('{"schema": 9}', "schema 9, here 1; remove it"),
     ],
 )
@@ -97,6 +97,21 @@ def test_what_is_no_record_is_said(tmp_path, text, told):
     path = tmp_path / "X01.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(OpsinError, match=told):
+        record.read(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"seeds": "10"}, "seeds: Input should be a valid integer"),
+        ({"minutes": "3"}, "minutes: Input should be a valid number"),
+        ({"parts": [{"says": "a", "found": "b", "holds": "yes"}]}, "parts.0.holds"),
+        ({"parts": [{"says": "a", "holds": True}]}, "has no parts.0.found"),
+    ],
+)
+def test_values_of_another_kind_are_said(tmp_path, change, told):
+    path = record.write(tmp_path, record.to_dict(CLAIM, FINDING, RAN) | change)
+    with pytest.raises(OpsinError, match=f"X01.json.*{told}.*remove it"):
         record.read(path)
 
 
@@ -174,11 +189,18 @@ def test_what_is_done_stays_when_it_is_stopped(tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "cores", "verdict"),
-    [("cost", 0.6, "undecided"), ("cost", 0.4, "holds"), ("cost", None, "holds"), ("exact", 1.9, "holds")],
+    [
+        ("clocked", 0.6, "undecided"),
+        ("cost", 0.6, "undecided"),
+        ("cost", 0.4, "holds"),
+        ("cost", None, "holds"),
+        ("exact", 1.9, "holds"),
+    ],
 )
 def test_times_on_a_busy_machine_decide_nothing(tmp_path, monkeypatch, kind, cores, verdict):
     monkeypatch.setattr(run.Others, "cores", lambda self: cores)
-    claim, _ = tried("X01", kind=kind)
+    claim, _ = tried("X01", kind="exact" if kind == "clocked" else kind)
+    claim = dataclasses.replace(claim, clocked=kind == "clocked")
     (written,) = run.run(plans.plan([claim], tmp_path), tmp_path).values()
     assert (written["verdict"], written["machine"]["others"]) == (verdict, cores)
     assert written["notes"] == ([run.DISTURBED.format(cores, "holds")] if verdict == "undecided" else [])
@@ -201,5 +223,5 @@ def test_what_has_no_test_waits(tmp_path):
     claim = dataclasses.replace(CLAIM, test=None, waits="for search")
     plan = plans.plan([claim], tmp_path)
     assert (plan.todo, plan.waiting) == ((), (claim,))
-    with pytest.raises(OpsinError, match="X01 has no test: for search"):
+    with pytest.raises(OpsinError, match="X01 cannot be run: for search"):
         run.tested(claim)

@@ -165,7 +165,7 @@ def test_an_arm_that_never_reaches_the_target_is_tuned_for_its_training_error():
     for rate, error in zip(RATES, (0.8, 0.5, 0.7), strict=True):
         for seed in (0, 1):
             trial = own.trial(own.arms[0], rate, seed)
-            known[trial] = {"status": "ok", "train_error": error, "curve": [[10, error, error]]}
+            known[trial] = {"status": "ok", "train_error": error, "losses": [], "curve": [[10, error, error]]}
     assert chosen(own, own.arms[0], known.get, 2) == 0.5
 
 

@@ -180,7 +180,7 @@ def test_paths(digits, shares, expected):
 
 @pytest.mark.parametrize(
     "error, noise, expected, passed",
-    [(0.0, 0.001, PARTLY, True), (0.2, 0.001, NOT_HERE, False), (0.01, 0.01, UNDECIDED, None)],
+    [(0.0, 0.001, PARTLY, True), (0.2, 0.001, NOT_HERE, False), (0.01, 0.01, UNDECIDED, "open")],
 )
 def test_a_hundred_layers(digits, error, noise, expected, passed):
     """Never more than partly: they were not the first."""

@@ -42,9 +42,10 @@ CLAIMS: dict[str, Claim] = {
 
 
 def claim(id: str) -> Claim:
-    """The claim of an id, or "modules". Raises OpsinError with the nearest ids where there is none."""
+    """The claim of an id (X04, x04, X4), or "modules". Raises OpsinError with the nearest where there is none."""
     if id.lower() == modules.RANKS.id:
         return modules.RANKS
-    if id.upper() not in CLAIMS:
+    whole = f"{id[:1].upper()}{id[1:]:0>2}"
+    if whole not in CLAIMS:
         raise unknown("claim", id, [*CLAIMS, modules.RANKS.id])
-    return CLAIMS[id.upper()]
+    return CLAIMS[whole]

@@ -36,6 +36,10 @@ class Verdict(StrEnum):
     NOT_RUN = "not run"
 
 
+Mark = bool | Literal["open"] | None
+"""Right, wrong, not decided, or of no weight."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One thing that a statement says, and what it comes to.
@@ -43,12 +47,13 @@ class Part:
     Attributes:
         says: in our words, with the figure that is claimed.
         found: in words, with its unit.
-        holds: whether they agree; None where it is told beside the others and decides nothing.
+        holds: whether they agree, or "open" where that is not decided; None where it is told beside the others and
+            decides nothing.
     """
 
     says: str
     found: str
-    holds: bool | None = None
+    holds: Mark = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Effect:
     Attributes:
         what: in words, such as "test error with tanh less that with ReLU".
         unit: "points", "times" (a ratio), "layers" ...
-        mean: over the seeds (of a ratio the geometric one, or the median where runs are censored).
+        mean: over the seeds; of a ratio the median.
         low, high: its 95 % interval; a bound that is not known is None.
         n: seeds.
         p: of the exact sign-flip test, two-sided; None where the rule has none.
@@ -118,6 +123,7 @@ class Claim:
         test: runs it, where it trains nothing.
         experiment: is trained, and judges; where there is a test, too, that one decides, and what was trained is told
             beside it. A claim with neither is listed and not run, for the reason in `waits`.
+        clocked: whether an exact claim has a part that is a time.
         errs: where the article is wrong; empty where it is not.
         waits: why it has no test, or what of it is not tested yet.
         full: the test at full size, for a GPU, in words.
@@ -137,6 +143,7 @@ class Claim:
     rule: str
     test: Callable[[], Finding] | None = None
     experiment: "Experiment | None" = None
+    clocked: bool = False
     errs: str = ""
     waits: str = ""
     full: str = ""
@@ -149,9 +156,19 @@ class Claim:
         return self.minutes if self.experiment is None else self.minutes + self.trains
 
     @property
+    def timed(self) -> bool:
+        """Whether it is judged by times, which are a machine's, and worth nothing where other work disturbs them."""
+        return self.kind == "cost" or self.clocked
+
+    @property
     def tested(self) -> bool:
         """Whether it can be put to the test."""
         return self.test is not None or self.experiment is not None
+
+    @property
+    def without_test(self) -> str:
+        """Why it has none, in a line."""
+        return f"{self.id} cannot be run: {self.waits[:1].lower()}{self.waits[1:]}"
 
     @property
     def year(self) -> int:
@@ -161,11 +178,12 @@ class Claim:
 def beside(decided: Finding, told: Finding) -> Finding:
     """What a test has found, and beside it, deciding nothing, what was trained."""
     parts = tuple(replace(part, holds=None) for part in told.parts)
+    notes = tuple(f"What was trained: {note}" for note in told.notes)
     return replace(
         decided,
         parts=decided.parts + parts,
         charts=decided.charts + told.charts,
-        notes=decided.notes + told.notes,
+        notes=decided.notes + notes,
         effect=told.effect,
     )
 

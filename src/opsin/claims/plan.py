@@ -15,6 +15,7 @@ from opsin import __version__
 from opsin.claims import record
 from opsin.claims.claim import Claim, Verdict
 from opsin.claims.trials.images import MOST, size_of
+from opsin.claims.trials.rates import of
 from opsin.costs import machine
 from opsin.data.scan import scan
 from opsin.data.sources import load
@@ -31,7 +32,7 @@ class Asked:
     Attributes:
         tier: how large the test is: "quick", "standard" or "full".
         data: the images, in place of the claim's own.
-        seeds: runs of each arm, in place of the tier's.
+        seeds: runs of each arm, in place of each experiment's own.
     """
 
     tier: str = "quick"
@@ -99,10 +100,11 @@ class Plan:
 
 
 def asked_of(claim: Claim, asked: Asked) -> Asked:
-    """What is asked of this claim: nothing of one that trains no network."""
+    """What is asked of this claim, its seeds those of the arm that has most: nothing of one that trains no network."""
     if claim.experiment is None:
         return NOTHING
-    return Asked(asked.tier, asked.data or TIERS[asked.tier].data, asked.seeds or claim.experiment.seeds)
+    seeds = max(of(arm, asked.seeds or claim.experiment.seeds) for arm in claim.experiment.arms)
+    return Asked(asked.tier, asked.data or TIERS[asked.tier].data, seeds)
 
 
 def definition(claim: Claim, asked: Asked) -> str:
@@ -110,7 +112,7 @@ def definition(claim: Claim, asked: Asked) -> str:
     here: Record = {"opsin": __version__} | asdict(asked_of(claim, asked))
     if claim.experiment:
         here |= {"experiment": claim.experiment.facts()}
-    if claim.kind == "cost":
+    if claim.timed:
         here |= {"machine": at_work()}
     return record.definition(claim, here)
 
@@ -124,7 +126,7 @@ def plan(claims: Sequence[Claim], folder: Path, asked: Asked = NOTHING, work: Wo
     """Sorts claims: those to be run, those whose records are in `folder`, those that have no test.
 
     Raises OpsinError where there is no GPU for a tier that needs one, for images that are to be trained on and cannot
-    be had, and where a record in `folder` would be written over by one of other images or of fewer seeds.
+    be had, and where a record in `folder` would be written over by one of images of another name, or of fewer seeds.
     """
     tested = [claim for claim in claims if claim.tested]
     found = {c.id: record.read(path) for c in tested if (path := record.place(folder, c.id)).exists()}
@@ -149,15 +151,13 @@ def plan(claims: Sequence[Claim], folder: Path, asked: Asked = NOTHING, work: Wo
 
 def stands(claim: Claim, found: Record, asked: Asked) -> bool:
     """Whether a record is of this definition, and needs no other try: times that were disturbed do."""
-    again = [Verdict.NOT_RUN, *([Verdict.UNDECIDED] if claim.kind == "cost" else [])]
+    again = [Verdict.NOT_RUN, *([Verdict.UNDECIDED] if claim.timed else [])]
     return found["definition"] == definition(claim, asked) and found["verdict"] not in again
 
 
 def check_place(claim: Claim, found: Record | None, folder: Path, asked: Asked) -> None:
-    """Raises OpsinError where the folder has a record of the claim with other images or of another tier, or of more
-    seeds; or another claim's under its name."""
-    if found and found["id"] != claim.id:
-        raise OpsinError(f"{record.place(folder, claim.id)} is a record of {found['id']}: give it that name")
+    """Raises OpsinError where the folder has a record of the claim with images of another name, or of another tier, or
+    of more seeds."""
     now = asked_of(claim, asked)
     if not claim.experiment or not found:
         return

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -123,35 +123,31 @@ def write(folder: Path, record: dict[str, Any]) -> Path:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A record, checked key by key. Raises OpsinError for a file that is none, or of another version."""
+    """A record, checked key by key. Raises OpsinError for a file that is none, of another version or claim."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"), parse_float=number, parse_constant=number)
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise OpsinError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise OpsinError(f"cannot read {path}: {one_line(error)}; {MEND}") from None
     if not isinstance(values, dict) or "schema" not in values:
-        raise OpsinError(f"{path} is no record of a claim; {MEND}")
+        raise OpsinError(f"{path} is no record of a claim: move it out of the folder of the records")
     if values["schema"] != SCHEMA:
         raise OpsinError(f"{path} is of schema {values['schema']!r}, here {SCHEMA}; {MEND}")
     typed(values, path)
     if missing := sorted(ALWAYS - values.keys()):
         raise OpsinError(f"{path} has no {missing[0]}; {MEND}")
+    if path.stem != values["id"]:
+        raise OpsinError(f"{path} is a record of {values['id']}: give it that name")
     return values
 
 
 def read_all(folder: Path) -> dict[str, dict[str, Any]]:
     """The records of a folder by the ids of their claims; none where there is no folder.
 
-    Raises OpsinError where one cannot be read, or two are of one claim.
+    Raises OpsinError where one cannot be read.
     """
-    found: dict[str, tuple[Path, dict[str, Any]]] = {}
-    for path in sorted(folder.glob("*.json")):
-        values = read(path)
-        if values["id"] in found:
-            raise OpsinError(
-                f"{path} and {found[values['id']][0]} are both records of {values['id']}: keep one of them"
-            )
-        found[values["id"]] = path, values
-    return {id: values for id, (_, values) in found.items()}
+    return {path.stem: read(path) for path in sorted(folder.glob("*.json"))}
 
 
 @dataclass(frozen=True)
@@ -202,17 +198,17 @@ class Record:
 def typed(values: dict[str, Any], path: Path) -> Record:
     """A record's values as what they are. Raises OpsinError, which names the file and the key that does not fit."""
     known = {field.name for field in fields(Record)} - {"charts"}
-    charts = tuple(chart_of(own, path) for own in listed(values.get("charts"), path))
-    return checked(Record, {key: values[key] for key in known & values.keys()} | without_mean(values, charts), path)
+    own = checked(Record, {key: values[key] for key in known & values.keys()} | without_mean(values), path)
+    return replace(own, charts=tuple(chart_of(chart, path) for chart in listed(values.get("charts"), path)))
 
 
-def without_mean(values: dict[str, Any], charts: tuple[Chart, ...]) -> dict[str, Any]:
-    """The charts, and a note in place of an effect that has no finite mean: of runs that reached nothing, say."""
+def without_mean(values: dict[str, Any]) -> dict[str, Any]:
+    """A note in place of an effect that has no finite mean: of runs that reached nothing, say."""
     effect = values.get("effect")
     if not isinstance(effect, dict) or "mean" not in effect or effect["mean"] is not None:
-        return {"charts": charts}
+        return {}
     note = f"No number can be given for this effect: {effect.get('what')}."
-    return {"charts": charts, "effect": None, "notes": [*(values.get("notes") or []), note]}
+    return {"effect": None, "notes": [*(values.get("notes") or []), note]}
 
 
 def listed(charts: Any, path: Path) -> list[dict[str, Any]]:
@@ -235,10 +231,12 @@ def checked(kind: type, values: dict[str, Any], path: Path, where: str = "") -> 
     from pydantic import ValidationError
 
     try:
-        return adapter(kind).validate_python(values)
+        return adapter(kind).validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
+        if first["type"] == "missing":
+            raise OpsinError(f"{path} has no {where}{key}; {MEND}") from None
         told = f"{path}: {where}{key or 'it'}: {first['msg']}, not {str(first['input'])[:60]!r}; {MEND}"
         raise OpsinError(one_line(told)) from None
 

@@ -133,7 +133,7 @@ def pool_of(work: Work, folder: Path, gpu: bool) -> Pool:
 
 def judged(claim: Claim, finding: Finding, cores: float | None) -> Finding:
     """The finding; undecided where times were measured while other work took so many cores."""
-    if claim.kind != "cost" or finding.verdict == Verdict.NOT_RUN or cores is None or cores <= BUSY:
+    if not claim.timed or finding.verdict == Verdict.NOT_RUN or cores is None or cores <= BUSY:
         return finding
     note = DISTURBED.format(cores, finding.verdict)
     return replace(finding, verdict=Verdict.UNDECIDED, notes=(*finding.notes, note))
@@ -142,7 +142,7 @@ def judged(claim: Claim, finding: Finding, cores: float | None) -> Finding:
 def tested(claim: Claim) -> tuple[Finding, float]:
     """The finding of a claim's test, and the minutes that it took."""
     if claim.test is None:
-        raise OpsinError(f"{claim.id} has no test: {claim.waits}")
+        raise OpsinError(claim.without_test)
     torch.manual_seed(SEED)
     start = time.perf_counter()
     return claim.test(), (time.perf_counter() - start) / 60

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from opsin.claims.claim import Claim
     from opsin.claims.plan import Plan
+    from opsin.claims.record import Record
 
 app = typer.Typer(help="What the history says about its networks, put to the test.", rich_markup_mode=None)
 FOLDER = Path("opsin-claims")
@@ -28,7 +29,7 @@ STYLES = {"holds": "green", "holds partly": "yellow", "does not hold here": "red
 WAYS = {"exact": "arithmetic", "cost": "measured on this machine"}
 SURE = {
     "paper": "compared with the paper",
-    "arithmetic": "counted here",
+    "arithmetic": "worked out here",
     "memory": "written down from memory, not compared with the paper",
 }
 TAKES = {
@@ -37,9 +38,14 @@ TAKES = {
     "--seeds": "seeds",
     "--workers": "work for several processes",
     "--cluster": "work for a cluster",
+    "--root": "images to look for",
 }
+MARKS = {True: "yes", False: "no", "open": "open", None: ""}
+ID = typer.Argument(help="A claim's id, such as X04.")
 KIND = typer.Option(None, "--kind", help="exact (arithmetic and structure), cost (measured here) or training.")
 OUT = typer.Option(None, "--out", help="The folder of the records. [default: opsin-claims]")
+SHOWN = typer.Option(None, "--out", help="The folder of the records, before docs/claims. [default: opsin-claims]")
+PAGED = typer.Option(None, "--out", help="The folder of records and page. [default: opsin-claims, else docs/claims]")
 AS_JSON = typer.Option(False, "--json", help="Print JSON, with all fields.")
 
 
@@ -51,7 +57,7 @@ def claims(context: typer.Context) -> None:
 
 
 @app.command("list")
-def list_claims(kind: str = KIND, out: Path = OUT, as_json: bool = AS_JSON) -> None:
+def list_claims(kind: str = KIND, out: Path = SHOWN, as_json: bool = AS_JSON) -> None:
     """List the claims by the year of their papers, with the verdicts that are there."""
     print_list(kind, out, as_json)
 
@@ -73,25 +79,25 @@ def print_list(kind: str | None, out: Path | None, as_json: bool) -> None:
     print_table(console, chosen, records)
     told = f"\n{many(len(chosen), 'claim')}, {sum(c.tested for c in chosen)} with a test"
     console.print(
-        f"{told}. `opsin claims show ID` has one in full, `opsin claims run ID` puts it to the test, and "
-        "`opsin claims run --data DATA modules` tells what matters on your images."
+        f"{told}; the verdicts are of {told_of(out)}. `opsin claims show ID` has one in full, `opsin claims run ID` "
+        "puts it to the test, and `opsin claims run --data DATA modules` tells what matters on your images."
     )
 
 
 @app.command("show")
-def show(id: str = typer.Argument(help="A claim's id, such as X04."), out: Path = OUT, as_json: bool = AS_JSON) -> None:
+def show(id: str = ID, out: Path = SHOWN, as_json: bool = AS_JSON) -> None:
     """Show a claim in full: what is said and where, what its paper measured, the rule, and what came out."""
     from rich.console import Console
 
     from opsin.claims.catalogue import claim
-    from opsin.claims.record import of_claim
+    from opsin.claims.record import of_claim, typed
 
     chosen = claim(id)
     own = found(out).get(chosen.id)
     if as_json:
         print(json.dumps(of_claim(chosen) | {"minutes": known(chosen), "record": own}))
         return
-    print_claim(Console(highlight=False), chosen, own)
+    print_claim(Console(highlight=False), chosen, typed(own, out or FOLDER) if own else None)
 
 
 @app.command("run")
@@ -113,11 +119,13 @@ def run(
 
     from opsin.claims.plan import Asked, Work
     from opsin.claims.plan import plan as planned
+    from opsin.claims.record import typed
     from opsin.claims.run import run as run_claims
     from opsin.cli.progress import Terminal
     from opsin.files import check_writable
 
     given = {"--tier": tier, "--data": data, "--seeds": seeds, "--workers": workers, "--cluster": cluster}
+    given |= {"--root": root}
     chosen = named(ids, kind)
     check_options(chosen, [option for option, value in given.items() if value is not None])
     if tier is not None and tier not in TIERS:
@@ -127,7 +135,7 @@ def run(
     how = Work(workers, cluster, root)
     plan = planned(chosen, folder, asked, how)
     if not plan.todo and not plan.there:
-        raise OpsinError("; ".join(f"{claim.id} has no test: {claim.waits}" for claim in plan.waiting[:3]))
+        raise OpsinError("; ".join(claim.without_test for claim in plan.waiting[:3]))
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     if dry_run:
         print_plan(console, plan, folder, as_json)
@@ -142,15 +150,15 @@ def run(
         print(json.dumps([records[claim.id] for claim in chosen if claim.id in records]))
         return
     if len(chosen) == 1:
-        print_finding(console, records[chosen[0].id])
+        print_finding(console, typed(records[chosen[0].id], folder))
     else:
         print_table(console, [claim for claim in chosen if claim.id in records], records)
     console.print(f"\nRecords: {folder}", soft_wrap=True, markup=False)
 
 
 @app.command("page")
-def page(out: Path = OUT) -> None:
-    """Write the page of all claims, with the verdicts and charts of the records."""
+def page(out: Path = PAGED) -> None:
+    """Write the page of all claims, with the verdicts and charts of the folder's records alone."""
     from opsin.claims.catalogue import CLAIMS
     from opsin.claims.record import of_claim
     from opsin.report.claims.page import write_claims
@@ -201,6 +209,14 @@ def found(out: Path | None) -> dict[str, dict[str, Any]]:
     return read_all(IN_DOCS) | read_all(out or FOLDER)
 
 
+def told_of(out: Path | None) -> str:
+    """Where the records that are shown lie, in words."""
+    folder = out or FOLDER
+    own = [str(folder)] if any(folder.glob("*.json")) else []
+    docs = ["docs/claims"] if IN_DOCS.is_dir() and IN_DOCS.resolve() != folder.resolve() else []
+    return ", and for what it lacks ".join([*own, *docs]) or "no record yet"
+
+
 def verdict(records: dict[str, dict[str, Any]], id: str) -> str | None:
     return records[id]["verdict"] if id in records else None
 
@@ -221,7 +237,7 @@ def print_table(console: "Console", chosen: Sequence["Claim"], records: dict[str
     console.print(table)
 
 
-def print_claim(console: "Console", claim: "Claim", record: dict[str, Any] | None) -> None:
+def print_claim(console: "Console", claim: "Claim", record: "Record | None") -> None:
     """A claim in full, and its record where there is one."""
     from rich.text import Text
 
@@ -250,24 +266,23 @@ def print_claim(console: "Console", claim: "Claim", record: dict[str, Any] | Non
         print_finding(console, record)
 
 
-def print_finding(console: "Console", record: dict[str, Any]) -> None:
+def print_finding(console: "Console", record: "Record") -> None:
     """What a record says: the verdict, what it was read off, and where it was tried."""
     from rich.text import Text
 
-    console.print(Text(record["verdict"], STYLES.get(record["verdict"], "") + " bold"))
-    for part in record["parts"]:
-        mark = {True: "yes", False: "no", None: ""}[part["holds"]]
-        console.print(indented(console, mark, printable(f"{part['says']}: {part['found']}"), 5))
-    for note in record["notes"]:
+    console.print(Text(record.verdict, STYLES.get(record.verdict, "") + " bold"))
+    for part in record.parts:
+        console.print(indented(console, MARKS[part.holds], printable(f"{part.says}: {part.found}"), 5))
+    for note in record.notes:
         console.print(Text(printable(note), "dim"))
-    ran, versions = record["machine"] or {}, record["versions"] or {}
+    ran, versions = record.machine or {}, record.versions or {}
+    took = "" if record.minutes is None else minutes(record.minutes)
     where = (
-        f"{record['data']}, {many(record['seeds'], 'seed')}" if record["data"] else "",
+        record.data or "",
+        many(record.seeds, "seed") if record.seeds else "",
         str(ran.get("cpu") or ""),
         many(ran["threads"], "thread") if isinstance(ran.get("threads"), int) else "",
-        minutes(record["minutes"]) + (" of training, one core's" if record["data"] else "")
-        if record["minutes"] is not None
-        else "",
+        f"{took} of training, one core's" if took and record.data else took,
         f"Opsin {versions['opsin']}" if "opsin" in versions else "",
     )
     console.print(Text("\n" + printable(", ".join(filter(None, where))), "dim"))

@@ -117,6 +117,6 @@ def indented(console: "Console", title: str, text: str, at: int = 9):
 
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(width=at - 1, style="dim", no_wrap=True)
-    grid.add_column(max_width=max(20, console.width - at))
+    grid.add_column(max_width=max(20, console.width - at), overflow="fold")
     grid.add_row(title, text)
     return grid

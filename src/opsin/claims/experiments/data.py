@@ -32,9 +32,9 @@ def neighbours(results: Results) -> Finding:
             Part(
                 "the gain of a CNN over an MLP is a point larger where neighbours are neighbours",
                 told.points(interaction),
-                judge(interaction, rule) is Verdict.HOLDS,
+                told.mark(judge(interaction, rule), (Verdict.HOLDS,)),
             ),
-            Part("an MLP does not see the difference (within a point)", told.points(moved), same is Verdict.HOLDS),
+            Part("an MLP does not see the difference (within a point)", told.points(moved), told.mark(same)),
             Part("a CNN's gain with pixels in place", told.points(results.contrast({"MLP": 1.0, "CNN": -1.0}))),
             Part("and shuffled", told.points(results.contrast({f"MLP{SHUFFLED}": 1.0, f"CNN{SHUFFLED}": -1.0}))),
             Part("parameters", ", ".join(f"{name} {n:,}" for name, n in params.items())),
@@ -125,7 +125,7 @@ def fewer_images(results: Results) -> Finding:
             Part(
                 f"an MLP needs half as many images more than a CNN for a test error of {target:.3g} %",
                 told.times(found["MLP"]),
-                verdict is Verdict.HOLDS,
+                told.mark(verdict, (Verdict.HOLDS,)),
             ),
             Part("a network whose windows share no weights", told.times(found["locally connected"])),
             Part(
@@ -174,9 +174,9 @@ def cleanliness(results: Results) -> Finding:
     together = results.contrast(
         {wrong(p): 1 / len(WRONG) for p in WRONG} | {dropped(p): -1 / len(WRONG) for p in WRONG}
     )
-    sure = [judge(found, rule) in SEEN for found in pairs.values()]
+    each = [judge(found, rule) for found in pairs.values()]
     verdict = judge(together, rule)
-    if verdict is Verdict.HOLDS and not all(sure):
+    if verdict is Verdict.HOLDS and not all(own in SEEN for own in each):
         verdict = Verdict.PARTLY
     clean = told.error(results, "all right")[1]
     harm = {
@@ -187,8 +187,10 @@ def cleanliness(results: Results) -> Finding:
         verdict,
         (
             *(
-                Part(f"{p:.0%} wrong labels do more harm than those images' absence", told.points(found), ok)
-                for (p, found), ok in zip(pairs.items(), sure, strict=True)
+                Part(
+                    f"{p:.0%} wrong labels do more harm than those images' absence", told.points(found), told.mark(own)
+                )
+                for (p, found), own in zip(pairs.items(), each, strict=True)
             ),
             Part("all labels right", f"{clean:.2f} % test error"),
         ),

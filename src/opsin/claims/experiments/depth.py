@@ -13,7 +13,7 @@ from opsin.claims.experiments import told
 from opsin.claims.intervals import Mean, independent
 from opsin.claims.trials.experiment import Arm, Experiment, recipe
 from opsin.claims.trials.results import Results
-from opsin.claims.verdict import SEEN, Better, Beyond, NoWorse, advice, effect, judge
+from opsin.claims.verdict import Better, Beyond, NoWorse, advice, effect, judge
 from opsin.words import many
 
 RATES = tuple(2.0**k for k in range(-5, -1))
@@ -44,17 +44,17 @@ def trained_by_depth(results: Results) -> Finding:
     rule = Better(1.0)
     worse = {kind: independent(errors[kind, 50] - errors[kind, 8]) for kind in KINDS}
     plain = judge(worse["plain"], rule)
-    spared = judge(-worse["residual"], NoWorse(1.0)) is Verdict.HOLDS
-    verdict = Verdict.PARTLY if plain is Verdict.HOLDS and not spared else plain
+    spared = judge(-worse["residual"], NoWorse(1.0))
+    verdict = Verdict.PARTLY if plain is Verdict.HOLDS and spared is not Verdict.HOLDS else plain
     drawn = {kind: by_depth({depth: independent(errors[kind, depth]) for depth in DEPTHS}) for kind in KINDS}
     lines, bands = {kind: own[0] for kind, own in drawn.items()}, {kind: own[1] for kind, own in drawn.items()}
     parts = [
         Part(
             "a plain network of 50 layers has a higher training error than one of 8",
             told.points(worse["plain"]),
-            plain in SEEN,
+            told.mark(plain),
         ),
-        Part("with shortcuts it is not higher by a point", told.points(worse["residual"]), spared),
+        Part("with shortcuts it is not higher by a point", told.points(worse["residual"]), told.mark(spared)),
     ]
     for kind in KINDS:
         own = ", ".join(f"{depth}: {errors[kind, depth].mean():.1f} %" for depth in DEPTHS)
@@ -204,7 +204,7 @@ def lesioned(results: Results) -> Finding:
             Lines("Test error with several blocks left out", "blocks left out", "%", several),
         ),
         (
-            *filter(None, [advice(conditions[0], limit)]),
+            *filter(None, dict.fromkeys(advice(own, limit) for own in conditions)),
             "Only blocks that keep the shape can be left out of a plain one.",
         ),
         effect(conditions[0], limit, "2 points less the median loss of a residual network by a block"),

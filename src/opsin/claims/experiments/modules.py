@@ -110,8 +110,8 @@ def ranked_alike(results: Results) -> Finding:
     ours = [float(gains[module.name].mean) for module in known]
     theirs = [module.theirs for module in known if module.theirs is not None]
     rho, low, high = correlation(ours, theirs)
-    coloured = [m.network.get("extras") != COLOUR["extras"] for m in known]
-    without_colours = ([v for v, ok in zip(own, coloured, strict=True) if ok] for own in (ours, theirs))
+    grey = [m.network.get("extras") != COLOUR["extras"] for m in known]
+    without_colours = ([gain for gain, kept in zip(gains, grey, strict=True) if kept] for gains in (ours, theirs))
     unsure = sum(word(gains[module.name], results.delta) == OPEN for module in known)
     verdict = Verdict.UNDECIDED
     if low > 0:
@@ -125,7 +125,7 @@ def ranked_alike(results: Results) -> Finding:
             Part(
                 "modules rank here as on ImageNet (rank correlation of their gains, its interval from 0.5 on)",
                 f"{rho:.2f} ({low:.2f} to {high:.2f}), {len(known)} modules",
-                verdict is Verdict.HOLDS,
+                told.mark(verdict, (Verdict.HOLDS,)),
             ),
             Part("the base network", f"{float(results.contrast({BASE: 1.0}).mean):.2f} % test error"),
             *(Part(module.name, line(gains[module.name], module, results.delta)) for module in first),
@@ -142,6 +142,7 @@ def ranked_alike(results: Results) -> Finding:
         ),
         (
             "The interval of the correlation is over modules; each gain's is over seeds and images.",
+            f"Of {len(MODULES)} modules that do nothing about {0.05 * len(MODULES):.0f} would help or harm by chance.",
             f"Of {len(known)} gains {unsure} are not decided: noise in them takes from the correlation.",
             *([GREY.format(*correlation(*without_colours))] if results.images.shape[1] == 1 else []),
         ),

@@ -1,8 +1,10 @@
 """Estimates in words, as the parts of a finding have them."""
 
+from collections.abc import Container
+
 import numpy as np
 
-from opsin.claims.claim import Verdict
+from opsin.claims.claim import Mark, Verdict
 from opsin.claims.intervals import Mean
 from opsin.claims.medians import Median
 from opsin.claims.trials.results import Results
@@ -24,9 +26,9 @@ def times(found: Median) -> str:
     return f"{bound} {np.exp(middle):.2f} times ({low} to {high})".strip()
 
 
-def mark(verdict: Verdict) -> bool | None:
-    """Whether a part is right, as its own verdict has it; None where nothing is decided."""
-    return None if verdict is Verdict.UNDECIDED else verdict in SEEN
+def mark(verdict: Verdict, right: Container[Verdict] = SEEN) -> Mark:
+    """Whether a part is right, as its own verdict has it: by one of those that are `right`."""
+    return "open" if verdict is Verdict.UNDECIDED else verdict in right
 
 
 def error(results: Results, name: str) -> tuple[str, float, float, float]:

@@ -28,17 +28,16 @@ def elu_or_norm(results: Results) -> Finding:
         }
     )
     rule = Better(results.delta)
-    better = {norm: judge(found, rule) in SEEN for norm, found in gains.items()}
+    better, as_good = judge(gains[names[0]], rule), judge(-gains[names[1]], NoWorse(results.delta))
     verdict = judge(more, rule)
-    as_good = judge(-gains[names[1]], NoWorse(results.delta)) is Verdict.HOLDS
-    if verdict is Verdict.HOLDS and not (better[names[0]] and as_good):
+    if verdict is Verdict.HOLDS and not (better in SEEN and as_good is Verdict.HOLDS):
         verdict = Verdict.PARTLY
     return Finding(
         verdict,
         (
-            Part("without batch norm ELU does better than ReLU", told.points(gains[names[0]]), better[names[0]]),
-            Part("with batch norm it does not, by a point", told.points(gains[names[1]]), as_good),
-            Part("the gain is larger without", told.points(more), judge(more, rule) in SEEN),
+            Part("without batch norm ELU does better than ReLU", told.points(gains[names[0]]), told.mark(better)),
+            Part("with batch norm it does not, by a point", told.points(gains[names[1]]), told.mark(as_good)),
+            Part("the gain is larger without", told.points(more), told.mark(judge(more, rule))),
             Part("with batch norm behind the activation", told.points(gains[names[2]])),
         ),
         (Ranges("Test error", "%", tuple(told.error(results, arm.name) for arm in results.experiment.arms)),),

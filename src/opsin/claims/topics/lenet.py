@@ -245,6 +245,7 @@ CLAIMS = (
         "exact", "products of C3 at least 1.5 times fewer, a tenth of the network's, and less time; partly if only "
                  "arithmetic bears it out",
         sparse_c3,
+        clocked=True,
         errs="The paper's second reason, that maps which see different inputs learn different features, is left out.",
         minutes=0.15,
     ),

@@ -82,7 +82,7 @@ def table(chart: Chart) -> Rows:
         case Dots():
             return ("", chart.x, chart.y), [(name, figure(x), figure(y)) for name, x, y, _ in chart.dots]
         case Ranges():
-            return ("", "Mean", "95 % interval"), [
+            return ("", "Estimate", "95 % interval"), [
                 (name, with_unit(mean, chart.unit), interval(mean, low, high).partition(" ")[2].strip("()"))
                 for name, mean, low, high in chart.rows
             ]

@@ -16,9 +16,16 @@ KINDS = {
 """How a claim is put to the test, as the page says it."""
 CHECKED = {
     "paper": "as the paper prints it",
-    "arithmetic": "counted anew here",
+    "arithmetic": "worked out here",
     "memory": "from memory, not checked",
 }
+MARKS = {
+    True: ("yes", "✓", "holds"),
+    False: ("no", "✕", "does not hold"),
+    "open": ("open", "?", "not decided"),
+    None: ("told", "·", "told beside"),
+}
+"""The part of a finding by its mark: a class, a sign, and what it is read as."""
 
 
 def standfirst(records: Sequence[Record]) -> str:
@@ -102,12 +109,12 @@ def ran(record: Record) -> str:
 
 
 def machines(records: Sequence[Record]) -> list[tuple[str, int]]:
-    """Machines and versions, and how many claims were run with each."""
+    """Machines and versions, and how many claims were run with each, whatever else the machine did meanwhile."""
     told = Counter(
         ", ".join(
             f"{key.replace('_', ' ')} {words.plain(value)}"
             for key, value in ((r.machine or {}) | (r.versions or {})).items()
-            if value is not None
+            if value is not None and key != "others"
         )
         for r in records
         if r.run and (r.machine or r.versions)
