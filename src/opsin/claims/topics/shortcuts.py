@@ -28,7 +28,7 @@ CLAIMS = (
         "training", "the median deletion costs less than 2 points with shortcuts and over 20 without, and the error "
                     "grows in step with the number deleted (Spearman over 0.9)",
         experiment=depth.LESIONS,
-        trains=12.0,
+        trains=8.0,
         full="ResNet-110 on CIFAR-10",
     ),
     Claim(
@@ -41,7 +41,7 @@ CLAIMS = (
                     "partly of one of them",
         errs="They are paths, not blocks, and the numbers mix blocks with layers: 10 to 34 layers.",
         experiment=depth.SHORT,
-        trains=21.0,
+        trains=14.0,
         full="ResNet-110 on CIFAR-10",
     ),
     Claim(
