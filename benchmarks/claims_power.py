@@ -191,20 +191,17 @@ def faults_table(repeats: int) -> Iterator[Row]:
 
 
 def chosen(wrong: NDArray, tested: NDArray, n: int, seeds: int) -> NDArray:
-    """The answers of an arm [n, N] on the reported seeds, at the rate that is best on the first `seeds` others.
+    """The rate of each reported seed [n]: that which is best on the first `seeds` others.
 
-    `wrong` [rates, seeds, N] are those at every rate, the reported seeds last.
+    `wrong` [rates, seeds, N] is where an arm is wrong at every rate, the reported seeds last.
     """
-    best = int((wrong * tested)[:, :seeds].sum(axis=(1, 2)).argmin())
-    return wrong[best, -n:]
+    return np.full(n, (wrong * tested)[:, :seeds].sum(axis=(1, 2)).argmin())
 
 
 def by_others(wrong: NDArray, tested: NDArray, n: int) -> NDArray:
-    """The same, each reported seed at the rate that is best on the other reported ones."""
-    wrong = wrong[:, -n:]
-    errors = (wrong * tested[-n:]).sum(axis=2)  # rates, n
-    best = (errors.sum(axis=1, keepdims=True) - errors).argmin(axis=0)
-    return wrong[best, np.arange(n)]
+    """The rate of each reported seed [n]: that which is best on the other reported ones."""
+    errors = (wrong[:, -n:] * tested[-n:]).sum(axis=2)  # rates, n
+    return (errors.sum(axis=1, keepdims=True) - errors).argmin(axis=0)
 
 
 CHOICES: dict[str, Callable[[NDArray, NDArray, int], NDArray]] = {
@@ -215,24 +212,35 @@ CHOICES: dict[str, Callable[[NDArray, NDArray, int], NDArray]] = {
 
 
 def rates_table(repeats: int) -> Iterator[Row]:
-    """Each arm has four rates, one of them chosen: on as many seeds as are reported, on three, by the other ones."""
+    """Each arm has four rates, one of them chosen: on as many seeds as are reported, on three, by the other ones.
+
+    `covers` is of the effect at the best rates, `there` of that at the rates that were chosen.
+    """
     for regime in REGIMES:
         for name, curve in CURVES.items():
+            more = np.array(curve)
             for n in SEEDS:
                 row: Row = {"noise": regime.name, "rates": name, "seeds": n}
                 for effect, verdicts in ((0.0, SEEN), (DELTA, (Verdict.NOT_HERE,))):
-                    counts = {choice: np.zeros(2) for choice in CHOICES}
-                    errors = [ERROR + (arm + more) / 100 for arm in (0.0, effect) for more in curve]
+                    counts = {choice: np.zeros(3) for choice in CHOICES}
+                    errors = [ERROR + (arm + own) / 100 for arm in (0.0, effect) for own in curve]
                     for repeat in range(repeats):
                         rng = np.random.default_rng([repeat, n, round(100 * effect), *f"{regime.name} {name}".encode()])
                         drawn, tested = regime.arms(rng, errors, 2 * n)
-                        better, worse = np.stack(drawn[: len(curve)]), np.stack(drawn[len(curve) :])
+                        arms = np.stack(drawn[len(curve) :]), np.stack(drawn[: len(curve)])
                         for choice, choose in CHOICES.items():
-                            mean = resplit(choose(worse, tested, n) - choose(better, tested, n), tested[-n:])
+                            worse, better = rates = [choose(wrong, tested, n) for wrong in arms]
+                            answers = [
+                                wrong[rate, np.arange(n, 2 * n)] for wrong, rate in zip(arms, rates, strict=True)
+                            ]
+                            there = effect + (more[worse] - more[better]).mean()
+                            mean = resplit(answers[0] - answers[1], tested[-n:])
                             low, high = mean.bounds()
-                            counts[choice] += np.array([low <= effect <= high, judge(mean, Better(DELTA)) in verdicts])
-                    for choice, (covers, false) in counts.items():
+                            right = judge(mean, Better(DELTA)) in verdicts
+                            counts[choice] += np.array([low <= effect <= high, low <= there <= high, right])
+                    for choice, (covers, at_them, false) in counts.items():
                         row |= {f"{choice}_covers_{effect:g}": covers / repeats}
+                        row |= {f"{choice}_there_{effect:g}": at_them / repeats}
                         row |= {f"{choice}_false_{effect:g}": false / repeats}
                 yield row
 
@@ -317,6 +325,8 @@ COLUMNS = {  # figure -> heading, by table; --json has every figure
         "seeds": "seeds",
         "many_covers_0": "covers 0",
         "many_covers_1": "covers delta",
+        "many_there_0": "at the chosen rates: covers 0",
+        "many_there_1": "covers delta",
         "many_false_0": "false holds or partly",
         "many_false_1": "false does not hold, at delta",
         "few_covers_0": "on three: covers 0",
