@@ -293,10 +293,12 @@ def test_a_network_that_diverged_cannot_be_looked_at(digits, experiment):
         verdict(experiment, digits, lambda name, seed, rng: {"status": "diverged: the loss became nan", "probes": None})
 
 
-@pytest.mark.parametrize("after, expected", [(0.01, HOLDS), (0.2, PARTLY)])
-def test_whitening(digits, after, expected):
+@pytest.mark.parametrize(
+    "after, noise, expected", [(0.01, 0.001, HOLDS), (0.2, 0.001, PARTLY), (0.05, 0.02, UNDECIDED)]
+)
+def test_whitening(digits, after, noise, expected):
     def of(arm, seed, rng):
-        own = after + rng.uniform(0, 0.001)
+        own = after + noise * (2 * (seed % 2) - 1)
         table = [[1.0, own], [own, 1.0]]
         return {
             "probes": {"correlations": {"mean": 1e-6, "deviation": 1e-4, "before": own, "after": own, "table": table}}

@@ -93,6 +93,11 @@ def test_too_few_seeds_are_said(tmp_path):
     assert "not decided at 2 seeds" in record["notes"][0] or "at least six" in record["notes"][0]
 
 
+def test_one_seed_shows_no_interval(tmp_path):
+    record = results(tmp_path, Asked(seeds=1))
+    assert record["verdict"] == "undecided" and record["parts"][0]["found"].endswith("points (? to ?)")
+
+
 def test_images_that_are_not_there_are_one_line(tmp_path):
     with pytest.raises(OpsinError, match="nowhere"):
         results(tmp_path, Asked(data="nowhere"))

@@ -124,8 +124,8 @@ def run(
     from opsin.cli.progress import Terminal
     from opsin.files import check_writable
 
-    given = {"--tier": tier, "--data": data, "--seeds": seeds, "--workers": workers, "--cluster": cluster}
-    given |= {"--root": root}
+    given = {"--tier": tier, "--data": data, "--seeds": seeds}
+    given |= {"--workers": workers, "--cluster": cluster, "--root": root}
     chosen = named(ids, kind)
     check_options(chosen, [option for option, value in given.items() if value is not None])
     if tier is not None and tier not in TIERS:

@@ -266,12 +266,11 @@ def whitened(results: Results) -> Finding:
     """Means, deviations and correlations of the channels behind a trained network's last batch norm."""
     found = results.probed("batch norm", "correlations")
     after = independent([each["after"] for each in found])
-    low, high = (float(end) for end in after.bounds())
     standard = max(max(each["mean"], each["deviation"]) for each in found)
     apart = judge(-after, Beyond(-0.05, fails=-0.05))
     verdict = Verdict.NOT_HERE
     if standard < 1e-2:
-        verdict = Verdict.HOLDS if apart is Verdict.HOLDS else Verdict.PARTLY
+        verdict = Verdict.PARTLY if apart is Verdict.NOT_HERE else apart
     before = float(np.mean([each["before"] for each in found]))
     table = found[0]["table"]
     names = tuple(str(i) for i in range(len(table)))
@@ -281,7 +280,7 @@ def whitened(results: Results) -> Finding:
             Part("every channel has mean 0 and deviation 1", f"off by at most {standard:.0e}", standard < 1e-2),
             Part(
                 "and no channel tells of another: mean correlation under 0.05",
-                f"{float(after.mean):.3f} ({low:.3f} to {high:.3f})",
+                f"{float(after.mean):.3f} ({told.ends(after, '.3f')})",
                 told.mark(apart),
             ),
             Part("in front of batch norm", f"{before:.3f}: a scale and a shift for each channel change no correlation"),

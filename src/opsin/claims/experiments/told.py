@@ -12,9 +12,13 @@ from opsin.claims.verdict import SEEN
 
 
 def points(found: Mean) -> str:
-    """A mean with its interval: "+1.20 points (+0.40 to +2.00)"."""
-    low, high = (float(end) for end in found.bounds())
-    return f"{float(found.mean):+.2f} points ({low:+.2f} to {high:+.2f})"
+    """A mean with its interval: "+1.20 points (+0.40 to +2.00)"; "?" for the ends that one seed does not show."""
+    return f"{float(found.mean):+.2f} points ({ends(found, '+.2f')})"
+
+
+def ends(found: Mean, form: str) -> str:
+    """The interval in words: "0.40 to 2.00"."""
+    return " to ".join(f"{float(end):{form}}" if np.isfinite(end) else "?" for end in found.bounds())
 
 
 def times(found: Median) -> str:
