@@ -249,7 +249,7 @@ def short_paths(results: Results) -> Finding:
 def hundred_layers(results: Results) -> Finding:
     """Whether a residual network of 110 layers trains to a training error below 1 %, and how its loss falls."""
     error, rule = independent(results.points(arm("residual", DEPTHS[-1]), "train_error")), Beyond(-1.0, fails=-1.0)
-    trains, (low, high) = judge(-error, rule), (float(end) for end in error.bounds())
+    trains = judge(-error, rule)
     lost = {kind: [run["losses"] for run in results.runs(arm(kind, DEPTHS[-1])) if run["losses"]] for kind in KINDS}
     curves = {
         kind: tuple((float(epoch), float(loss)) for epoch, loss in enumerate(np.mean(own, axis=0), 1))
@@ -261,7 +261,7 @@ def hundred_layers(results: Results) -> Finding:
         (
             Part(
                 f"{DEPTHS[-1]} layers train to a training error below 1 %",
-                f"{float(error.mean):.2f} % ({low:.2f} to {high:.2f}), {many(error.n, 'seed')}",
+                f"{float(error.mean):.2f} % ({told.ends(error, '.2f')}), {many(error.n, 'seed')}",
                 told.mark(trains),
             ),
             Part("and nobody had trained as many", "Highway networks had, half a year earlier", False),
