@@ -10,7 +10,7 @@ import pytest
 from opsin.claims import plan as plans
 from opsin.claims import record, run
 from opsin.claims.chart import Bars, Dots, Grid, Lines, Ranges, Table
-from opsin.claims.claim import ARTICLES, Effect, Finding, Part, Verdict
+from opsin.claims.claim import ARTICLES, Effect, Finding, Part, Verdict, weigh
 from opsin.claims.topics.lenet import CLAIMS
 from opsin.errors import OpsinError
 
@@ -145,7 +145,7 @@ def test_what_is_there_is_not_run_again(tmp_path):
 @pytest.mark.parametrize("change", ["rule", "version", "machine", "not run"])
 def test_what_changed_is_run_again(tmp_path, monkeypatch, change):
     kind = "cost" if change == "machine" else "exact"
-    monkeypatch.setattr(run, "BUSY", 1e9)
+    monkeypatch.setattr(plans, "BUSY", 1e9)
     claim, ran = tried("X01", kind=kind, verdict=Verdict.NOT_RUN if change == "not run" else Verdict.HOLDS)
     run.run(plans.plan([claim], tmp_path), tmp_path)
     if change == "rule":
@@ -205,6 +205,17 @@ def test_times_on_a_busy_machine_decide_nothing(tmp_path, monkeypatch, kind, cor
     assert (written["verdict"], written["machine"]["others"]) == (verdict, cores)
     assert written["notes"] == ([run.DISTURBED.format(cores, "holds")] if verdict == "undecided" else [])
     assert len(plans.plan([claim], tmp_path).todo) == (verdict == "undecided"), "it is tried again"
+
+
+def test_what_calm_times_leave_undecided_is_not_run_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(run.Others, "cores", lambda self: 0.1)
+    claim, ran = tried("X01", kind="cost")
+    claim = dataclasses.replace(
+        claim, test=lambda: (ran.append("X01"), weigh(Part("", "", True), Part("", "", "open")))[1]
+    )
+    (written,) = run.run(plans.plan([claim], tmp_path), tmp_path).values()
+    assert (written["verdict"], written["notes"]) == ("undecided", [])
+    assert not plans.plan([claim], tmp_path).todo
 
 
 def test_random_numbers_begin_anew_for_each(tmp_path):

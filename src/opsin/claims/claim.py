@@ -1,7 +1,7 @@
 """What a claim is: a statement of the history that can be put to the test, with all that decides the test."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
@@ -189,12 +189,26 @@ def beside(decided: Finding, told: Finding) -> Finding:
 
 
 def weigh(*parts: Part, charts: tuple[Chart, ...] = (), notes: tuple[str, ...] = ()) -> Finding:
-    """The finding where each part is plainly right or wrong: all right, some, or none."""
-    decided = [part.holds for part in parts if part.holds is not None]
-    if not decided:
+    """The finding where each part is plainly right or wrong: all right, some, or none.
+
+    Where parts are open it is undecided, unless the others decide without them: one right and one wrong.
+    """
+    marks = {part.holds for part in parts} - {None}
+    if not marks:
         raise ValueError("no part decides")
-    verdict = Verdict.HOLDS if all(decided) else Verdict.PARTLY if any(decided) else Verdict.NOT_HERE
+    if marks >= {True, False}:
+        verdict = Verdict.PARTLY
+    elif "open" in marks:
+        verdict = Verdict.UNDECIDED
+    else:
+        verdict = Verdict.HOLDS if True in marks else Verdict.NOT_HERE
     return Finding(verdict, parts, charts, notes)
+
+
+def every(marks: Iterable[Mark]) -> Mark:
+    """Whether all are right: wrong where one is, else open where one is."""
+    found = set(marks)
+    return False if False in found else "open" if "open" in found else True
 
 
 def gap(off: float) -> str:

@@ -1,64 +1,152 @@
-"""Milliseconds for the claims that measure, of pieces of networks on this machine, and how times grow."""
+"""Milliseconds for the claims that measure, how far they repeat, and how times grow.
+
+A time is measured in several rounds, in each of which weights and images are made anew, since where they lie in memory
+changes it. What is read off times is told with an interval, and decides only where all of that lies on one side.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
-from opsin.costs.measure import TimedBlock, block, warm_up
+from opsin.claims.claim import Mark, every
+from opsin.costs.measure import AGREE, block, warm_up
 
 CPU = torch.device("cpu")
+ROUNDS = 5
+REPEATS = 0.04
+"""How far times differ from run to run, as the standard deviation of their logarithms: benchmarks/claims_repeat.py."""
+NOTE = (
+    "Intervals hold 95 % of what figures come to where rounds are drawn anew and each time is moved by "
+    f"{REPEATS:.0%}, as it is from run to run. A figure decides where all of that lies on one side of its limit."
+)
+_DRAWS = 1000
+
+Build = Callable[[], "partial[Any]"]
+"""What makes a run, with weights and images of its own."""
+Floats = NDArray[np.float64]
+Name = TypeVar("Name")
 
 
-def milliseconds(runs: Mapping[str, Callable[[], Any]], *, rounds: int = 5, seconds: float = 0.05) -> dict[str, float]:
-    """The median time of each run, taken in turns: what disturbs the machine for a while meets them all.
+@dataclass(frozen=True)
+class Figure:
+    """A number read off times, with the interval that it would repeat in; as a string "0.93 (0.88 to 0.96)"."""
 
-    Of each run's blocks the three fastest count, since other work only ever adds time.
+    value: float
+    low: float
+    high: float
+
+    def at_least(self, limit: float) -> Mark:
+        """Whether it is so much or more; "open" where the interval has both."""
+        return True if self.low >= limit else False if self.high < limit else "open"
+
+    def at_most(self, limit: float) -> Mark:
+        """Whether it is so much or less; "open" where the interval has both."""
+        return True if self.high <= limit else False if self.low > limit else "open"
+
+    def within(self, least: float, most: float) -> Mark:
+        """Whether it lies between two limits."""
+        return every((self.at_least(least), self.at_most(most)))
+
+    def __format__(self, form: str) -> str:
+        return f"{self.value:{form}} ({self.low:{form}} to {self.high:{form}})"
+
+
+@dataclass(frozen=True)
+class Times(Generic[Name]):
+    """Milliseconds of each run, by its name, in each round."""
+
+    rounds: Mapping[Name, Sequence[float]]
+
+    @cached_property
+    def ms(self) -> dict[Name, float]:
+        """The time of each run: the median of its three fastest rounds, since other work only ever adds time."""
+        return {name: float(_calm(np.asarray(own))) for name, own in self.rounds.items()}
+
+    @cached_property
+    def repeated(self) -> dict[Name, Floats]:
+        """What these times might be in other runs, a thousand of each; always the same ones.
+
+        Rounds are drawn anew, the same of all runs, so that what met them all at once still does.
+        """
+        rng = np.random.default_rng(0)
+        count = len(next(iter(self.rounds.values())))
+        drawn = rng.integers(count, size=(_DRAWS, count))
+        return {
+            name: _calm(np.asarray(own)[drawn]) * np.exp(REPEATS * rng.standard_normal(_DRAWS))
+            for name, own in self.rounds.items()
+        }
+
+    def figure(self, of: Callable[[Mapping[Name, Any]], Any]) -> Figure:
+        """What `of` makes of the milliseconds, for numbers and for arrays of them alike."""
+        value = float(of(self.ms))
+        low, high = np.quantile(of(self.repeated), (0.025, 0.975))
+        return Figure(value, min(float(low), value), max(float(high), value))
+
+
+def _calm(rounds: Floats) -> Floats:
+    """The median of the fastest of [..., rounds]."""
+    return np.median(np.sort(rounds, axis=-1)[..., :AGREE], axis=-1)
+
+
+def times(
+    builds: Mapping[Name, Build],
+    *,
+    rounds: int = ROUNDS,
+    seconds: float = 0.05,
+    device: torch.device = CPU,
+    training: bool = False,
+) -> Times[Name]:
+    """Times each run in each round, about so many seconds, in turns: what disturbs the machine a while meets them all.
+
+    Args:
+        builds: of each run, by its name.
+        training: whether runs need gradients.
     """
-    found: dict[str, list[TimedBlock]] = {name: [] for name in runs}
-    with torch.inference_mode():
-        for run in runs.values():
-            warm_up(run, CPU, seconds)
-        for _ in range(rounds):
-            for name, run in runs.items():
-                found[name].append(block(run, CPU, seconds, least=2))
-    return {name: median(sorted(own.median for own in blocks)[:3]) for name, blocks in found.items()}
+    found: dict[Name, list[float]] = {name: [] for name in builds}
+    for _ in range(rounds):
+        for name, build in builds.items():
+            run = build()
+            with torch.inference_mode(not training):
+                warm_up(run, device, seconds)
+                found[name].append(block(run, device, seconds, least=2).median)
+            del run  # before the next one is built
+    return Times(found)
+
+
+def through(make: Callable[[], nn.Module], *shape: int) -> Build:
+    """What builds a network and images of this shape, for a run of one through the other."""
+
+    return lambda: partial(make().eval(), torch.randn(shape))
 
 
 @dataclass(frozen=True)
 class Law:
-    """times = factor * sizes ** exponent, by least squares on logarithms.
+    """times = factor * sizes ** exponent, by least squares on logarithms; numbers, or arrays where times are.
 
     Attributes:
-        exponent, reach: with its 95 % interval, so far to either side.
         r2: the share of the variance of log times that it explains.
     """
 
-    factor: float
-    exponent: float
-    reach: float
-    r2: float
+    factor: Any
+    exponent: Any
+    r2: Any
 
-    def __call__(self, size: float) -> float:
+    def __call__(self, size: float) -> Any:
         return self.factor * size**self.exponent
 
-    def __str__(self) -> str:
-        return f"{self.exponent:.2f} ({self.exponent - self.reach:.2f} to {self.exponent + self.reach:.2f})"
 
-
-def law(sizes: Sequence[float], times: Sequence[float]) -> Law:
-    """The power law through times by sizes, three or more of each."""
-    from scipy import stats
-
-    x, y = np.log(np.asarray(sizes, dtype=float)), np.log(np.asarray(times, dtype=float))
-    dx, dy = x - x.mean(), y - y.mean()
-    exponent = float(dx @ dy / (dx @ dx))
-    left = dy - exponent * dx
-    freedom = len(x) - 2
-    error = float(np.sqrt(left @ left / freedom / (dx @ dx)))
-    r2 = 1 - float(left @ left / (dy @ dy))
-    factor = float(np.exp(y.mean() - exponent * x.mean()))
-    return Law(factor, exponent, float(stats.t.ppf(0.975, freedom)) * error, r2)
+def law(sizes: Sequence[float], times: Sequence[Any]) -> Law:
+    """The power law through times by sizes, two or more of each; each time a number, or an array of as many cases."""
+    x, y = np.log(np.asarray(sizes, dtype=float)), np.log(np.stack([np.asarray(t, float) for t in times], axis=-1))
+    dx, middle = x - x.mean(), y.mean(axis=-1)
+    dy = y - middle[..., None]
+    exponent = dy @ dx / (dx @ dx)
+    left = dy - exponent[..., None] * dx
+    r2 = 1 - (left**2).sum(axis=-1) / (dy**2).sum(axis=-1)
+    return Law(np.exp(middle - exponent * x.mean()), exponent, r2)

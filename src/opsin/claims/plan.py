@@ -53,6 +53,8 @@ class Work:
 NOTHING = Asked()
 PROCESSES, IMAGES, PIXELS = 2, 1297, 64
 """For which the minutes of claims that train are measured: processes, images of digits to train on, pixels of each."""
+BUSY = 0.5
+"""Cores that other work may take, on average, while a claim about time is tried."""
 PIXEL = 0.008
 """So much longer, of the time with digits, a convolutional network's step takes for each further pixel of an image."""
 
@@ -151,8 +153,13 @@ def plan(claims: Sequence[Claim], folder: Path, asked: Asked = NOTHING, work: Wo
 
 def stands(claim: Claim, found: Record, asked: Asked) -> bool:
     """Whether a record is of this definition, and needs no other try: times that were disturbed do."""
-    again = [Verdict.NOT_RUN, *([Verdict.UNDECIDED] if claim.timed else [])]
-    return found["definition"] == definition(claim, asked) and found["verdict"] not in again
+    again = found["verdict"] == Verdict.NOT_RUN or disturbed(claim, found["machine"].get("others"))
+    return found["definition"] == definition(claim, asked) and not again
+
+
+def disturbed(claim: Claim, others: float | None) -> bool:
+    """Whether times decide a claim, and other work took too many cores while they were measured."""
+    return claim.timed and others is not None and others > BUSY
 
 
 def check_place(claim: Claim, found: Record | None, folder: Path, asked: Asked) -> None:

@@ -13,7 +13,7 @@ import torch
 from opsin import __version__, files
 from opsin.claims import record
 from opsin.claims.claim import Claim, Finding, Part, Verdict, beside
-from opsin.claims.plan import NOTHING, TIERS, Asked, Plan, Record, Work, asked_of, at_work, definition
+from opsin.claims.plan import NOTHING, TIERS, Asked, Plan, Record, Work, asked_of, at_work, definition, disturbed
 from opsin.claims.trials import work as trials
 from opsin.claims.trials.images import write_images
 from opsin.claims.trials.results import Lost, Results
@@ -26,8 +26,6 @@ from opsin.watch import Watch
 
 SEED = 0
 """Where the random numbers of each test begin."""
-BUSY = 0.5
-"""Cores that other work may take, on average, while a claim about time is tried."""
 DISTURBED = "Other work took {:.1f} cores meanwhile, so these times decide nothing; by the rule they would say: {}."
 
 Ended = Callable[..., None]
@@ -133,7 +131,7 @@ def pool_of(work: Work, folder: Path, gpu: bool) -> Pool:
 
 def judged(claim: Claim, finding: Finding, cores: float | None) -> Finding:
     """The finding; undecided where times were measured while other work took so many cores."""
-    if not claim.timed or finding.verdict == Verdict.NOT_RUN or cores is None or cores <= BUSY:
+    if finding.verdict == Verdict.NOT_RUN or not disturbed(claim, cores):
         return finding
     note = DISTURBED.format(cores, finding.verdict)
     return replace(finding, verdict=Verdict.UNDECIDED, notes=(*finding.notes, note))

@@ -1,12 +1,14 @@
 """Claims about the networks of LeCun's group, 1989 and 1998."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from opsin import zoo
+from opsin.claims import clock
 from opsin.claims.chart import Bars, Grid, Table
-from opsin.claims.claim import Claim, Finding, Part, gap, weigh
-from opsin.claims.clock import milliseconds
+from opsin.claims.claim import Claim, Finding, Part, every, gap, weigh
+from opsin.claims.clock import Figure, through
 from opsin.claims.experiments import pooling
 from opsin.costs.count import count_model
 from opsin.costs.sheet import cost
@@ -78,36 +80,42 @@ def connections_of_lenet5() -> int:
     return (25 + 1) * 6 * 28 * 28 + pooled + c3 + linear + net.output.codes.numel()
 
 
-def sparse_c3(batches: tuple[int, ...] = (1, 64), rounds: int = 5) -> Finding:
+def sparse_c3(batches: tuple[int, ...] = (1, 64)) -> Finding:
     """C3 by its table and fully connected: weights and products, then time."""
     used, all_maps = sum(map(len, lenet5.C3_TABLE)), 6 * 16
     pixels, taps = 10 * 10, 25
     saved = (all_maps - used) * taps * pixels
     whole = count_model("lenet5").macs + saved
     layer, net = all_maps / used, saved / whole
-    ways = {
-        "table, dense kernel with zeros": TableConv2d(6, lenet5.C3_TABLE, 5),
-        "table, maps gathered": Gathered(lenet5.C3_TABLE, 5),
-        "fully connected": nn.Conv2d(6, 16, 5),
+    zeros, gathered, dense = "table, dense kernel with zeros", "table, maps gathered", "fully connected"
+    makes = {
+        zeros: lambda: TableConv2d(6, lenet5.C3_TABLE, 5),
+        gathered: lambda: Gathered(lenet5.C3_TABLE, 5),
+        dense: lambda: nn.Conv2d(6, 16, 5),
     }
-    rows, ratio = [], {}
-    for batch in batches:
-        x = torch.randn(batch, 6, 14, 14)
-        ms = milliseconds({name: lambda way=way, x=x: way(x) for name, way in ways.items()}, rounds=rounds)
-        dense = ms.pop("fully connected")
-        ratio[batch] = dense / min(ms.values())
-        rows += [(f"batch {batch}", name, ms[name] / dense) for name in ms]
-    quicker = all(r > 1 for r in ratio.values())
+    times = clock.times(
+        {(name, batch): through(make, batch, 6, 14, 14) for batch in batches for name, make in makes.items()}
+    )
+
+    def share(batch: int) -> Figure:
+        return times.figure(lambda ms: np.minimum(ms[zeros, batch], ms[gathered, batch]) / ms[dense, batch])
+
+    shares = {batch: share(batch) for batch in batches}
+    rows = [
+        (f"batch {batch}", name, times.ms[name, batch] / times.ms[dense, batch])
+        for batch in batches
+        for name in (zeros, gathered)
+    ]
     return weigh(
         Part("C3 takes at least 1.5 times fewer products by its table", f"{layer:.2f} times", layer >= 1.5),
         Part("that is a tenth of the whole network's or more", f"{net:.0%}", net >= 0.1),
         Part(
             "and it takes less time",
             "; ".join(
-                f"at batch {b} its quicker form takes {1 / r:.2f} of the fully connected layer's"
-                for b, r in ratio.items()
+                f"at batch {batch} its quicker form takes {own:.2f} of the fully connected layer's"
+                for batch, own in shares.items()
             ),
-            quicker,
+            every(own.at_most(1) for own in shares.values()),
         ),
         Part("the paper: C3 has 1,516 parameters", f"{used * taps + 16:,}; fully connected {all_maps * taps + 16:,}"),
         Part("the paper: C3 has 151,600 connections", f"{(used * taps + 16) * pixels:,}, with its biases"),
@@ -123,7 +131,10 @@ def sparse_c3(batches: tuple[int, ...] = (1, 64), rounds: int = 5) -> Finding:
                 said=(("fully connected", 1.0),),
             ),
         ),
-        notes=("The paper's other reason for the table, that maps with different inputs must differ, is not tested.",),
+        notes=(
+            "The paper's other reason for the table, that maps with different inputs must differ, is not tested.",
+            clock.NOTE,
+        ),
     )
 
 
@@ -157,7 +168,7 @@ def pooling_of_lenet5() -> Finding:
     )
 
 
-def order_of_pooling(batch: int = 64, rounds: int = 5) -> Finding:
+def order_of_pooling() -> Finding:
     """Whether pooling and the non-linearity can change places."""
     x = torch.randn(4, 8, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     pools = {"max": nn.MaxPool2d(2), "mean": nn.AvgPool2d(2)}
@@ -167,19 +178,15 @@ def order_of_pooling(batch: int = 64, rounds: int = 5) -> Finding:
         for p, pool in pools.items()
         for s, squash in squashes.items()
     }
-    large = torch.randn(batch, 8, 32, 32)
-    ms = milliseconds(
-        {
-            "pooling first": lambda: torch.tanh(pools["max"](large)),
-            "tanh first": lambda: pools["max"](torch.tanh(large)),
-        },
-        rounds=rounds,
-    )
+    pooled, squashed = (nn.MaxPool2d(2), nn.Tanh()), (nn.Tanh(), nn.MaxPool2d(2))
+    saved = clock.times(
+        {order: through(lambda order=order: nn.Sequential(*order), 64, 8, 32, 32) for order in (pooled, squashed)}
+    ).figure(lambda ms: ms[squashed] / ms[pooled])
     same = {p: max(gaps[p, s] for s in squashes) for p in pools}
     return weigh(
         Part("behind max pooling the order makes no difference", f"changes it {gap(same['max'])}", same["max"] == 0),
         Part("nor behind a mean, which LeNet-5 has", f"changes it by up to {same['mean']:.2f}", same["mean"] < 1e-6),
-        Part("what pooling first saves", f"{ms['tanh first'] / ms['pooling first']:.1f} times quicker with tanh"),
+        Part("what pooling first saves", f"{saved:.1f} times quicker with tanh"),
         Part(
             "LeNet-5's own order",
             "a squashing function behind every layer of maps, C1, S2, C3 and S4: convolution, squashing, sub-sampling, "
