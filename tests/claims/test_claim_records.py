@@ -1,9 +1,11 @@
 """Records of claims: all of a finding comes back, and no number that JSON does not have."""
 
 import dataclasses
+import functools
 import itertools
 import json
 import math
+import os
 
 import pytest
 
@@ -134,6 +136,12 @@ def tried(id, minutes=1.0, kind="exact", verdict=Verdict.HOLDS):
     return dataclasses.replace(CLAIM, id=id, kind=kind, minutes=minutes, test=test), ran
 
 
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Tests that are functions within functions cannot be sent to another."""
+    monkeypatch.setattr(run, "tested", lambda claim: run.tried(claim.test))
+
+
 def test_what_is_there_is_not_run_again(tmp_path):
     claim, ran = tried("X01")
     for _ in range(2):
@@ -143,6 +151,7 @@ def test_what_is_there_is_not_run_again(tmp_path):
 
 
 @pytest.mark.parametrize("change", ["rule", "version", "machine", "not run"])
+@pytest.mark.usefixtures("in_this_process")
 def test_what_changed_is_run_again(tmp_path, monkeypatch, change):
     kind = "cost" if change == "machine" else "exact"
     monkeypatch.setattr(plans, "BUSY", 1e9)
@@ -197,6 +206,7 @@ def test_what_is_done_stays_when_it_is_stopped(tmp_path):
         ("exact", 1.9, "holds"),
     ],
 )
+@pytest.mark.usefixtures("in_this_process")
 def test_times_on_a_busy_machine_decide_nothing(tmp_path, monkeypatch, kind, cores, verdict):
     monkeypatch.setattr(run.Others, "cores", lambda self: cores)
     claim, _ = tried("X01", kind="exact" if kind == "clocked" else kind)
@@ -207,6 +217,7 @@ def test_times_on_a_busy_machine_decide_nothing(tmp_path, monkeypatch, kind, cor
     assert len(plans.plan([claim], tmp_path).todo) == (verdict == "undecided"), "it is tried again"
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_what_calm_times_leave_undecided_is_not_run_again(tmp_path, monkeypatch):
     monkeypatch.setattr(run.Others, "cores", lambda self: 0.1)
     claim, ran = tried("X01", kind="cost")
@@ -216,6 +227,24 @@ def test_what_calm_times_leave_undecided_is_not_run_again(tmp_path, monkeypatch)
     (written,) = run.run(plans.plan([claim], tmp_path), tmp_path).values()
     assert (written["verdict"], written["notes"]) == ("undecided", [])
     assert not plans.plan([claim], tmp_path).todo
+
+
+def test_times_are_measured_in_a_process_of_their_own(monkeypatch):
+    claim = dataclasses.replace(CLAIM, kind="cost")
+    found, minutes, others = run.tested(claim)
+    assert found == claim.test() and 0 < minutes < 1 and (others is None or others >= 0)
+    monkeypatch.setattr(run.Others, "cores", lambda self: 7.0)
+    assert run.tested(claim)[2] != 7.0 == run.tested(CLAIM)[2]
+
+
+def test_a_measurement_that_dies_is_said_in_one_line(tmp_path):
+    claim = dataclasses.replace(tried("X01", kind="cost")[0], test=functools.partial(os._exit, 3))
+    with pytest.raises(OpsinError, match="X01 could not be measured: its process ended with exit code 3"):
+        run.run(plans.plan([claim], tmp_path), tmp_path)
+    claim = dataclasses.replace(claim, test=functools.partial(int, "x"))
+    with pytest.raises(OpsinError, match="X01 could not be measured: invalid literal"):
+        run.run(plans.plan([claim], tmp_path), tmp_path)
+    assert not list(tmp_path.glob("*.json"))
 
 
 def test_random_numbers_begin_anew_for_each(tmp_path):

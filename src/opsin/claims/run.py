@@ -1,12 +1,14 @@
 """Claims put to the test, and their records written.
 
-Those of arithmetic and of time run one after another in this process; those that train share one pool.
+Those of arithmetic run one after another in this process, those of time each in one of its own, and those that train
+share one pool.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,7 +23,7 @@ from opsin.claims.trials.work import Store, Wish
 from opsin.costs.others import Others
 from opsin.data.threads import cores
 from opsin.errors import OpsinError
-from opsin.launch.local import Pool
+from opsin.launch.local import Pool, Task
 from opsin.watch import Watch
 
 SEED = 0
@@ -29,6 +31,8 @@ SEED = 0
 DISTURBED = "Other work took {:.1f} cores meanwhile, so these times decide nothing; by the rule they would say: {}."
 
 Ended = Callable[..., None]
+Tried = tuple[Finding, float, float | None]
+"""What a test has found, the minutes that it took, and the cores that other work took meanwhile."""
 
 
 def run(
@@ -80,12 +84,8 @@ def run(
         watch.stage("claims", sum(claim.minutes for claim in alone))
         for claim in alone:
             watch.started(f"{claim.id} {claim.title}", 1)
-            others = Others()
-            finding, minutes = tested(claim)
-            cores_taken = others.cores()
-            ended(
-                claim, judged(claim, finding, cores_taken), minutes, {"others": cores_taken and round(cores_taken, 2)}
-            )
+            finding, minutes, others = tested(claim)
+            ended(claim, judged(claim, finding, others), minutes, {"others": others and round(others, 2)})
             watch.ended(f"{claim.id} {claim.title}", "ok")
             watch.advance(claim.minutes)
         train([claim for claim in plan.todo if claim.experiment], folder, asked, work or Work(), watch, ended)
@@ -137,10 +137,27 @@ def judged(claim: Claim, finding: Finding, cores: float | None) -> Finding:
     return replace(finding, verdict=Verdict.UNDECIDED, notes=(*finding.notes, note))
 
 
-def tested(claim: Claim) -> tuple[Finding, float]:
-    """The finding of a claim's test, and the minutes that it took."""
+def tested(claim: Claim) -> Tried:
+    """Puts a claim to its test, in a process of its own where times decide it.
+
+    What ran before in a process changes where its memory lies, and with it times. Raises OpsinError for a claim without
+    a test, and where that process fails.
+    """
     if claim.test is None:
         raise OpsinError(claim.without_test)
+    if not claim.timed:
+        return tried(claim.test)
+    with Pool(1, torch.get_num_threads()) as pool:
+        pool.submit(Task(claim.id, f"{__name__}:tried", claim.test))
+        *_, last = pool.events()
+    if last.kind == "failed":
+        raise OpsinError(f"{claim.id} could not be measured: {last.value['message']}")
+    return last.value
+
+
+def tried(test: Callable[[], Finding], report: Callable[[Any], None] = lambda news: None) -> Tried:
+    """Runs a test; as a task, too, which has nothing to report."""
     torch.manual_seed(SEED)
-    start = time.perf_counter()
-    return claim.test(), (time.perf_counter() - start) / 60
+    others, start = Others(), time.perf_counter()
+    finding = test()
+    return finding, (time.perf_counter() - start) / 60, others.cores()
