@@ -3,7 +3,7 @@
     python benchmarks/claims_repeat.py [--runs 3] [--out DIR]
 
 Prints each claim's verdicts and the marks of its parts, run by run; how far times differ from run to run, as the
-standard deviation of their logarithms (`REPEATS` of opsin.claims.clock is to be no less than its median); and how often
+standard deviation of their logarithms (`REPEATS` of opsin.claims.clock is about their median); and how often
 the interval that one run gives a figure holds what all runs come to, their median. A run takes about 12 minutes, and
 one whose records are in DIR is not run again. Other work on the machine makes them worthless; the records say so.
 """
@@ -12,7 +12,6 @@ import argparse
 import re
 import subprocess
 import sys
-from itertools import combinations
 from pathlib import Path
 from statistics import median
 
@@ -57,6 +56,7 @@ def figures(found: Record) -> list[tuple[float, float, float]]:
 def report(runs: list[dict[str, Record]]) -> None:
     """Prints what repeats."""
     held = whole = 0
+    apart: list[float] = []
     for id in runs[0]:
         each = [own[id] for own in runs]
         print(f"{id}: {', '.join(own['verdict'] for own in each)}")
@@ -66,17 +66,17 @@ def report(runs: list[dict[str, Record]]) -> None:
                 for part in parts:
                     print(f"    {MARKS.get(part['holds'], part['holds']):<5}{part['found']}")
         if times(each[0]):
-            apart = scatter(each)
-            usual, large = np.quantile(apart, (0.5, 0.9))
-            print(f"  its {len(apart)} times: {usual:.1%} apart in the median, {large:.1%} at nine of ten")
+            apart += (own := scatter(each))
+            print(f"  its {len(own)} times differ by {median(own):.1%} from run to run, in the median")
         for same in zip(*map(figures, each), strict=True):
             middle = median(value for value, _, _ in same)
             held += sum(low <= middle <= high for _, low, high in same)
             whole += len(same)
     changed = [id for id in runs[0] if len({own[id]["verdict"] for own in runs}) > 1]
-    pairs = len(list(combinations(runs, 2)))
-    print(f"\nIntervals that hold the median of all runs: {held} of {whole}. REPEATS is {REPEATS:.0%}.")
-    print(f"Verdicts that changed, over {pairs} pairs of runs: {', '.join(changed) or 'none'}")
+    print(f"\nIntervals that hold the median of all runs: {held} of {whole}")
+    usual, large = np.quantile(apart, (0.5, 0.9))
+    print(f"Times differ by {usual:.1%} in the median, {large:.1%} in nine of ten; REPEATS is {REPEATS:.0%}")
+    print(f"Verdicts that changed: {', '.join(changed) or 'none'}")
 
 
 def main() -> None:
