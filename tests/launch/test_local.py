@@ -43,6 +43,21 @@ def test_tasks_news_failures_and_deaths():
         assert outcomes(pool) == {"again": ("done", 42)}
 
 
+class Unreadable:
+    """It can be sent, and fails where it is read."""
+
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+def test_a_task_that_cannot_be_read_fails_and_the_next_one_runs():
+    with Pool(1) as pool:
+        pool.submit(Task("unreadable", "tasks:double", Unreadable(), 2.0))
+        pool.submit(Task("next", "tasks:double", 2, 1.0))
+        found = outcomes(pool)
+    assert found["unreadable"][1]["message"] == "its process ended with exit code 1" and found["next"] == ("done", 4)
+
+
 def test_the_dearest_task_goes_first():
     with Pool(1) as pool:
         for cost in (1.0, 3.0, 2.0):

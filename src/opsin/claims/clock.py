@@ -1,7 +1,7 @@
 """Milliseconds for the claims that measure, how far they repeat, and how times grow.
 
-A time is measured in several rounds, in each of which weights and images are made anew, since where they lie in memory
-changes it. What is read off times is told with an interval, and decides only where all of that lies on one side.
+A time is measured in several rounds, in each of which weights and images are made anew and may lie elsewhere in memory.
+What is read off times is told with an interval, and decides only where all of that lies on one side of its limit.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +21,11 @@ CPU = torch.device("cpu")
 ROUNDS = 5
 REPEATS = 0.04
 """How far times differ from run to run, as the standard deviation of their logarithms: benchmarks/claims_repeat.py."""
+FACTS = {"rounds": ROUNDS, "repeats": REPEATS}
+"""What a record of times is of."""
 NOTE = (
-    "Intervals hold 95 % of what figures come to where rounds are drawn anew and each time is moved by "
-    f"{REPEATS:.0%}, as it is from run to run. A figure decides where all of that lies on one side of its limit."
+    "Intervals hold 95 % of what figures come to where rounds are drawn anew and each time moves by a standard "
+    f"deviation of {REPEATS:.0%}, as from run to run. A figure decides where all of that lies on one side of its limit."
 )
 _DRAWS = 1000
 
@@ -75,7 +77,7 @@ class Times(Generic[Name]):
         Rounds are drawn anew, the same of all runs, so that what met them all at once still does.
         """
         rng = np.random.default_rng(0)
-        count = len(next(iter(self.rounds.values())))
+        (count,) = {len(own) for own in self.rounds.values()}
         drawn = rng.integers(count, size=(_DRAWS, count))
         return {
             name: _calm(np.asarray(own)[drawn]) * np.exp(REPEATS * rng.standard_normal(_DRAWS))
@@ -87,6 +89,11 @@ class Times(Generic[Name]):
         value = float(of(self.ms))
         low, high = np.quantile(of(self.repeated), (0.025, 0.975))
         return Figure(value, min(float(low), value), max(float(high), value))
+
+
+def decisive(figures: Mapping[Name, Figure], limit: float) -> Name:
+    """Which decides whether all are so much or more: one that is surely less, else that with the lowest interval."""
+    return min(figures, key=lambda name: (figures[name].high >= limit, figures[name].low))
 
 
 def _calm(rounds: Floats) -> Floats:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from opsin import __version__
-from opsin.claims import record
+from opsin.claims import clock, record
 from opsin.claims.claim import Claim, Verdict
 from opsin.claims.trials.images import MOST, size_of
 from opsin.claims.trials.rates import of
@@ -110,12 +110,12 @@ def asked_of(claim: Claim, asked: Asked) -> Asked:
 
 
 def definition(claim: Claim, asked: Asked) -> str:
-    """Stands for the claim, for what is asked of it, for this version, and for the machine where time is measured."""
+    """Stands for the claim, what is asked of it, and this version; of times for the machine, and how they are taken."""
     here: Record = {"opsin": __version__} | asdict(asked_of(claim, asked))
     if claim.experiment:
         here |= {"experiment": claim.experiment.facts()}
     if claim.timed:
-        here |= {"machine": at_work()}
+        here |= {"machine": at_work(), "clock": clock.FACTS}
     return record.definition(claim, here)
 
 

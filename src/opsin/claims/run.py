@@ -4,6 +4,7 @@ Those of arithmetic run one after another in this process, those of time each in
 share one pool.
 """
 
+import importlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -85,7 +86,7 @@ def run(
         for claim in alone:
             watch.started(f"{claim.id} {claim.title}", 1)
             finding, minutes, others = tested(claim)
-            ended(claim, judged(claim, finding, others), minutes, {"others": others and round(others, 2)})
+            ended(claim, judged(claim, finding, others), minutes, {"others": others})
             watch.ended(f"{claim.id} {claim.title}", "ok")
             watch.advance(claim.minutes)
         train([claim for claim in plan.todo if claim.experiment], folder, asked, work or Work(), watch, ended)
@@ -148,16 +149,23 @@ def tested(claim: Claim) -> Tried:
     if not claim.timed:
         return tried(claim.test)
     with Pool(1, torch.get_num_threads()) as pool:
-        pool.submit(Task(claim.id, f"{__name__}:tried", claim.test))
+        pool.submit(Task(claim.id, f"{__name__}:measure", (claim.test.__module__, claim.test.__qualname__)))
         *_, last = pool.events()
     if last.kind == "failed":
-        raise OpsinError(f"{claim.id} could not be measured: {last.value['message']}")
+        raise OpsinError(f"{claim.id} could not be measured: {last.value['message'] or last.value['type']}")
     return last.value
 
 
-def tried(test: Callable[[], Finding], report: Callable[[Any], None] = lambda news: None) -> Tried:
-    """Runs a test; as a task, too, which has nothing to report."""
+def measure(test: tuple[str, str], report: Callable[[Any], None]) -> Tried:
+    """A worker's task: runs a test, a function of a module. It has nothing to report before it ends."""
+    module, name = test
+    return tried(getattr(importlib.import_module(module), name))
+
+
+def tried(test: Callable[[], Finding]) -> Tried:
+    """Runs a test in this process."""
     torch.manual_seed(SEED)
     others, start = Others(), time.perf_counter()
     finding = test()
-    return finding, (time.perf_counter() - start) / 60, others.cores()
+    minutes, cores = (time.perf_counter() - start) / 60, others.cores()
+    return finding, minutes, cores and round(cores, 2)

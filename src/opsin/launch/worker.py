@@ -21,7 +21,7 @@ def receive(tasks: "queue.Queue[Any]", source: BinaryIO) -> None:
     try:
         while True:
             tasks.put(pickle.load(source))
-    except EOFError:
+    except Exception:  # its parent is gone, or sent what cannot be read here
         os._exit(1)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +11,7 @@ from opsin import zoo
 from opsin.claims import clock
 from opsin.claims.chart import Chart, Dots, Lines, Ranges
 from opsin.claims.claim import Claim, Finding, Part, Verdict, every, weigh
-from opsin.claims.clock import CPU, Build, Figure, Law, Times, law, through
+from opsin.claims.clock import CPU, Build, Figure, Law, Times, decisive, law, through
 from opsin.claims.topics.papers import CANZIANI
 from opsin.costs.count import count_model
 from opsin.costs.sheet import cost
@@ -55,13 +54,14 @@ def costly_vgg() -> Finding:
     def most(of: Mapping[str, float]) -> list[str]:
         return sorted(of, key=lambda name: -of[name])[: len(large)]
 
-    def beside_others(ms: Mapping[str, Any]) -> Any:
-        return np.min([ms[n] for n in large], axis=0) / np.max([ms[n] for n in counts if n not in large], axis=0)
+    def share(name: str, other: str) -> Figure:
+        return times.figure(lambda ms: ms[name] / ms[other])
 
     params = {name: float(own.params) for name, own in counts.items()}
     macs = {name: float(own.macs) for name, own in counts.items()}
     head = sum(p.numel() for p in zoo.meta_model("vgg16").get_submodule("classifier").parameters())
-    share = times.figure(beside_others)
+    shares = {(name, other): share(name, other) for name in sorted(large) for other in counts.keys() - large}
+    name, other = decisive(shares, 1)
     return weigh(
         Part(
             "a massive number of parameters: VGG-16 and VGG-19 have the most",
@@ -71,8 +71,8 @@ def costly_vgg() -> Finding:
         Part("they take the most products", f"first in order: {', '.join(most(macs))}", set(most(macs)) == large),
         Part(
             "and the most time",
-            f"first in order: {', '.join(most(times.ms))}; VGG's quickest takes {share:.2f} of the slowest other",
-            share.at_least(1),
+            f"first in order: {', '.join(most(times.ms))}; {name} takes {shares[name, other]:.2f} of {other}'s",
+            every(own.at_least(1) for own in shares.values()),
         ),
         charts=(
             dots(
@@ -102,7 +102,7 @@ def operations_and_time() -> Finding:
         families.setdefault(zoo.card(name).family, []).append(name)
     whole = explained(list(sheets))
     within = {family: explained(own) for family, own in families.items() if len(own) >= 4}
-    worst = min(within, key=lambda family: within[family].low)
+    worst = decisive(within, 0.9)
     line = by_products(list(sheets), times.ms)
     off = {name: times.ms[name] / line(sheets[name].macs) for name in sheets}
     slow, quick = max(off, key=lambda name: off[name]), min(off, key=lambda name: off[name])

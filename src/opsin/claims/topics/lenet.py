@@ -179,14 +179,14 @@ def order_of_pooling() -> Finding:
         for s, squash in squashes.items()
     }
     pooled, squashed = (nn.MaxPool2d(2), nn.Tanh()), (nn.Tanh(), nn.MaxPool2d(2))
-    saved = clock.times(
+    ms = clock.times(
         {order: through(lambda order=order: nn.Sequential(*order), 64, 8, 32, 32) for order in (pooled, squashed)}
-    ).figure(lambda ms: ms[squashed] / ms[pooled])
+    ).ms
     same = {p: max(gaps[p, s] for s in squashes) for p in pools}
     return weigh(
         Part("behind max pooling the order makes no difference", f"changes it {gap(same['max'])}", same["max"] == 0),
         Part("nor behind a mean, which LeNet-5 has", f"changes it by up to {same['mean']:.2f}", same["mean"] < 1e-6),
-        Part("what pooling first saves", f"{saved:.1f} times quicker with tanh"),
+        Part("what pooling first saves", f"{ms[squashed] / ms[pooled]:.1f} times quicker with tanh"),
         Part(
             "LeNet-5's own order",
             "a squashing function behind every layer of maps, C1, S2, C3 and S4: convolution, squashing, sub-sampling, "
