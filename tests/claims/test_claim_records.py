@@ -6,6 +6,7 @@ import json
 import math
 import os
 import statistics
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
@@ -15,6 +16,7 @@ from opsin.claims.chart import Bars, Dots, Grid, Lines, Ranges, Table
 from opsin.claims.claim import ARTICLES, Effect, Finding, Part, Verdict, weigh
 from opsin.claims.topics.lenet import CLAIMS
 from opsin.errors import OpsinError
+from opsin.launch.local import Event
 
 CHARTS = (
     Bars("bars", "MACs", (("", "a", 1.0), ("g", "b", 2.5)), said=(("three", 3.0),), log=True, stacked=True),
@@ -139,7 +141,7 @@ def tried(id, minutes=1.0, kind="exact", verdict=Verdict.HOLDS):
 @pytest.fixture
 def in_this_process(monkeypatch):
     """Tests that are functions within functions cannot be sent to another."""
-    monkeypatch.setattr(run, "tested", lambda claim: run.tried(claim.test))
+    monkeypatch.setattr(run, "bench", lambda: nullcontext(lambda claim: run.tried(claim.test)))
 
 
 def test_what_is_there_is_not_run_again(tmp_path):
@@ -232,10 +234,37 @@ def test_what_calm_times_leave_undecided_is_not_run_again(tmp_path, monkeypatch)
 
 def test_times_are_measured_in_a_process_of_their_own(monkeypatch):
     claim = dataclasses.replace(CLAIM, kind="cost")
-    found, minutes, others = run.tested(claim)
-    assert found == claim.test() and 0 < minutes < 1 and (others is None or others >= 0)
-    monkeypatch.setattr(run.Others, "cores", lambda self: 7.0)
-    assert run.tested(claim)[2] != 7.0 == run.tested(CLAIM)[2]
+    with run.bench() as test:
+        found, minutes, others = test(claim)
+        assert found == claim.test() and 0 < minutes < 1 and (others is None or others >= 0)
+        monkeypatch.setattr(run.Others, "cores", lambda self: 7.0)
+        assert test(claim)[2] != 7.0 == test(CLAIM)[2]
+
+
+def test_a_bench_is_one_process_with_the_load_of_all_of_it(monkeypatch):
+    claim = dataclasses.replace(CLAIM, kind="cost", test=os.getpid)
+    with run.bench() as test, run.bench() as other:
+        pids = [test(claim)[0], test(claim)[0], other(claim)[0], os.getpid()]
+    assert pids[0] == pids[1] and len(set(pids)) == 3
+    loads = iter([0.1, 0.5, None, 0.2])
+    monkeypatch.setattr(run.Pool, "events", lambda self: [Event("", "done", (FINDING, 1.0, next(loads)))])
+    with run.bench() as test:
+        assert [test(claim)[2] for _ in range(4)] == [0.1, 0.5, 0.5, 0.5]
+
+
+def test_claims_that_share_what_they_measure_share_a_bench(tmp_path, monkeypatch):
+    benches = []
+
+    @contextmanager
+    def bench():
+        benches.append([])
+        yield lambda claim: (benches[-1].append(claim.id), run.tried(claim.test))[1]
+
+    monkeypatch.setattr(run, "bench", bench)
+    shares = {"X01": "a", "X02": "", "X03": "b", "X04": "a", "X05": ""}
+    claims = [dataclasses.replace(tried(id, kind="cost")[0], shares=own) for id, own in shares.items()]
+    run.run(plans.plan(claims, tmp_path), tmp_path)
+    assert benches == [["X02"], ["X05"], ["X01", "X04"], ["X03"]]
 
 
 def test_a_measurement_that_dies_is_said_in_one_line(tmp_path):
@@ -265,5 +294,5 @@ def test_what_has_no_test_waits(tmp_path):
     claim = dataclasses.replace(CLAIM, test=None, waits="for search")
     plan = plans.plan([claim], tmp_path)
     assert (plan.todo, plan.waiting) == ((), (claim,))
-    with pytest.raises(OpsinError, match="X01 cannot be run: for search"):
-        run.tested(claim)
+    with pytest.raises(OpsinError, match="X01 cannot be run: for search"), run.bench() as test:
+        test(claim)

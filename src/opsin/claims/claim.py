@@ -124,6 +124,7 @@ class Claim:
         experiment: is trained, and judges; where there is a test, too, that one decides, and what was trained is told
             beside it. A claim with neither is listed and not run, for the reason in `waits`.
         clocked: whether an exact claim has a part that is a time.
+        shares: names what it measures in common with other claims, if anything: one process measures that once.
         errs: where the article is wrong; empty where it is not.
         waits: why it has no test, or what of it is not tested yet.
         full: the test at full size, for a GPU, in words.
@@ -144,6 +145,7 @@ class Claim:
     test: Callable[[], Finding] | None = None
     experiment: "Experiment | None" = None
     clocked: bool = False
+    shares: str = ""
     errs: str = ""
     waits: str = ""
     full: str = ""

@@ -1,12 +1,16 @@
 """Milliseconds for the claims that measure, how far they repeat, and how times grow.
 
-A time is measured in several rounds, in each of which weights and images are made anew and may lie elsewhere in memory.
-What is read off times is told with an interval, and decides only where all of that lies on one side of its limit.
+A time is measured in rounds, in each of which weights and images are made anew and may lie elsewhere in memory. There
+are as many as it takes until the fastest agree: few on a quiet machine, more on one whose neighbours come and go. What
+is read off times is told with an interval, and decides only where all of that lies on one side of its limit.
 """
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from statistics import median
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -18,14 +22,18 @@ from opsin.claims.claim import Mark, every
 from opsin.costs.measure import AGREE, block, warm_up
 
 CPU = torch.device("cpu")
-ROUNDS = 5
+ROUNDS = 4
+"""At the least."""
+SETTLED = 0.03
+"""Rounds go on until the logarithms of a time's three fastest lie so near to each other."""
 REPEATS = 0.04
 """How far times differ from run to run, as the standard deviation of their logarithms: benchmarks/claims_repeat.py."""
-FACTS = {"rounds": ROUNDS, "repeats": REPEATS}
+FACTS = {"rounds": ROUNDS, "settled": SETTLED, "repeats": REPEATS}
 """What a record of times is of."""
 NOTE = (
-    "Intervals hold 95 % of what figures come to where rounds are drawn anew and each time moves by a standard "
-    f"deviation of {REPEATS:.0%}, as from run to run. A figure decides where all of that lies on one side of its limit."
+    f"Intervals hold 95 % of what figures come to where each time moves by a standard deviation of {REPEATS:.0%}, as "
+    "from run to run, and by as much as its three fastest rounds lie apart. A figure decides where all of that lies on "
+    "one side of its limit."
 )
 _DRAWS = 1000
 
@@ -68,19 +76,14 @@ class Times(Generic[Name]):
     @cached_property
     def ms(self) -> dict[Name, float]:
         """The time of each run: the median of its three fastest rounds, since other work only ever adds time."""
-        return {name: float(_calm(np.asarray(own))) for name, own in self.rounds.items()}
+        return {name: median(fastest(own)) for name, own in self.rounds.items()}
 
     @cached_property
     def repeated(self) -> dict[Name, Floats]:
-        """What these times might be in other runs, a thousand of each; always the same ones.
-
-        Rounds are drawn anew, the same of all runs, so that what met them all at once still does.
-        """
+        """What these times might be in other runs, a thousand of each; always the same ones."""
         rng = np.random.default_rng(0)
-        (count,) = {len(own) for own in self.rounds.values()}
-        drawn = rng.integers(count, size=(_DRAWS, count))
         return {
-            name: _calm(np.asarray(own)[drawn]) * np.exp(REPEATS * rng.standard_normal(_DRAWS))
+            name: self.ms[name] * np.exp(np.hypot(REPEATS, apart(own)) * rng.standard_normal(_DRAWS))
             for name, own in self.rounds.items()
         }
 
@@ -96,29 +99,44 @@ def decisive(figures: Mapping[Name, Figure], limit: float) -> Name:
     return min(figures, key=lambda name: (figures[name].high >= limit, figures[name].low))
 
 
-def _calm(rounds: Floats) -> Floats:
-    """The median of the fastest of [..., rounds]."""
-    return np.median(np.sort(rounds, axis=-1)[..., :AGREE], axis=-1)
+def fastest(rounds: Sequence[float]) -> list[float]:
+    """The three that are."""
+    return sorted(rounds)[:AGREE]
+
+
+def apart(rounds: Sequence[float]) -> float:
+    """How far the logarithms of the three fastest rounds lie apart."""
+    near = fastest(rounds)
+    return math.log(near[-1] / near[0])
 
 
 def times(
     builds: Mapping[Name, Build],
     *,
     rounds: int = ROUNDS,
+    minutes: float = 1.0,
     seconds: float = 0.05,
     device: torch.device = CPU,
     training: bool = False,
 ) -> Times[Name]:
-    """Times each run in each round, about so many seconds, in turns: what disturbs the machine a while meets them all.
+    """Times runs in turns, so that what disturbs the machine a while meets them all, in rounds until each agrees.
 
     Args:
         builds: of each run, by its name.
+        rounds: of each at the least.
+        minutes: after which what does not agree yet is left so.
+        seconds: about the time that a run takes of a round, and for its warm-up.
         training: whether runs need gradients.
     """
     found: dict[Name, list[float]] = {name: [] for name in builds}
-    for _ in range(rounds):
-        for name, build in builds.items():
-            run = build()
+    end = time.perf_counter() + 60 * minutes
+
+    def wanted(own: Sequence[float]) -> bool:
+        return len(own) < rounds or (time.perf_counter() < end and apart(own) > SETTLED)
+
+    while turn := [name for name in builds if wanted(found[name])]:
+        for name in filter(lambda name: wanted(found[name]), turn):
+            run = builds[name]()
             with torch.inference_mode(not training):
                 warm_up(run, device, seconds)
                 found[name].append(block(run, device, seconds, least=2).median)

@@ -1,13 +1,15 @@
 """Claims put to the test, and their records written.
 
-Those of arithmetic run one after another in this process, those of time each in one of its own, and those that train
+Those of arithmetic run one after another in this process, those of time in processes of their own, and those that train
 share one pool.
 """
 
 import importlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +85,14 @@ def run(
     with files.locked(folder / ".lock", "run of claims"):
         alone = [claim for claim in plan.todo if claim.test and not claim.experiment]
         watch.stage("claims", sum(claim.minutes for claim in alone))
-        for claim in alone:
-            watch.started(f"{claim.id} {claim.title}", 1)
-            finding, minutes, others = tested(claim)
-            ended(claim, judged(claim, finding, others), minutes, {"others": others})
-            watch.ended(f"{claim.id} {claim.title}", "ok")
-            watch.advance(claim.minutes)
+        for _, claims in groupby(sorted(alone, key=lambda claim: claim.shares), lambda claim: claim.shares or claim.id):
+            with bench() as test:
+                for claim in claims:
+                    watch.started(f"{claim.id} {claim.title}", 1)
+                    finding, minutes, others = test(claim)
+                    ended(claim, judged(claim, finding, others), minutes, {"others": others})
+                    watch.ended(f"{claim.id} {claim.title}", "ok")
+                    watch.advance(claim.minutes)
         train([claim for claim in plan.todo if claim.experiment], folder, asked, work or Work(), watch, ended)
     return records
 
@@ -116,7 +120,8 @@ def train(claims: Sequence[Claim], folder: Path, asked: Asked, work: Work, watch
             except Lost as lost:
                 finding = Finding(Verdict.UNDECIDED, (Part("what was to be looked at", str(lost)),))
             if by_id[id].test:
-                finding = beside(tested(by_id[id])[0], finding)
+                with bench() as test:
+                    finding = beside(test(by_id[id])[0], finding)
             ended(by_id[id], finding, results.minutes, images=images.fingerprint)
 
 
@@ -138,22 +143,31 @@ def judged(claim: Claim, finding: Finding, cores: float | None) -> Finding:
     return replace(finding, verdict=Verdict.UNDECIDED, notes=(*finding.notes, note))
 
 
-def tested(claim: Claim) -> Tried:
-    """Puts a claim to its test, in a process of its own where times decide it.
+@contextmanager
+def bench() -> Iterator[Callable[[Claim], Tried]]:
+    """What puts claims to the test: in this process, but in one other where times decide them.
 
-    What ran before in a process changes where its memory lies, and with it times. Raises OpsinError for a claim without
-    a test, and where that process fails.
+    What ran before in a process changes where its memory lies, and with it times; so claims share a bench where they
+    share what they measure, and what disturbed that disturbed them all. The test raises OpsinError for a claim that has
+    none, and where that other process fails.
     """
-    if claim.test is None:
-        raise OpsinError(claim.without_test)
-    if not claim.timed:
-        return tried(claim.test)
-    with Pool(1, torch.get_num_threads()) as pool:
+    taken: list[float] = []
+
+    def test(claim: Claim) -> Tried:
+        if claim.test is None:
+            raise OpsinError(claim.without_test)
+        if not claim.timed:
+            return tried(claim.test)
         pool.submit(Task(claim.id, f"{__name__}:measure", (claim.test.__module__, claim.test.__qualname__)))
         *_, last = pool.events()
-    if last.kind == "failed":
-        raise OpsinError(f"{claim.id} could not be measured: {last.value['message'] or last.value['type']}")
-    return last.value
+        if last.kind == "failed":
+            raise OpsinError(f"{claim.id} could not be measured: {last.value['message'] or last.value['type']}")
+        finding, minutes, cores = last.value
+        taken.extend([] if cores is None else [cores])
+        return finding, minutes, max(taken, default=None)
+
+    with Pool(1, torch.get_num_threads()) as pool:
+        yield test
 
 
 def measure(test: tuple[str, str], report: Callable[[Any], None]) -> Tried:

@@ -26,12 +26,12 @@ MOST_WRITTEN = 4900
 """Tokens for which attention is timed as it is written: 12,544 would take 8 GB."""
 
 
-def with_threads(threads: int, builds: dict[Any, Build]) -> Times[Any]:
+def with_threads(threads: int, builds: dict[Any, Build], minutes: float) -> Times[Any]:
     """What they take on so many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        return clock.times(builds)
+        return clock.times(builds, minutes=minutes)
     finally:
         torch.set_num_threads(before)
 
@@ -59,7 +59,7 @@ def bottleneck_in_time(sides: tuple[int, ...] = (7, 14, 28, 56), batches: tuple[
             (batch, used, side, make): through(make, batch, 256, side, side)
             for batch, side, make in product(batches, sides, (full, narrow))
         }
-        rounds |= with_threads(used, builds).rounds
+        rounds |= with_threads(used, builds, 2.0 / len(threads)).rounds
     times = Times(rounds)
     rows = list(product(batches, threads))
 
@@ -129,7 +129,9 @@ def quadratic_attention(sides: tuple[int, ...] = (7, 14, 21, 28, 42, 56, 70, 112
     for side in sides:
         builds |= {(name, side**2): attention(way, side**2, dim) for name, way in ways.items()}
         builds |= {(name, side**2): through(make, 1, dim, side, side) for name, make in layers.items()}
-    times = clock.times({(name, n): build for (name, n), build in builds.items() if name != WRITTEN or n <= most})
+    times = clock.times(
+        {(name, n): build for (name, n), build in builds.items() if name != WRITTEN or n <= most}, minutes=1.5
+    )
     memory: dict[str, list[tuple[float, float]]] = {name: [] for name in (*ways, *layers)}
     for (name, n), build in builds.items():
         with torch.device("meta" if name == WRITTEN else "cpu"):

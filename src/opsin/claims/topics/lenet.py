@@ -94,7 +94,8 @@ def sparse_c3(batches: tuple[int, ...] = (1, 64)) -> Finding:
         dense: lambda: nn.Conv2d(6, 16, 5),
     }
     times = clock.times(
-        {(name, batch): through(make, batch, 6, 14, 14) for batch in batches for name, make in makes.items()}
+        {(name, batch): through(make, batch, 6, 14, 14) for batch in batches for name, make in makes.items()},
+        minutes=0.5,
     )
 
     def share(batch: int) -> Figure:
@@ -180,7 +181,8 @@ def order_of_pooling() -> Finding:
     }
     pooled, squashed = (nn.MaxPool2d(2), nn.Tanh()), (nn.Tanh(), nn.MaxPool2d(2))
     ms = clock.times(
-        {order: through(lambda order=order: nn.Sequential(*order), 64, 8, 32, 32) for order in (pooled, squashed)}
+        {order: through(lambda order=order: nn.Sequential(*order), 64, 8, 32, 32) for order in (pooled, squashed)},
+        minutes=0.1,
     ).ms
     same = {p: max(gaps[p, s] for s in squashes) for p in pools}
     return weigh(
