@@ -33,6 +33,13 @@ def taking(monkeypatch):
     return put
 
 
+@pytest.fixture
+def briefly(monkeypatch):
+    """Rounds are as few as can be."""
+    times = clock.times
+    monkeypatch.setattr(clock, "times", lambda builds, **asked: times(builds, **asked | {"minutes": 0}))
+
+
 def test_a_law_is_the_line_through_logarithms():
     rng = np.random.default_rng(0)
     sizes = np.array([49, 196, 441, 784, 1764])
@@ -89,6 +96,17 @@ def test_what_never_agrees_is_left_so_when_time_is_up(monkeypatch):
     found = clock.times(blocks(monkeypatch, {"a": itertools.count(1.0), "b": itertools.count(1.0)}), minutes=0.2)
     assert clock.ROUNDS < len(found.rounds["a"]) < 12
     assert found.figure(lambda ms: ms["a"]).low < 1 and found.figure(lambda ms: ms["a"]).high > 10
+
+
+def test_threads_are_as_asked_and_then_as_before(monkeypatch):
+    seen, before = [], torch.get_num_threads()
+    monkeypatch.setattr(clock, "block", lambda *_, **__: (seen.append(torch.get_num_threads()), TimedBlock((1.0,)))[1])
+    for threads in (1, None):
+        clock.times({"": lambda: lambda: None}, rounds=1, seconds=0, threads=threads)
+    monkeypatch.setattr(clock, "block", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        clock.times({"": lambda: lambda: None}, rounds=1, seconds=0, threads=1)
+    assert [*seen, torch.get_num_threads()] == [1, before, before]
 
 
 def test_few_rounds_are_enough_to_say_how_far_they_lie_apart():
@@ -325,7 +343,7 @@ def test_without_a_gpu_it_is_not_run():
     assert CLAIMS["X30"].test().verdict == Verdict.NOT_RUN
 
 
-def test_steps_on_two_devices(monkeypatch):
+def test_steps_on_two_devices(monkeypatch, briefly):
     """Where both are this CPU, in small batches, none is ten times faster."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
@@ -337,7 +355,7 @@ def test_steps_on_two_devices(monkeypatch):
 
 
 @pytest.mark.slow
-def test_it_measures():
+def test_it_measures(briefly):
     """Attention to 784 tokens, patches and depthwise: the others take minutes, and their rules are held above."""
     attention, patches = latency.quadratic_attention(sides=(7, 14, 21, 28)), latency.patches_and_depthwise()
     assert attention.parts[2].holds is False and attention.parts[2].found.endswith("fused 1.00")

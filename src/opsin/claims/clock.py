@@ -116,6 +116,7 @@ def times(
     rounds: int = ROUNDS,
     minutes: float = 1.0,
     seconds: float = 0.05,
+    threads: int | None = None,
     device: torch.device = CPU,
     training: bool = False,
 ) -> Times[Name]:
@@ -126,21 +127,28 @@ def times(
         rounds: of each at the least.
         minutes: after which what does not agree yet is left so.
         seconds: about the time that a run takes of a round, and for its warm-up.
+        threads: by default as many as PyTorch has. On one, short runs repeat better: none waits for another, which
+            a neighbour may have put to sleep.
         training: whether runs need gradients.
     """
     found: dict[Name, list[float]] = {name: [] for name in builds}
+    before = torch.get_num_threads()
     end = time.perf_counter() + 60 * minutes
 
     def wanted(own: Sequence[float]) -> bool:
         return len(own) < rounds or (time.perf_counter() < end and apart(own) > SETTLED)
 
-    while turn := [name for name in builds if wanted(found[name])]:
-        for name in filter(lambda name: wanted(found[name]), turn):
-            run = builds[name]()
-            with torch.inference_mode(not training):
-                warm_up(run, device, seconds)
-                found[name].append(block(run, device, seconds, least=2).median)
-            del run  # before the next one is built
+    torch.set_num_threads(threads or before)
+    try:
+        while turn := [name for name in builds if wanted(found[name])]:
+            for name in filter(lambda name: wanted(found[name]), turn):
+                run = builds[name]()
+                with torch.inference_mode(not training):
+                    warm_up(run, device, seconds)
+                    found[name].append(block(run, device, seconds, least=2).median)
+                del run  # before the next one is built
+    finally:
+        torch.set_num_threads(before)
     return Times(found)
 
 

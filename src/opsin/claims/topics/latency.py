@@ -26,16 +26,6 @@ MOST_WRITTEN = 4900
 """Tokens for which attention is timed as it is written: 12,544 would take 8 GB."""
 
 
-def with_threads(threads: int, builds: dict[Any, Build], minutes: float) -> Times[Any]:
-    """What they take on so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        return clock.times(builds, minutes=minutes)
-    finally:
-        torch.set_num_threads(before)
-
-
 def full() -> nn.Module:
     """A 3x3 on 256 maps."""
     return nn.Conv2d(256, 256, 3, padding=1, bias=False)
@@ -59,7 +49,7 @@ def bottleneck_in_time(sides: tuple[int, ...] = (7, 14, 28, 56), batches: tuple[
             (batch, used, side, make): through(make, batch, 256, side, side)
             for batch, side, make in product(batches, sides, (full, narrow))
         }
-        rounds |= with_threads(used, builds, 2.0 / len(threads)).rounds
+        rounds |= clock.times(builds, threads=used, minutes=2.0 / len(threads)).rounds
     times = Times(rounds)
     rows = list(product(batches, threads))
 
@@ -130,7 +120,7 @@ def quadratic_attention(sides: tuple[int, ...] = (7, 14, 21, 28, 42, 56, 70, 112
         builds |= {(name, side**2): attention(way, side**2, dim) for name, way in ways.items()}
         builds |= {(name, side**2): through(make, 1, dim, side, side) for name, make in layers.items()}
     times = clock.times(
-        {(name, n): build for (name, n), build in builds.items() if name != WRITTEN or n <= most}, minutes=1.5
+        {(name, n): build for (name, n), build in builds.items() if name != WRITTEN or n <= most}, minutes=2.0
     )
     memory: dict[str, list[tuple[float, float]]] = {name: [] for name in (*ways, *layers)}
     for (name, n), build in builds.items():
@@ -223,7 +213,7 @@ def separable(channels: int) -> nn.Module:
 def patches_and_depthwise() -> Finding:
     """The stems of ResNet and ConvNeXt on one image; separable and full convolutions."""
     sides = {96: 56, 192: 28, 384: 14, 768: 7}  # of the maps, by their number
-    stems = clock.times({make: through(make, 1, 3, 224, 224) for make in (stem, patches)}, seconds=0.1)
+    stems = clock.times({make: through(make, 1, 3, 224, 224) for make in (stem, patches)}, seconds=0.1, threads=1)
     layers = clock.times(
         {
             (make, channels): through(partial(make, channels), 8, channels, side, side)
@@ -231,6 +221,7 @@ def patches_and_depthwise() -> Finding:
             for make in (dense, separable)
         },
         seconds=0.1,
+        threads=1,
     )
     products = {channels: 9 * channels / (9 + channels) for channels in sides}
 
@@ -255,7 +246,7 @@ def patches_and_depthwise() -> Finding:
             every(own.at_least(0.5) for own in kept.values()),
         ),
         charts=(Bars("Depthwise separable for full 3x3: times fewer products, times less time", "times", tuple(rows)),),
-        notes=("Both stems with 64 maps, batch 1; the convolutions with batch 8.", clock.NOTE),
+        notes=("Both stems with 64 maps, batch 1; the convolutions with batch 8; on one thread.", clock.NOTE),
     )
 
 
