@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,21 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def tested(monkeypatch):
     """The ids of the claims whose tests are run."""
-    ran, test = [], work.tested
-    monkeypatch.setattr(work, "tested", lambda claim: (ran.append(claim.id), test(claim))[1])
+    ran = []
+    before_each(monkeypatch, lambda claim: ran.append(claim.id))
     return ran
+
+
+def before_each(monkeypatch, do):
+    """Does this before a claim is put to its test."""
+    bench = work.bench
+
+    @contextmanager
+    def told():
+        with bench() as test:
+            yield lambda claim: (do(claim), test(claim))[1]
+
+    monkeypatch.setattr(work, "bench", told)
 
 
 @pytest.mark.parametrize("arguments", [(), ("list",)])
@@ -105,14 +118,11 @@ def test_a_dry_run_writes_nothing(opsin, here, tested):
 def test_ctrl_c_leaves_what_is_done(opsin, here, monkeypatch):
     from opsin.cli.main import Stopped
 
-    test = work.tested
-
-    def stopped(claim):
+    def stop(claim):
         if claim.id == "X05":
             raise Stopped
-        return test(claim)
 
-    monkeypatch.setattr(work, "tested", stopped)
+    before_each(monkeypatch, stop)
     code, _, err = opsin("claims", "run", "X04", "X05")
     assert code == 130 and "goes on from here" in err
     assert [path.name for path in (here / "opsin-claims").glob("*.json")] == ["X04.json"]
