@@ -5,7 +5,7 @@
 Prints each claim's verdicts and the marks of its parts, run by run; by what standard deviation the logarithms of times
 differ between runs, which `REPEATS` of opsin.claims.clock is to be (of the networks and of attention, whose charts have
 milliseconds); and how often the interval that one run gives a figure holds that of another run: an interval of 95 % for
-what many runs come to would in 83 %, since the other figure moves as much. A run takes about 12 minutes, and one whose
+what many runs come to would in 83 %, since the other figure moves as much. A run takes about 14 minutes, and one whose
 records are in DIR is not run again. Other work on the machine makes them worthless; the records say so.
 """
 

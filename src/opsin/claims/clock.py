@@ -29,7 +29,7 @@ SETTLED = 0.03
 REPEATS = 0.04
 """How far times differ from run to run, as the standard deviation of their logarithms: benchmarks/claims_repeat.py."""
 FACTS = {"rounds": ROUNDS, "settled": SETTLED, "repeats": REPEATS}
-"""What a record of times is of."""
+"""How times are taken: a record of them stands for this, too."""
 NOTE = (
     f"Intervals hold 95 % of what figures come to where each time moves by a standard deviation of {REPEATS:.0%}, as "
     "from run to run, and by as much as its three fastest rounds lie apart. A figure decides where all of that lies on "
@@ -100,7 +100,7 @@ def decisive(figures: Mapping[Name, Figure], limit: float) -> Name:
 
 
 def fastest(rounds: Sequence[float]) -> list[float]:
-    """The three that are."""
+    """The three fastest rounds, the least first; all of them, where there are fewer."""
     return sorted(rounds)[:AGREE]
 
 
@@ -140,9 +140,11 @@ def times(
 
     torch.set_num_threads(threads or before)
     try:
-        while turn := [name for name in builds if wanted(found[name])]:
-            for name in filter(lambda name: wanted(found[name]), turn):
-                run = builds[name]()
+        while any(map(wanted, found.values())):
+            for name, build in builds.items():
+                if not wanted(found[name]):
+                    continue
+                run = build()
                 with torch.inference_mode(not training):
                     warm_up(run, device, seconds)
                     found[name].append(block(run, device, seconds, least=2).median)

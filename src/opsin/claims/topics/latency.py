@@ -52,7 +52,6 @@ def bottleneck_in_time(sides: tuple[int, ...] = (7, 14, 28, 56), batches: tuple[
         rounds |= clock.times(builds, threads=used, minutes=2.0 / len(threads)).rounds
     times = Times(rounds)
     rows = list(product(batches, threads))
-
     cells = list(product(rows, sides))
 
     def quicker(ms: Any, row: tuple[int, int], side: int) -> Any:
