@@ -117,8 +117,8 @@ def test_few_rounds_are_enough_to_say_how_far_they_lie_apart():
 def test_gradients_are_there_for_training_alone():
     seen = []
     build = through(lambda: Seen(seen), 2, 3)
-    clock.times({"": build}, rounds=1, minutes=0, seconds=0.0)
-    clock.times({"": build}, rounds=1, minutes=0, seconds=0.0, training=True)
+    clock.times({"": build}, rounds=1, seconds=0.0)
+    clock.times({"": build}, rounds=1, seconds=0.0, training=True)
     assert set(seen[: len(seen) // 2]) == {False} and set(seen[-2:]) == {True}
 
 

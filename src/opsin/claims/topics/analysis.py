@@ -24,6 +24,8 @@ ROUNDS = 3
 """Of all networks for photos: to build them takes as long as to time them."""
 MINUTES = 4 / 60
 """For each of them."""
+NETWORKS = "networks for photos"
+"""What X14 and X31 both time."""
 TIMED: dict[str, Sequence[float]] = {}
 """The rounds of those that a claim has timed in this process: another takes them as they are."""
 
@@ -238,7 +240,7 @@ CLAIMS = (
         "cost", "VGG-16 and VGG-19 come first in parameters, products and time among the networks for photos up to "
                 "2016",
         costly_vgg,
-        shares="networks for photos",
+        shares=NETWORKS,
         minutes=3.6,
     ),
     Claim(
@@ -248,7 +250,7 @@ CLAIMS = (
         "Canziani and others (2016): time and operations lie on lines, by family", "paper",
         "cost", "r2 of log time by log MACs at least 0.8 over all networks and 0.9 in each family of four or more",
         operations_and_time,
-        shares="networks for photos",
+        shares=NETWORKS,
         full="the same on a GPU, with top-1 from public weights",
         minutes=5.6,
     ),
