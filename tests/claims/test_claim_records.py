@@ -181,6 +181,14 @@ def test_the_quickest_is_run_first_and_what_nobody_has_timed_last(tmp_path):
         assert [claim.id for claim in plans.plan(order, tmp_path).todo] == ["X03", "X04", "X01", "X02"]
 
 
+def test_what_claims_share_is_foretold_once(tmp_path):
+    of = {"X01": (7.0, "a"), "X02": (2.0, ""), "X03": (4.0, "a"), "X04": (3.0, "b"), "X05": (2.5, "")}
+    claims = [dataclasses.replace(tried(id)[0], minutes=own, shares=shares) for id, (own, shares) in of.items()]
+    plan = plans.plan(claims, tmp_path)
+    assert [claim.id for claim in plan.todo] == ["X02", "X05", "X04", "X03", "X01"]
+    assert plan.each == (2.0, 2.5, 3.0, 4.0, 3.0) and plan.minutes == 14.5
+
+
 def test_what_is_done_stays_when_it_is_stopped(tmp_path):
     first, ran = tried("X01", 1.0)
     last, _ = tried("X03", 3.0)

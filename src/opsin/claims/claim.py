@@ -128,7 +128,7 @@ class Claim:
         errs: where the article is wrong; empty where it is not.
         waits: why it has no test, or what of it is not tested yet.
         full: the test at full size, for a GPU, in words.
-        minutes: that the test takes on two cores, as measured.
+        minutes: that the test takes on two cores, as measured, with all that it shares.
         trains: minutes that its training takes with digits, ten seeds and two processes; NaN where not measured yet.
     """
 

@@ -28,9 +28,12 @@ SETTLED = 0.03
 """Rounds go on until the logarithms of a time's three fastest lie so near to each other."""
 REPEATS = 0.04
 """How far times differ from run to run, as the standard deviation of their logarithms: benchmarks/claims_repeat.py."""
-FACTS = {"rounds": ROUNDS, "settled": SETTLED, "repeats": REPEATS}
+THREADS = 1
+"""Where no other number is asked for. Of two each waits for the other, which a neighbour may have put to sleep."""
+FACTS = {"rounds": ROUNDS, "settled": SETTLED, "repeats": REPEATS, "threads": THREADS}
 """How times are taken: a record of them stands for this, too."""
 NOTE = (
+    "Times are taken on one thread where nothing else is said. "
     f"Intervals hold 95 % of what figures come to where each time moves by a standard deviation of {REPEATS:.0%}, as "
     "from run to run, and by as much as its three fastest rounds lie apart. A figure decides where all of that lies on "
     "one side of its limit."
@@ -116,7 +119,7 @@ def times(
     rounds: int = ROUNDS,
     minutes: float = 1.0,
     seconds: float = 0.05,
-    threads: int | None = None,
+    threads: int = THREADS,
     device: torch.device = CPU,
     training: bool = False,
 ) -> Times[Name]:
@@ -127,8 +130,6 @@ def times(
         rounds: of each at the least.
         minutes: after which what does not agree yet is left so.
         seconds: about the time that a run takes of a round, and for its warm-up.
-        threads: by default as many as PyTorch has. On one, short runs repeat better: none waits for another, which
-            a neighbour may have put to sleep.
         training: whether runs need gradients.
     """
     found: dict[Name, list[float]] = {name: [] for name in builds}
@@ -138,7 +139,7 @@ def times(
     def wanted(own: Sequence[float]) -> bool:
         return len(own) < rounds or (time.perf_counter() < end and apart(own) > SETTLED)
 
-    torch.set_num_threads(threads or before)
+    torch.set_num_threads(threads)
     try:
         while any(map(wanted, found.values())):
             for name, build in builds.items():

@@ -84,7 +84,8 @@ def run(
 
     with files.locked(folder / ".lock", "run of claims"):
         alone = [claim for claim in plan.todo if claim.test and not claim.experiment]
-        watch.stage("claims", sum(claim.minutes for claim in alone))
+        each = {claim.id: minutes for claim, minutes in zip(plan.todo, plan.each, strict=True)}
+        watch.stage("claims", sum(each[claim.id] for claim in alone))
         for _, claims in groupby(sorted(alone, key=lambda claim: claim.shares), lambda claim: claim.shares or claim.id):
             with bench() as test:
                 for claim in claims:
@@ -92,7 +93,7 @@ def run(
                     finding, minutes, others = test(claim)
                     ended(claim, judged(claim, finding, others), minutes, {"others": others})
                     watch.ended(f"{claim.id} {claim.title}", "ok")
-                    watch.advance(claim.minutes)
+                    watch.advance(each[claim.id])
         train([claim for claim in plan.todo if claim.experiment], folder, asked, work or Work(), watch, ended)
     return records
 

@@ -119,7 +119,7 @@ def quadratic_attention(sides: tuple[int, ...] = (7, 14, 21, 28, 42, 56, 70, 112
         builds |= {(name, side**2): attention(way, side**2, dim) for name, way in ways.items()}
         builds |= {(name, side**2): through(make, 1, dim, side, side) for name, make in layers.items()}
     times = clock.times(
-        {(name, n): build for (name, n), build in builds.items() if name != WRITTEN or n <= most}, minutes=3.5
+        {(name, n): build for (name, n), build in builds.items() if name != WRITTEN or n <= most}, minutes=3
     )
     memory: dict[str, list[tuple[float, float]]] = {name: [] for name in (*ways, *layers)}
     for (name, n), build in builds.items():
@@ -212,7 +212,7 @@ def separable(channels: int) -> nn.Module:
 def patches_and_depthwise() -> Finding:
     """The stems of ResNet and ConvNeXt on one image; separable and full convolutions."""
     sides = {96: 56, 192: 28, 384: 14, 768: 7}  # of the maps, by their number
-    stems = clock.times({make: through(make, 1, 3, 224, 224) for make in (stem, patches)}, seconds=0.1, threads=1)
+    stems = clock.times({make: through(make, 1, 3, 224, 224) for make in (stem, patches)}, seconds=0.1)
     layers = clock.times(
         {
             (make, channels): through(partial(make, channels), 8, channels, side, side)
@@ -220,7 +220,6 @@ def patches_and_depthwise() -> Finding:
             for make in (dense, separable)
         },
         seconds=0.1,
-        threads=1,
     )
     products = {channels: 9 * channels / (9 + channels) for channels in sides}
 
@@ -245,7 +244,7 @@ def patches_and_depthwise() -> Finding:
             every(own.at_least(0.5) for own in kept.values()),
         ),
         charts=(Bars("Depthwise separable for full 3x3: times fewer products, times less time", "times", tuple(rows)),),
-        notes=("Both stems with 64 maps, batch 1; the convolutions with batch 8; on one thread.", clock.NOTE),
+        notes=("Both stems with 64 maps, batch 1; the convolutions with batch 8.", clock.NOTE),
     )
 
 

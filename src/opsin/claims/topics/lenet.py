@@ -96,7 +96,6 @@ def sparse_c3(batches: tuple[int, ...] = (1, 64)) -> Finding:
     times = clock.times(
         {(name, batch): through(make, batch, 6, 14, 14) for batch in batches for name, make in makes.items()},
         minutes=0.5,
-        threads=1,
     )
 
     def share(batch: int) -> Figure:
@@ -135,7 +134,6 @@ def sparse_c3(batches: tuple[int, ...] = (1, 64)) -> Finding:
         ),
         notes=(
             "The paper's other reason for the table, that maps with different inputs must differ, is not tested.",
-            "On one thread: so small a layer gains nothing by more.",
             clock.NOTE,
         ),
     )
