@@ -22,7 +22,7 @@ BATCHES = {"alexnet": (1, 8, 64, 256), "lenet5": (1, 8, 64, 512)}
 GPU = torch.device("cuda")
 ROUNDS = 3
 """Of all networks for photos: to build them takes as long as to time them."""
-MINUTES = 4 / 60
+MINUTES = 3 / 60
 """For each of them."""
 NETWORKS = "networks for photos"
 """What X14 and X31 both time."""

@@ -119,7 +119,7 @@ def quadratic_attention(sides: tuple[int, ...] = (7, 14, 21, 28, 42, 56, 70, 112
         builds |= {(name, side**2): attention(way, side**2, dim) for name, way in ways.items()}
         builds |= {(name, side**2): through(make, 1, dim, side, side) for name, make in layers.items()}
     times = clock.times(
-        {(name, n): build for (name, n), build in builds.items() if name != WRITTEN or n <= most}, minutes=3
+        {(name, n): build for (name, n), build in builds.items() if name != WRITTEN or n <= most}, minutes=2.5
     )
     memory: dict[str, list[tuple[float, float]]] = {name: [] for name in (*ways, *layers)}
     for (name, n), build in builds.items():
