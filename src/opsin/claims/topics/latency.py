@@ -273,7 +273,7 @@ CLAIMS = (
         errs="That is global attention: in windows, as Swin has it, it grows with the number of tokens; and fused, its "
              "memory does.",
         full="on a GPU with fused attention: time quadratic, memory linear",
-        minutes=3.6,
+        minutes=2.7,
     ),
     Claim(
         "X25", "Patches and depthwise convolutions are efficient",

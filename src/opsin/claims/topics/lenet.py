@@ -256,7 +256,7 @@ CLAIMS = (
         sparse_c3,
         clocked=True,
         errs="The paper's second reason, that maps which see different inputs learn different features, is left out.",
-        minutes=0.15,
+        minutes=0.3,
     ),
     Claim(
         "X03", "LeNet-5 pools by maxima",
