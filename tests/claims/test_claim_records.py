@@ -240,21 +240,22 @@ def test_what_calm_times_leave_undecided_is_not_run_again(tmp_path, monkeypatch)
     assert not plans.plan([claim], tmp_path).todo
 
 
-def test_times_are_measured_in_a_process_of_their_own(monkeypatch):
+def test_a_bench_is_one_process_of_its_own(monkeypatch):
     claim = dataclasses.replace(CLAIM, kind="cost")
-    with run.bench() as test:
+    where = dataclasses.replace(claim, test=os.getpid)
+    with run.bench() as test, run.bench() as other:
         found, minutes, others = test(claim)
         assert found == claim.test() and 0 < minutes < 1 and (others is None or others >= 0)
+        pids = [test(where)[0], test(where)[0], other(where)[0], os.getpid()]
+        assert pids[0] == pids[1] and len(set(pids)) == 3
         monkeypatch.setattr(run.Others, "cores", lambda self: 7.0)
         assert test(claim)[2] != 7.0 == test(CLAIM)[2]
 
 
-def test_a_bench_is_one_process_with_the_load_of_all_of_it(monkeypatch):
-    claim = dataclasses.replace(CLAIM, kind="cost", test=os.getpid)
-    with run.bench() as test, run.bench() as other:
-        pids = [test(claim)[0], test(claim)[0], other(claim)[0], os.getpid()]
-    assert pids[0] == pids[1] and len(set(pids)) == 3
+def test_a_bench_has_the_load_of_all_of_it(monkeypatch):
+    claim = dataclasses.replace(CLAIM, kind="cost")
     loads = iter([0.1, 0.5, None, 0.2])
+    monkeypatch.setattr(run.Pool, "submit", lambda self, task: None)
     monkeypatch.setattr(run.Pool, "events", lambda self: [Event("", "done", (FINDING, 1.0, next(loads)))])
     with run.bench() as test:
         assert [test(claim)[2] for _ in range(4)] == [0.1, 0.5, 0.5, 0.5]
@@ -279,10 +280,10 @@ def test_a_measurement_that_dies_is_said_in_one_line(tmp_path):
     claim = dataclasses.replace(tried("X01", kind="cost")[0], test=os.abort)
     with pytest.raises(OpsinError, match="X01 could not be measured: its process ended with exit code -6"):
         run.run(plans.plan([claim], tmp_path), tmp_path)
-    for test, told in ((statistics.mean, "missing 1 required"), (lambda: FINDING, "No module named")):
-        claim = dataclasses.replace(claim, test=test)
-        with pytest.raises(OpsinError, match=f"X01 could not be measured: .*{told}"):
-            run.run(plans.plan([claim], tmp_path), tmp_path)
+    with run.bench() as bench:
+        for test, told in ((statistics.mean, "missing 1 required"), (lambda: FINDING, "No module named")):
+            with pytest.raises(OpsinError, match=f"X01 could not be measured: .*{told}"):
+                bench(dataclasses.replace(claim, test=test))
     assert not list(tmp_path.glob("*.json"))
 
 
