@@ -276,14 +276,16 @@ def test_claims_that_share_what_they_measure_share_a_bench(tmp_path, monkeypatch
     assert benches == [["X02"], ["X05"], ["X01", "X04"], ["X03"]]
 
 
-def test_a_measurement_that_dies_is_said_in_one_line(tmp_path):
+def test_a_measurement_that_dies_is_said_in_one_line(tmp_path, monkeypatch):
     claim = dataclasses.replace(tried("X01", kind="cost")[0], test=os.abort)
     with pytest.raises(OpsinError, match="X01 could not be measured: its process ended with exit code -6"):
         run.run(plans.plan([claim], tmp_path), tmp_path)
     with run.bench() as bench:
+        monkeypatch.setattr(run, "bench", lambda: nullcontext(bench))  # one process for what follows
         for test, told in ((statistics.mean, "missing 1 required"), (lambda: FINDING, "No module named")):
+            claim = dataclasses.replace(claim, test=test)
             with pytest.raises(OpsinError, match=f"X01 could not be measured: .*{told}"):
-                bench(dataclasses.replace(claim, test=test))
+                run.run(plans.plan([claim], tmp_path), tmp_path)
     assert not list(tmp_path.glob("*.json"))
 
 

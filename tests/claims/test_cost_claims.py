@@ -103,10 +103,11 @@ def test_threads_are_as_asked_and_then_as_before(monkeypatch):
     monkeypatch.setattr(clock, "block", lambda *_, **__: (seen.append(torch.get_num_threads()), TimedBlock((1.0,)))[1])
     for asked in ({}, {"threads": 2}):
         clock.times({"": lambda: lambda: None}, rounds=1, seconds=0, **asked)
+        seen.append(torch.get_num_threads())
     monkeypatch.setattr(clock, "block", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         clock.times({"": lambda: lambda: None}, rounds=1, seconds=0, threads=1 + before)
-    assert [*seen, torch.get_num_threads()] == [1, 2, before]
+    assert [*seen, torch.get_num_threads()] == [1, before, 2, before, before]
 
 
 def test_few_rounds_are_enough_to_say_how_far_they_lie_apart():
