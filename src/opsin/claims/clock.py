@@ -29,7 +29,7 @@ SETTLED = 0.03
 REPEATS = 0.04
 """How far times differ from run to run, as the standard deviation of their logarithms: benchmarks/claims_repeat.py."""
 THREADS = 1
-"""Where no other number is asked for. Of two each waits for the other, which a neighbour may have put to sleep."""
+"""Where no other number is asked for. Of two each waits for the other, which a neighbour may have slowed."""
 FACTS = {"rounds": ROUNDS, "settled": SETTLED, "repeats": REPEATS, "threads": THREADS}
 """How times are taken: a record of them stands for this, too."""
 NOTE = (
