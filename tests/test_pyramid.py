@@ -11,6 +11,7 @@ import opsin
 from opsin import zoo
 from opsin.errors import OpsinError
 from opsin.lineups import LINEUPS
+from opsin.shapes import Shapes
 
 NAMES = zoo.list_models()
 MAPLESS = [name for name in NAMES if zoo.card(name).family == zoo.card("ciresan_mlp1").family]
@@ -25,7 +26,7 @@ SMALL = [name for name in LINEUPS["history"] if name not in MAPLESS]
 @torch.no_grad()
 def test_maps_have_the_channels_and_strides_that_are_told(name):
     inputs = zoo.card(name).inputs
-    with torch.device("meta"):
+    with torch.device("meta"), Shapes():
         net = zoo.build_model(name)
         pyramid = opsin.features(net).eval()
         maps = pyramid(torch.zeros(2, inputs.channels, inputs.size, inputs.size))
@@ -39,7 +40,7 @@ def test_maps_have_the_channels_and_strides_that_are_told(name):
         assert inputs.size / stride - 7 <= height <= -(-inputs.size // stride) + 1
     if not inputs.fixed:
         step = max(pyramid.strides) * inputs.multiple
-        with torch.device("meta"):
+        with torch.device("meta"), Shapes():
             wider = pyramid(torch.zeros(1, inputs.channels, inputs.size + step, inputs.size))
         for name, stride in zip(pyramid.names, pyramid.strides, strict=True):
             assert wider[name].shape[2:] == (maps[name].shape[2] + step // stride, maps[name].shape[3])
@@ -65,7 +66,7 @@ def test_a_network_without_maps(name):
     ],
 )
 def test_channels_and_strides_equal_those_of_timm(name, theirs):
-    with torch.device("meta"):
+    with torch.device("meta"), Shapes():
         info = timm.create_model(theirs, features_only=True).feature_info
         pyramid = opsin.features(zoo.build_model(name))
     channels = info.channels()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from opsin import zoo
 from opsin.errors import OpsinError, unknown
 from opsin.models.network import Network
+from opsin.shapes import Shapes
 
 GROWTH = 576
 """Pixels by which an image grows to show the strides: a multiple of them all (up to 64, and 36), and of size steps."""
@@ -136,7 +137,7 @@ def maps_of(net: Network) -> dict[str, Map]:
     size = arguments.get("input_size", card.inputs.size)
     shapes = []
     for side in (size, size + GROWTH):
-        with torch.device("meta"):
+        with torch.device("meta"), Shapes():
             copy = zoo.build_model(card.name, **arguments | ({"input_size": side} if card.inputs.fixed else {})).eval()
             shapes.append(output_shapes(copy, torch.zeros(1, arguments["in_chans"], side, side)))
     found = (grown(name, shape, shapes[1].get(name, ())) for name, shape in shapes[0].items())

@@ -12,6 +12,7 @@ from torch import nn
 from opsin import zoo
 from opsin.errors import OpsinError
 from opsin.lineups import LINEUPS
+from opsin.shapes import Shapes
 
 NAMES = zoo.list_models()
 FIXED = [name for name in NAMES if zoo.card(name).inputs.fixed]
@@ -65,7 +66,7 @@ def test_any_number_of_classes_and_channels_at_the_minimum(name):
     net = on_meta(name, num_classes=7, in_chans=2, input_size=inputs.minimum)
     assert net.training
     x = images(2, inputs.minimum)
-    with torch.no_grad():
+    with torch.no_grad(), Shapes():
         outputs = net(x)
         for logits in outputs if isinstance(outputs, tuple) else [outputs]:
             assert logits.shape == output_shape(name, 2, 7, inputs.minimum, inputs.minimum)
@@ -97,7 +98,7 @@ def test_inputs(name):
         with pytest.raises(OpsinError, match=f"{name} cannot take {between} .*: it takes multiples of") as error:
             on_meta(name, input_size=between) if inputs.fixed else net(images(channels, between))
         one_line(error)
-    with torch.no_grad():
+    with torch.no_grad(), Shapes():
         outputs = net(images(channels, inputs.size))
         assert isinstance(outputs, tuple) == bool(card.aux_params)
         for logits in outputs if card.aux_params else [outputs]:
@@ -196,6 +197,6 @@ def test_travels(name, assert_travels):
 def test_many_channels(name, channels):
     """Where a table or a shortcut goes by the image's channels, as in multiscale_32 and enet_encoder_32."""
     size = zoo.card(name).inputs.fit(16)
-    with torch.no_grad():
+    with torch.no_grad(), Shapes():
         logits = on_meta(name, in_chans=channels, input_size=size).eval()(images(channels, size))
     assert logits.shape == output_shape(name, 2, zoo.card(name).num_classes, size, size)

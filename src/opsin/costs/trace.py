@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from opsin.costs.operators import BY_DATA, base_name
 from opsin.errors import OpsinError
+from opsin.shapes import Shapes
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Trace:
     """The storages of parameters, of buffers, and of other tensors that do not depend on the images."""
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(Shapes):
     """Writes down every operator that reaches PyTorch while it is on; what meets `meta` tensors goes to `meta`."""
 
     def __init__(self, trace: Trace):
@@ -80,7 +80,7 @@ class Recorder(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         given = tree_leaves((args, kwargs or {}))
         args, kwargs = with_meta(func, args, kwargs or {})
-        out = func(*args, **kwargs)
+        out = super().__torch_dispatch__(func, types, args, kwargs)
         results = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
         if any(leaf.is_meta for leaf in results):
             self.trace.weights |= {
