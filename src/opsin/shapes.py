@@ -26,6 +26,17 @@ def layer_norm(x: Tensor, shape: list[int], *args: Any) -> tuple[Tensor, Tensor,
     return torch.empty_like(x, memory_format=torch.contiguous_format), *statistics(x, own)
 
 
+def batch_norm_backward(grad: Tensor, x: Tensor, weight: Tensor | None, *args: Any) -> tuple[Tensor | None, ...]:
+    """Gradients of the maps, the scales and the shifts, those that are asked for."""
+    of_channels = x.new_empty(x.shape[1], dtype=x.dtype if weight is None else weight.dtype)
+    gradients = torch.empty_like(x), of_channels, torch.empty_like(of_channels)
+    return tuple(gradient if asked else None for gradient, asked in zip(gradients, args[-1], strict=True))
+
+
+def like_the_second(grad: Tensor, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    return torch.empty_like(x)
+
+
 def statistics(x: Tensor, shape: list[int]) -> tuple[Tensor, Tensor]:
     mean = x.new_empty(shape, dtype=torch.promote_types(x.dtype, torch.float32))
     return mean, torch.empty_like(mean)
@@ -38,6 +49,8 @@ SHAPES = {
     **dict.fromkeys(
         (aten.relu.default, aten.hardtanh.default, aten.gelu.default, aten._prelu_kernel.default), like_the_first
     ),
+    aten.native_batch_norm_backward.default: batch_norm_backward,
+    **dict.fromkeys((aten.threshold_backward.default, aten.gelu_backward.default), like_the_second),
 }
 """Operators whose results are made at once: they have the shape of the first argument, or nearly."""
 

@@ -12,13 +12,13 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from opsin.costs.trace import blank_images, meta_copy, quiet_modes, told_in_one_line, with_meta
+from opsin.shapes import Shapes
 
 
-class LiveTensors(TorchDispatchMode):
+class LiveTensors(Shapes):
     """Follows the bytes of all storages that operators inside it make, until they are freed; `peak` is the most.
 
     What there is before, `state`, stays.
@@ -33,7 +33,7 @@ class LiveTensors(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         args, kwargs = with_meta(func, args, kwargs or {})
-        out = func(*args, **kwargs)
+        out = super().__torch_dispatch__(func, types, args, kwargs)
         given = {x.untyped_storage()._cdata for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)}
         for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor) and leaf.untyped_storage()._cdata not in given:
