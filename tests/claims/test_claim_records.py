@@ -51,6 +51,14 @@ def test_all_of_it_comes_back(tmp_path):
     assert record.read_all(tmp_path / "none") == {}
 
 
+def test_threads_are_those_of_a_training(tmp_path):
+    """What the notes of claims about time say of their own timings, the machine's threads do not say again."""
+    known = record.typed(record.to_dict(CLAIM, FINDING, RAN), tmp_path / "X01.json")
+    assert known.threads == 1
+    assert dataclasses.replace(known, data=None).threads is None
+    assert dataclasses.replace(known, machine=None).threads is None
+
+
 def test_the_format():
     written = record.to_dict(CLAIM, FINDING, RAN)
     assert list(written) == [

@@ -20,6 +20,10 @@ DEEP = [name for name in NAMES if "1001" in name or "1202" in name]  # shapes of
 ALL = [pytest.param(name, marks=pytest.mark.slow) if name in DEEP else name for name in NAMES]
 ROUGH = {"inception_v3_32": 0.15, "inception_v4_32": 0.15}  # deep, with few pixels for the statistics of batch norm
 SMALL = [*LINEUPS["history"], "plain20_cifar"]
+MANY_LAYERS = [
+    *("bn_inception_32", "densenet_32", "enet_encoder_32", "inception_resnet_32"),
+    *("inception_v3_32", "inception_v4_32", "mobilenet_v2_32", "xception_32"),
+]  # the compiler reads each layer anew
 
 
 def on_meta(name, **arguments):
@@ -181,7 +185,7 @@ def test_learns_one_batch_by_heart(name, assert_learns):
     assert_learns(zoo.build_model(name, num_classes=4, in_chans=3, input_size=size), 3, size)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in MANY_LAYERS else n for n in SMALL])
 def test_travels(name, assert_travels):
     size = zoo.card(name).inputs.fit(16)
     torch.manual_seed(0)

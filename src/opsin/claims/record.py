@@ -194,6 +194,12 @@ class Record:
     def run(self) -> bool:
         return self.verdict is not Verdict.NOT_RUN
 
+    @property
+    def threads(self) -> int | None:
+        """That PyTorch had where it trained; None for times, whose notes say how many each was taken on."""
+        found = (self.machine or {}).get("threads") if self.data else None
+        return found if isinstance(found, int) else None
+
 
 def typed(values: dict[str, Any], path: Path) -> Record:
     """A record's values as what they are. Raises OpsinError, which names the file and the key that does not fit."""

@@ -281,7 +281,7 @@ def print_finding(console: "Console", record: "Record") -> None:
         record.data or "",
         many(record.seeds, "seed") if record.seeds else "",
         str(ran.get("cpu") or ""),
-        many(ran["threads"], "thread") if isinstance(ran.get("threads"), int) else "",
+        many(record.threads, "thread") if record.threads else "",
         f"{took} of training, one core's" if took and record.data else took,
         f"Opsin {versions['opsin']}" if "opsin" in versions else "",
     )

@@ -99,10 +99,8 @@ def ran(record: Record) -> str:
         took = words.duration(60 * record.minutes) if record.minutes > 1 / 60 else "less than a second"
         told.append(f"{took} of training, one core's" if record.data else took)
     if machine.get("cpu"):
-        threads = machine.get("threads")
-        told.append(
-            words.plain(machine["cpu"]) + (f", {words.plural(threads, 'thread')}" if isinstance(threads, int) else "")
-        )
+        threads = f", {words.plural(record.threads, 'thread')}" if record.threads else ""
+        told.append(words.plain(machine["cpu"]) + threads)
     if machine.get("gpu") and machine.get("device") != "cpu":
         told.append(words.plain(machine["gpu"]))
     return "; ".join(told)
