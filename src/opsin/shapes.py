@@ -1,6 +1,6 @@
-"""Shapes of a forward pass on the `meta` device, found in about half of the time.
+"""Shapes of a pass on the `meta` device, forward or backward, found in about half of the time.
 
-PyTorch finds the results of some operators there by taking them to pieces, in Python, up to a millisecond each time.
+PyTorch finds the results of some operators there by taking them to pieces, in Python, a millisecond each time or more.
 For those that a network has by the hundred the shapes are plain: they are made at once.
 """
 
@@ -52,7 +52,7 @@ SHAPES = {
     aten.native_batch_norm_backward.default: batch_norm_backward,
     **dict.fromkeys((aten.threshold_backward.default, aten.gelu_backward.default), like_the_second),
 }
-"""Operators whose results are made at once: they have the shape of the first argument, or nearly."""
+"""Operators whose results are made at once: shaped as an argument is, or a value for each channel or place."""
 
 
 class Shapes(TorchDispatchMode):
