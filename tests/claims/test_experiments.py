@@ -110,7 +110,44 @@ def test_a_rate_is_chosen_on_as_many_seeds_as_are_reported_and_on_none_of_these(
     own, known = experiment(Arm("a", "conv", {})), Known(0.5)
     settled(own, known, seeds)
     last = REPORTED + seeds
-    assert {trial.seed for trial in known.asked} == {*range(min(seeds, REPORTED)), *range(REPORTED, last)}
+    assert {trial.seed for trial in known.asked} == {*range(min(seeds, REPORTED // 2)), *range(REPORTED, last)}
+
+
+NOISY = {0: 0.03, 1: 0.0, 2: 0.02, 3: -0.01}
+"""What luck adds to an error on the first four seeds: 1 % on the average."""
+
+
+def seeds_by_rate(known):
+    """The seeds before the reported ones, by rate."""
+    asked = [(trial.recipe.learning_rate, trial.seed) for trial in known.asked if trial.seed < REPORTED]
+    return {rate: {seed for at, seed in asked if at == rate} for rate in sorted({at for at, _ in asked})}
+
+
+def test_rates_near_the_best_are_tried_on_as_many_seeds_again():
+    """On four seeds a rate with an error of 1 % is the best, since luck adds more to that of 0; on eight it is not."""
+    own = experiment(Arm("a", "conv", {}))
+    known = Known(0.5, {(0.5, seed): 0.0005 + luck for seed, luck in NOISY.items()})
+    assert settled(own, known, 4) == 0.5
+    assert seeds_by_rate(known) == {0.125: {*range(4)}, 0.25: {*range(8)}, 0.5: {*range(8)}, 1.0: {*range(4)}}
+
+
+def test_a_rate_that_is_surely_worse_is_not_tried_again():
+    """1 % worse, with a standard error of 0.65 %: by 1.55 of them."""
+    own = experiment(Arm("a", "conv", {}))
+    known = Known(0.5, {(0.25, seed): 0.01 + luck for seed, luck in enumerate((0.0195, -0.0065, -0.0065, -0.0065))})
+    assert settled(own, known, 4) == 0.5
+    assert seeds_by_rate(known) == {rate: {*range(4)} for rate in (0.25, 0.5, 1.0)}
+    known = Known(0.5, {(0.25, seed): 0.01 + luck for seed, luck in enumerate((0.021, -0.007, -0.007, -0.007))})  # 1.43
+    assert settled(own, known, 4) == 0.5
+    assert seeds_by_rate(known) == {0.25: {*range(8)}, 0.5: {*range(8)}, 1.0: {*range(4)}}
+
+
+def test_a_grid_grows_where_the_second_look_finds_the_best_at_its_edge():
+    own = experiment(Arm("a", "conv", {}))
+    lucky = {(1.0, seed): 0.0005 + luck for seed, luck in NOISY.items()} | {(0.5, seed): 0.01 for seed in range(4)}
+    known = Known(1.0, lucky)
+    assert settled(own, known, 4) == 1.0
+    assert seeds_by_rate(known)[2.0] >= {*range(4)}
 
 
 def test_rates_are_chosen_by_other_images_where_the_test_part_is_the_same():

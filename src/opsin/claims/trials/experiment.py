@@ -21,6 +21,8 @@ RATES = tuple(2.0**power for power in range(-6, -2))
 """The grid on which an arm's rate is looked for, where an experiment has no other."""
 REPORTED = 100
 """The first of the seeds that are reported; those on which a rate is chosen go from 0."""
+NEAR = 1.5
+"""A rate is tried again where the best leads it by less than so many standard errors."""
 
 
 def recipe(epochs: int, schedule: Schedule | None = None) -> Recipe:
@@ -102,7 +104,7 @@ class Experiment:
         """All that decides its trials, as JSON has it."""
         facts = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "judge"}
         arms = [asdict(arm) for arm in self.arms]
-        return facts | {"arms": arms, "recipe": self.recipe.to_dict(), "reported": REPORTED}
+        return facts | {"arms": arms, "recipe": self.recipe.to_dict(), "reported": REPORTED, "near": NEAR}
 
     def trial(self, arm: Arm, rate: float, seed: int, reported: bool = False) -> Trial:
         """The trial of an arm at a rate; what its probes measure is asked of the reported one alone."""

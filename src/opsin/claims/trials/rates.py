@@ -1,19 +1,19 @@
 """Which rate an arm is reported at, and which of an experiment's trials can be begun.
 
-Each arm is trained at every rate of a grid, and the grid is extended where the best rate lies at its edge. With the
-best rate it is trained on as many other seeds, and they alone are reported: what a choice owes to luck is left behind.
-(Three seeds to choose by were too few, and to choose each seed's rate by the other reported ones is worse:
-docs/claims.md.)
+Each arm is trained at every rate of a grid, and the grid is extended where the best rate lies at its edge. Rates that
+are near the best are tried on as many seeds again. With the best rate an arm is trained on other seeds, and they alone
+are reported: what a choice owes to luck is left behind. (Fewer seeds to choose by were too few, and to choose each
+seed's rate by the other reported ones is worse: docs/claims.md.)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.claims.trials.experiment import REPORTED, Arm, Experiment
+from opsin.claims.trials.experiment import NEAR, REPORTED, Arm, Experiment
 from opsin.claims.trials.trial import Trial
 
 FURTHER = 6
@@ -54,12 +54,16 @@ def score(experiment: Experiment, found: dict[str, Any]) -> float:
 
 
 @dataclass(frozen=True)
-class Grid:
-    """The scores of an arm and the training losses it ended with, [rates, seeds], when all are known."""
+class Tried:
+    """The scores of some rates of an arm, and the training losses they ended with, [rates, seeds]."""
 
     rates: tuple[float, ...]
     scores: NDArray[np.float64]
     losses: NDArray[np.float64]
+
+    @property
+    def seeds(self) -> int:
+        return self.scores.shape[1]
 
     @property
     def best(self) -> float:
@@ -71,24 +75,56 @@ class Grid:
         scores, losses = (each.mean(axis=1).round(9) for each in (self.scores, self.losses))
         return self.rates[int(np.lexsort((losses, scores))[0])]
 
+    @property
+    def near(self) -> tuple[float, ...]:
+        """The best rate, and those that are worse by less than NEAR standard errors of the paired difference."""
+        worse = self.scores - self.scores[self.rates.index(self.best)]
+        error = worse.std(axis=1, ddof=1) / np.sqrt(self.seeds) if self.seeds > 1 else np.zeros(len(worse))
+        near = worse.mean(axis=1) < NEAR * error
+        return tuple(rate for rate, so in zip(self.rates, near, strict=True) if so or rate == self.best)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All rates that were tried to find an arm's, its best inside of them; and those near it, on twice as many seeds.
+
+    `again` is `whole` where no other rate is near the best.
+    """
+
+    whole: Tried
+    again: Tried
+
+    @property
+    def best(self) -> float:
+        return self.again.best
+
+
+def tried(experiment: Experiment, arm: Arm, known: Known, rates: Sequence[float], seeds: int) -> Tried | list[Trial]:
+    """An arm at some rates, on the first seeds; or the trials that are still needed to know it."""
+    trials = [[experiment.trial(arm, rate, seed) for seed in range(seeds)] for rate in rates]
+    if needed := [trial for row in trials for trial in row if known(trial) is None]:
+        return needed
+    ended = [[found for trial in row if (found := known(trial)) is not None] for row in trials]
+    scores = np.array([[score(experiment, own) for own in row] for row in ended])
+    losses = np.array([[own["losses"][-1] if own["losses"] else np.inf for own in row] for row in ended])
+    return Tried(tuple(rates), scores, losses)
+
 
 def grid(experiment: Experiment, arm: Arm, known: Known, seeds: int) -> Grid | list[Trial]:
     """The grid of an arm whose best rate lies inside of it; or the trials that are still needed to know it."""
     rates, factor = list(experiment.rates), experiment.rates[1] / experiment.rates[0]
     while True:
-        trials = [[experiment.trial(arm, rate, seed) for seed in range(seeds)] for rate in rates]
-        found = [[known(trial) for trial in row] for row in trials]
-        if needed := [
-            t for row, of in zip(trials, found, strict=True) for t, own in zip(row, of, strict=True) if own is None
-        ]:
-            return needed
-        ended = [[own for own in row if own is not None] for row in found]
-        scores = np.array([[score(experiment, own) for own in row] for row in ended])
-        losses = np.array([[own["losses"][-1] if own["losses"] else np.inf for own in row] for row in ended])
-        whole = Grid(tuple(rates), scores, losses)
-        best, extended = whole.best, len(rates) - len(experiment.rates)
-        if best not in (rates[0], rates[-1]) or extended == FURTHER:
+        whole = tried(experiment, arm, known, rates, seeds)
+        if isinstance(whole, list):
             return whole
+        best, widest = whole.best, len(rates) - len(experiment.rates) == FURTHER
+        if widest or best not in (rates[0], rates[-1]):
+            again = tried(experiment, arm, known, whole.near, 2 * seeds) if len(whole.near) > 1 else whole
+            if isinstance(again, list):
+                return again
+            best = again.best
+            if widest or best not in (rates[0], rates[-1]):
+                return Grid(whole, again)
         rates = [best / factor, *rates] if best == rates[0] else [*rates, best * factor]
 
 
@@ -98,8 +134,8 @@ def of(arm: Arm, seeds: int) -> int:
 
 
 def tuned(arm: Arm, seeds: int) -> int:
-    """On how many seeds its rate is chosen: as many as are reported, 100 at most, and none of these."""
-    return min(REPORTED, of(arm, seeds))
+    """On how many seeds its rates are tried first: as many as are reported, and at most half of those before them."""
+    return min(REPORTED // 2, of(arm, seeds))
 
 
 def chosen(experiment: Experiment, arm: Arm, known: Known, seeds: int) -> float | list[Trial]:

@@ -74,10 +74,11 @@ class Results:
         """Of one process, for all trials, each once."""
         trials: dict[Trial, None] = {}
         for arm in self.experiment.arms:
-            seeds, tried = range(tuned(arm, self.seeds)), self.grid(arm.name)
             trials |= dict.fromkeys(self.trials(arm.name))
-            trials |= {self.experiment.trial(arm, r, s): None for r in (tried.rates if tried else ()) for s in seeds}
-        return sum(found["seconds"] for trial in trials if (found := self.known(trial)) is not None) / 60
+            if found := self.grid(arm.name):
+                for part in (found.whole, found.again):
+                    trials |= {self.experiment.trial(arm, r, s): None for r in part.rates for s in range(part.seeds)}
+        return sum(ended["seconds"] for trial in trials if (ended := self.known(trial)) is not None) / 60
 
     @property
     def budget(self) -> int:
@@ -118,13 +119,12 @@ class Results:
         ]
 
     def by_rate(self, name: str) -> tuple[tuple[float, float], ...]:
-        """The median score of an arm at every rate that was tried."""
-        tried = self.grid(name)
-        if tried is None:
+        """The median score of an arm at every rate that was tried, on the seeds that all of them have."""
+        found = self.grid(name)
+        if found is None:
             return ()
-        return tuple(
-            (rate, float(middle)) for rate, middle in zip(tried.rates, np.median(tried.scores, axis=1), strict=True)
-        )
+        middles = np.median(found.whole.scores, axis=1).tolist()
+        return tuple(zip(found.whole.rates, middles, strict=True))
 
 
 def mean_curve(runs: Sequence[dict[str, Any]], which: int) -> tuple[tuple[float, float], ...]:
