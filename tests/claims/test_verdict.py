@@ -296,3 +296,18 @@ def test_error_rates_coverage_and_power_by_simulation(monkeypatch):
                 foretold = power(truth, Better(1.0), n)[Verdict.UNDECIDED]
                 assert verdicts[Verdict.UNDECIDED] == pytest.approx(foretold, abs=0.08), (regime.name, n)
     sys.modules.pop("claims_power")
+
+
+@pytest.mark.slow
+def test_the_whole_procedure_with_its_choice_of_rates_by_simulation(monkeypatch):
+    monkeypatch.syspath_prepend(str(TESTS.parent / "benchmarks"))
+    import claims_power
+
+    monkeypatch.setattr(claims_power, "REGIMES", (claims_power.MEASURED,))
+    monkeypatch.setattr(claims_power, "SEEDS", (10,))
+    repeats = 1000
+    for row in claims_power.rates_table(repeats):
+        for effect in (0, 1):
+            assert 0.93 - 0.016 < row[f"again_covers_{effect}"] < 0.97 + 0.011, row
+            assert row[f"again_false_{effect}"] < 0.05 + 2 * math.sqrt(0.05 * 0.95 / repeats), row
+    sys.modules.pop("claims_power")
