@@ -307,7 +307,7 @@ def test_the_whole_procedure_with_its_choice_of_rates_by_simulation(monkeypatch)
     monkeypatch.setattr(claims_power, "SEEDS", (10,))
     repeats = 1000
     for row in claims_power.rates_table(repeats):
-        for effect in (0, 1):
-            assert 0.93 - 0.016 < row[f"again_covers_{effect}"] < 0.97 + 0.011, row
-            assert row[f"again_false_{effect}"] < 0.05 + 2 * math.sqrt(0.05 * 0.95 / repeats), row
+        for true in (0, 1):
+            assert 0.93 - 0.016 < row[f"again_covers_{true}"] < 0.97 + 0.011, row
+            assert row[f"again_false_{true}"] < 0.05 + 2 * math.sqrt(0.05 * 0.95 / repeats), row
     sys.modules.pop("claims_power")
