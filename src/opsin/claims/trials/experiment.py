@@ -21,8 +21,8 @@ RATES = tuple(2.0**power for power in range(-6, -2))
 """The grid on which an arm's rate is looked for, where an experiment has no other."""
 REPORTED = 100
 """The first of the seeds that are reported; those on which a rate is chosen go from 0."""
-NEAR = 1.5
-"""A rate is tried again where the best leads it by less than so many standard errors."""
+NEAR = 1.0
+"""A rate is tried again where the best leads it by less than so many standard errors of their difference."""
 
 
 def recipe(epochs: int, schedule: Schedule | None = None) -> Recipe:
