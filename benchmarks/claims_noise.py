@@ -22,6 +22,7 @@ from opsin.claims.trials.experiment import Arm, Experiment
 from opsin.claims.trials.images import write_images
 from opsin.claims.trials.rates import grid, tuned
 from opsin.claims.trials.work import Store
+from opsin.errors import OpsinError
 
 ALIKE = 1.0  # points, within which two errors are compared
 FEW = 10.0  # percent: an arm with more errors is not looked at
@@ -48,11 +49,11 @@ def answers(experiment: Experiment, arm: Arm, known: Store) -> tuple[NDArray, ND
         return None
     whole = found.whole
     runs = [[known(experiment.trial(arm, rate, seed)) or {} for seed in range(whole.seeds)] for rate in whole.rates]
-    wrong, tested = np.zeros((len(whole.rates), whole.seeds, known.images.shape[0]), np.int8), np.zeros(0, bool)
+    wrong = np.zeros((len(whole.rates), whole.seeds, known.images.shape[0]), np.int8)
     tested = np.zeros(wrong.shape[1:], bool)
     for row, of in enumerate(runs):
         for seed, run in enumerate(of):
-            wrong[row, seed, run["wrong"]], tested[seed, run["test"]] = 1, True
+            wrong[row, seed, run["wrong"]], tested[seed, run["test"] or known.images.test] = 1, True
     return wrong, tested, whole.rates.index(whole.best)
 
 
@@ -63,9 +64,9 @@ def differences(experiment: Experiment, known: Store) -> dict[str, list[Parts]]:
     kept = [(arm, error) for arm, error in zip(arms, errors, strict=True) if error[arm[2]] <= FEW]
     return {
         "arms": [
-            parts(wrong[at] - others[best], tested[:n])
-            for ((wrong, tested, at), own), ((others, less, best), theirs) in combinations(kept, 2)
-            if abs(own[at] - theirs[best]) <= ALIKE and (n := len(tested)) == len(less)
+            parts(wrong[at] - others[best], tested)
+            for ((wrong, tested, at), own), ((others, _, best), theirs) in combinations(kept, 2)
+            if abs(own[at] - theirs[best]) <= ALIKE and wrong[at].shape == others[best].shape
         ],
         "rates": [
             parts(wrong[other] - wrong[at], tested)
@@ -98,12 +99,22 @@ def main() -> None:
     parser.add_argument("ids", nargs="*", default=[*CLAIMS, "modules"])
     parser.add_argument("--data", default="digits")
     asked = parser.parse_args()
-    known = Store(asked.folder / "trials", write_images(asked.data, asked.folder / "images"))
+    if not (asked.folder / "trials").is_dir():
+        parser.error(f"{asked.folder} has no trials; opsin claims run --data {asked.data} --out {asked.folder} T41")
+    try:
+        known = Store(asked.folder / "trials", write_images(asked.data, asked.folder / "images"))
+        show(list(rows(asked.ids, known)))
+    except OpsinError as error:
+        parser.error(str(error))
+
+
+def show(found: list[tuple[str, str, list[Parts]]]) -> None:
+    """Prints a line for each."""
     print("| claim | between | differences | standard deviation, points | images' part of the variance |")
     print("| --- | --- | --: | --: | --: |")
-    for id, kind, found in rows(asked.ids, known):
-        variance, shared = np.mean(found, axis=0)
-        print(f"| {id} | {kind} | {len(found)} | {np.sqrt(variance):.2f} | {100 * shared / variance:.0f} % |")
+    for id, kind, own in found:
+        variance, shared = np.mean(own, axis=0)
+        print(f"| {id} | {kind} | {len(own)} | {np.sqrt(variance):.2f} | {100 * shared / variance:.0f} % |")
 
 
 if __name__ == "__main__":
