@@ -54,11 +54,16 @@ def flush_folder(folder: Path) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, for a file or folder: it takes its name when all is well, else it is removed."""
+    """A temporary path beside `path`, for a file or folder: it takes its name when all is well, else it is removed.
+
+    A file is flushed to the disk before.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield part
+        if part.is_file():
+            flush(part)
         try:
             part.replace(path)
         except OSError as error:

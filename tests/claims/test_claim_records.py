@@ -14,6 +14,7 @@ from opsin.claims import plan as plans
 from opsin.claims import record, run
 from opsin.claims.chart import Bars, Dots, Grid, Lines, Ranges, Table
 from opsin.claims.claim import ARTICLES, Effect, Finding, Part, Verdict, weigh
+from opsin.claims.topics import images
 from opsin.claims.topics.lenet import CLAIMS
 from opsin.errors import OpsinError
 from opsin.launch.local import Event
@@ -36,6 +37,7 @@ FINDING = Finding(
 )
 RAN = record.Circumstances(0.5, {"cpu": "c", "threads": 1}, {"opsin": "0", "torch": "2"}, "abc", "full", "digits", 10)
 CLAIM = CLAIMS[0]
+CLAIMS_THAT_TRAIN = {claim.id: claim for claim in images.CLAIMS}
 
 
 def test_all_of_it_comes_back(tmp_path):
@@ -119,6 +121,7 @@ def test_what_is_no_record_is_said(tmp_path, text, told):
         ({"minutes": "3"}, "minutes: Input should be a valid number"),
         ({"parts": [{"says": "a", "found": "b", "holds": "yes"}]}, "parts.0.holds"),
         ({"parts": [{"says": "a", "holds": True}]}, "has no parts.0.found"),
+        ({"machine": {"others": "many"}}, "machine.others must be a number, not 'many'"),
     ],
 )
 def test_values_of_another_kind_are_said(tmp_path, change, told):
@@ -172,9 +175,28 @@ def test_what_changed_is_run_again(tmp_path, monkeypatch, change):
     elif change == "version":
         monkeypatch.setattr(plans, "__version__", "9")
     elif change == "machine":
-        monkeypatch.setattr(plans, "at_work", lambda device="cpu": {"cpu": "another", "threads": 1})
+        monkeypatch.setattr(plans, "at_work", lambda: {"cpu": "another", "threads": 1})
     run.run(plans.plan([claim], tmp_path), tmp_path)
     assert ran == ["X01", "X01"] and record.read(tmp_path / "X01.json")["seeds"] is None
+
+
+def test_a_machine_that_is_not_known_is_no_reason_to_run_again(tmp_path):
+    claim, ran = tried("X01")
+    (written,) = run.run(plans.plan([claim], tmp_path), tmp_path).values()
+    record.write(tmp_path, written | {"machine": None})
+    assert not plans.plan([claim], tmp_path).todo and ran == ["X01"]
+
+
+def test_a_record_of_more_seeds_that_came_meanwhile_stays(tmp_path):
+    """Another process may have ended between the plan and the lock."""
+    claim = CLAIMS_THAT_TRAIN["T01"]
+    few = plans.Asked(seeds=5)
+    plan = plans.plan([claim], tmp_path, few)
+    others = dataclasses.replace(RAN, tier="quick")
+    record.write(tmp_path, record.to_dict(claim, FINDING, others))
+    with pytest.raises(OpsinError, match="has T01 with 10 seeds"):
+        run.run(plan, tmp_path, few)
+    assert record.read(tmp_path / "T01.json")["seeds"] == 10
 
 
 def test_seeds_and_data_are_nothing_to_arithmetic(tmp_path):

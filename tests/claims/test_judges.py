@@ -143,6 +143,20 @@ def test_bypass(digits, errors, expected):
     assert found.verdict is expected
 
 
+def test_all_that_trained_is_named(digits):
+    experiment = replace(depth.BYPASS, arms=depth.BYPASS.arms[:2])
+    known = Planted(
+        experiment,
+        digits,
+        lambda arm, seed, rng: {
+            "machine": {"cpu": "B" if seed == REPORTED else "A", "device": "cpu", "gpu": None, "torch": "2"}
+        },
+    )
+    found = Results(known.experiment, known, 10, "digits", digits)
+    assert found.machine == {"cpu": "A and B", "device": "cpu", "gpu": None, "torch": "2"}
+    assert found.minutes == pytest.approx(20 / 60)
+
+
 @pytest.mark.parametrize(
     "residual, plain, noise, smooth, expected",
     [

@@ -19,6 +19,7 @@ from opsin.claims.trials.networks import MLP, NETWORKS, ConvNet, DeepNet, Flatte
 from opsin.claims.trials.probes import Trained, lesions, paths, through, without
 from opsin.claims.trials.trial import Job, Trial, name_of, run, trained
 from opsin.data.sources import load
+from opsin.errors import OpsinError
 
 
 def params(net):
@@ -163,6 +164,20 @@ def test_images_have_a_side_that_two_halvings_divide(tmp_path, side, written):
         assert net(torch.zeros(2, 1, written, written)).shape == (2, 2)
 
 
+@pytest.mark.parametrize("damage", [b"", b"no archive", "half", "other"])
+def test_a_damaged_file_of_images_is_said_in_one_line(tmp_path, damage):
+    images = sets.write_images("digits", tmp_path)
+    if damage == "other":
+        np.savez(images.file, pixels=np.zeros(3))
+    else:
+        images.file.write_bytes(images.file.read_bytes()[:50_000] if damage == "half" else damage)
+    with pytest.raises(OpsinError, match=r"cannot read the images in .*npz .*: remove it, and start again") as told:
+        _ = images.shape
+    assert "\n" not in str(told.value)
+    images.file.unlink()
+    assert sets.write_images("digits", tmp_path).shape == (1797, 1, 8, 8)
+
+
 def test_smaller_sets_lie_inside_larger_ones():
     labels, rows = np.zeros(500, np.int64), np.arange(500)
     some = [set(sets.taken(labels, rows, Part(images=n), 2, 3)[0]) for n in (50, 100, 400)]
@@ -188,6 +203,7 @@ def test_a_trial_repeats_bit_for_bit_and_is_not_run_twice(digits, tmp_path):
     job.file.write_text("{")
     again = run(job, lambda news: None)
     assert first | {"seconds": 0} == again | {"seconds": 0}
+    assert (first["machine"]["device"], first["machine"]["torch"]) == ("cpu", torch.__version__)
     assert len(first["test"]) == 500 and set(first["wrong"]) <= set(first["test"])
     assert first["test_error"] == len(first["wrong"]) / 500
 

@@ -119,9 +119,9 @@ def definition(claim: Claim, asked: Asked) -> str:
     return record.definition(claim, here)
 
 
-def at_work(device: str = "cpu") -> Record:
+def at_work() -> Record:
     """The machine, and how much of it computes here."""
-    return machine.describe(torch.device(device)) | {"threads": torch.get_num_threads()}
+    return machine.describe(torch.device("cpu")) | {"threads": torch.get_num_threads()}
 
 
 def plan(claims: Sequence[Claim], folder: Path, asked: Asked = NOTHING, work: Work | None = None) -> Plan:
@@ -162,7 +162,7 @@ def in_turn(todo: Sequence[Claim], each: Mapping[str, float]) -> Iterator[float]
 
 def stands(claim: Claim, found: Record, asked: Asked) -> bool:
     """Whether a record is of this definition, and needs no other try: times that were disturbed do."""
-    again = found["verdict"] == Verdict.NOT_RUN or disturbed(claim, found["machine"].get("others"))
+    again = found["verdict"] == Verdict.NOT_RUN or disturbed(claim, (found["machine"] or {}).get("others"))
     return found["definition"] == definition(claim, asked) and not again
 
 

@@ -26,7 +26,8 @@ class Circumstances:
 
     Attributes:
         minutes: that the test took; of a claim that trains, those of all its trainings, one after the other.
-        machine: as opsin.costs.machine describes it, its threads, and the cores that other work took meanwhile.
+        machine: as opsin.costs.machine describes it, its threads, and the cores that other work took meanwhile; of a
+            claim that trains, what trained it.
         versions: of Opsin and PyTorch.
         definition: stands for all that decides the test, so that nothing is run twice.
         tier, data, seeds: of a claim that trains; None for data and seeds where there are none.
@@ -196,7 +197,7 @@ class Record:
 
     @property
     def threads(self) -> int | None:
-        """That PyTorch had where it trained; None for times, whose notes say how many each was taken on."""
+        """On which each network was trained; None for times, whose notes say how many each was taken on."""
         found = (self.machine or {}).get("threads") if self.data else None
         return found if isinstance(found, int) else None
 
@@ -205,6 +206,8 @@ def typed(values: dict[str, Any], path: Path) -> Record:
     """A record's values as what they are. Raises OpsinError, which names the file and the key that does not fit."""
     known = {field.name for field in fields(Record)} - {"charts"}
     own = checked(Record, {key: values[key] for key in known & values.keys()} | without_mean(values), path)
+    if not isinstance(others := (own.machine or {}).get("others"), float | int | None):
+        raise OpsinError(f"{path}: machine.others must be a number, not {str(others)[:60]!r}; {MEND}")
     return replace(own, charts=tuple(chart_of(chart, path) for chart in listed(values.get("charts"), path)))
 
 

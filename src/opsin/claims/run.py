@@ -18,7 +18,19 @@ import torch
 from opsin import __version__, files
 from opsin.claims import record
 from opsin.claims.claim import Claim, Finding, Part, Verdict, beside
-from opsin.claims.plan import NOTHING, TIERS, Asked, Plan, Record, Work, asked_of, at_work, definition, disturbed
+from opsin.claims.plan import (
+    NOTHING,
+    TIERS,
+    Asked,
+    Plan,
+    Record,
+    Work,
+    asked_of,
+    at_work,
+    check_place,
+    definition,
+    disturbed,
+)
 from opsin.claims.trials import work as trials
 from opsin.claims.trials.images import write_images
 from opsin.claims.trials.results import Lost, Results
@@ -66,14 +78,12 @@ def run(
     files.check_writable(folder / "claim.json")
     records = dict(plan.there)
 
-    def ended(
-        claim: Claim, finding: Finding, minutes: float, load: Record | None = None, images: str | None = None
-    ) -> None:
+    def ended(claim: Claim, finding: Finding, minutes: float, machine: Record, images: str | None = None) -> None:
+        machine = at_work() | machine
         ran = record.Circumstances(
             round(minutes, 4),
-            at_work("cpu" if claim.experiment is None or not torch.cuda.is_available() else TIERS[asked.tier].device)
-            | (load or {}),
-            {"opsin": __version__, "torch": torch.__version__},
+            machine,
+            {"opsin": __version__, "torch": machine["torch"]},
             definition(claim, asked),
             images=images,
             **asdict(asked_of(claim, asked)),
@@ -83,6 +93,9 @@ def run(
         told(records[claim.id])
 
     with files.locked(folder / ".lock", "run of claims"):
+        for claim in plan.todo:  # another process may have ended since the plan was made
+            if (path := record.place(folder, claim.id)).exists():
+                check_place(claim, record.read(path), folder, asked)
         alone = [claim for claim in plan.todo if claim.test and not claim.experiment]
         each = {claim.id: minutes for claim, minutes in zip(plan.todo, plan.each, strict=True)}
         watch.stage("claims", sum(each[claim.id] for claim in alone))
@@ -123,7 +136,7 @@ def train(claims: Sequence[Claim], folder: Path, asked: Asked, work: Work, watch
             if by_id[id].test:
                 with bench() as test:
                     finding = beside(test(by_id[id])[0], finding)
-            ended(by_id[id], finding, results.minutes, images=images.fingerprint)
+            ended(by_id[id], finding, results.minutes, {"threads": 1} | results.machine, images.fingerprint)
 
 
 def pool_of(work: Work, folder: Path, gpu: bool) -> Pool:

@@ -1,8 +1,10 @@
 """The images that claims are tried on, as arrays in a file that every worker reads; and how each seed divides them."""
 
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from opsin.data.preprocess import Preprocess
 from opsin.data.scan import scan
 from opsin.data.sources import Source, load
 from opsin.data.stratify import assign
+from opsin.errors import OpsinError
 from opsin.files import whole
 
 TEST_SHARE = 500 / 1797
@@ -63,9 +66,12 @@ class Images:
 
 @lru_cache(maxsize=2)
 def arrays(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pixels, labels and the test part of a set."""
-    found = np.load(file)
-    return found["pixels"], found["labels"], found["test"]
+    """Pixels, labels and the test part of a set. Raises OpsinError for a file that is damaged."""
+    try:
+        with np.load(file) as found:
+            return found["pixels"], found["labels"], found["test"]
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
+        raise OpsinError(f"cannot read the images in {file} ({error}): remove it, and start again") from None
 
 
 def size_of(data: str, root: Path | None = None, most: int | None = MOST) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from opsin.claims.intervals import Mean, independent, resplit
 from opsin.claims.trials.experiment import Experiment
 from opsin.claims.trials.images import Images
 from opsin.claims.trials.rates import Grid, Known, grid, reported, steps_to, tuned
-from opsin.claims.trials.trial import Trial
+from opsin.claims.trials.trial import MACHINE, Trial
 
 DELTA = {"digits": 1.0, "mnist": 0.1, "fashion-mnist": 0.5, "cifar10": 0.5}
 """The smallest effect of interest on an error, in points, by the set; of others a point."""
@@ -70,15 +70,26 @@ class Results:
         return found if isinstance(found, Grid) else None
 
     @property
-    def minutes(self) -> float:
-        """Of one process, for all trials, each once."""
+    def all_runs(self) -> list[dict[str, Any]]:
+        """What stands in all its trials, each once: the reported ones, and those by which rates were chosen."""
         trials: dict[Trial, None] = {}
         for arm in self.experiment.arms:
             trials |= dict.fromkeys(self.trials(arm.name))
             if found := self.grid(arm.name):
                 for part in (found.whole, found.again):
                     trials |= {self.experiment.trial(arm, r, s): None for r in part.rates for s in range(part.seeds)}
-        return sum(ended["seconds"] for trial in trials if (ended := self.known(trial)) is not None) / 60
+        return [found for trial in trials if (found := self.known(trial)) is not None]
+
+    @property
+    def minutes(self) -> float:
+        """Of one process, for all trials, one after the other."""
+        return sum(run["seconds"] for run in self.all_runs) / 60
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """What trained: of several processors, GPUs or versions of PyTorch all are named."""
+        told = [run["machine"] for run in self.all_runs]
+        return {key: " and ".join(sorted({own[key] for own in told if own[key]})) or None for key in MACHINE}
 
     @property
     def budget(self) -> int:

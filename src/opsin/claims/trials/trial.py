@@ -19,6 +19,7 @@ from opsin.claims.record import finite
 from opsin.claims.trials.images import MOST, Images, Part, arrays, divide, shuffled, taken
 from opsin.claims.trials.networks import NETWORKS
 from opsin.claims.trials.probes import PROBES, Trained
+from opsin.costs.machine import describe
 from opsin.data.counted import epoch_order, key
 from opsin.data.preprocess import Preprocess
 from opsin.data.store import Stored
@@ -32,8 +33,10 @@ INIT = 2**32 - 1
 """The rank under which weights are drawn, so that no training step shares their seed."""
 WATCHED = 2000
 """Training images, at most, by which the training error is watched."""
-SCHEMA = 1
+SCHEMA = 2
 """To be raised with every change after which a trial of the same facts would come out otherwise, or says more."""
+MACHINE = ("cpu", "device", "gpu", "torch")
+"""What a trial tells of where it was trained."""
 _WATCHED = 15  # a stream of counted numbers
 
 
@@ -119,9 +122,11 @@ def run(job: Job, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Trains a trial and writes its file; returns what stands in it. One that has ended is not trained again."""
     if ended := job.ended():
         return ended
-    began = time.monotonic()
-    found = {"trial": job.trial.facts(job.images)} | trained(job.trial, job.images, torch.device(job.device))
+    began, device = time.monotonic(), torch.device(job.device)
+    found = {"trial": job.trial.facts(job.images)} | trained(job.trial, job.images, device)
     found["seconds"] = round(time.monotonic() - began, 2)
+    here = describe(device)
+    found["machine"] = {key: here[key] for key in MACHINE}
     job.file.parent.mkdir(parents=True, exist_ok=True)
     write_json(job.file, found)
     return found
