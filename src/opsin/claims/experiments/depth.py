@@ -114,8 +114,9 @@ def bypassed(results: Results) -> Finding:
     two = results.contrast({around(1): 1.0, around(2): -1.0})
     some = results.contrast({around(0): 1.0, around(1): -1.0})
     most = results.contrast({around(0): 1.0, around(2): -1.0})
-    verdict_of_two, little = judge(two, rule), float(some.mean) < 0.5 * float(most.mean)
-    verdict = Verdict.PARTLY if verdict_of_two is Verdict.HOLDS and not little else verdict_of_two
+    half = results.contrast({around(0): -0.5, around(1): 1.0, around(2): -0.5})
+    verdict_of_two, little = judge(two, rule), judge(half, Beyond(0.0, fails=0.0))
+    verdict = Verdict.PARTLY if verdict_of_two is Verdict.HOLDS and little is not Verdict.HOLDS else verdict_of_two
     return Finding(
         verdict,
         (
@@ -127,7 +128,7 @@ def bypassed(results: Results) -> Finding:
             Part(
                 "around each it brings less than half of what it brings around two",
                 f"{told.points(some)} of {told.points(most)}",
-                little,
+                told.mark(little),
             ),
         ),
         (
@@ -188,10 +189,10 @@ def lesioned(results: Results) -> Finding:
         (
             Part(
                 "a residual network loses under 2 points when one block is left out (median of its blocks)",
-                f"{middle['residual'].mean():+.1f} points",
+                told.points(independent(middle["residual"])),
                 told.mark(each[0]),
             ),
-            Part("a plain one over 20", f"{middle['plain'].mean():+.1f} points", told.mark(each[1])),
+            Part("a plain one over 20", told.points(independent(middle["plain"])), told.mark(each[1])),
             Part(
                 "and the residual one's error grows smoothly with the number left out (rank correlation over 0.9)",
                 f"{correlation:.3f}",
@@ -232,7 +233,7 @@ def short_paths(results: Results) -> Finding:
             *(
                 Part(
                     f"of {depth} layers, nine tenths of the gradient come through paths shorter than half the blocks",
-                    f"{float(share.mean):.0%}",
+                    f"{float(share.mean):.0%} ({told.ends(share, '.0%')})",
                     told.mark(each[depth]),
                 )
                 for depth, share in shares.items()

@@ -23,6 +23,7 @@ from opsin.engine.schedules import Constant, Polynomial, Steps
 BASE = "as it is"
 COLOUR = {"extras": ("colour",)}
 GREY = "These images are grey: without the learned colours the correlation is {:.2f} ({:.2f} to {:.2f})."
+NETWORK = "Without the changes of the images and their labels the correlation is {:.2f} ({:.2f} to {:.2f})."
 OPEN = "not decided"
 
 
@@ -109,9 +110,13 @@ def ranked_alike(results: Results) -> Finding:
     known = [module for module in MODULES if module.theirs is not None]
     ours = [float(gains[module.name].mean) for module in known]
     theirs = [module.theirs for module in known if module.theirs is not None]
+
+    def some(places: list[int]) -> tuple[float, float, float]:
+        return correlation([ours[at] for at in places], [theirs[at] for at in places])
+
     rho, low, high = correlation(ours, theirs)
-    grey = [m.network.get("extras") != COLOUR["extras"] for m in known]
-    without_colours = ([gain for gain, kept in zip(gains, grey, strict=True) if kept] for gains in (ours, theirs))
+    alone = [at for at, module in enumerate(known) if module.part == Taken()]
+    colourless = [at for at, module in enumerate(known) if module.network != COLOUR]
     unsure = sum(word(gains[module.name], results.delta) == OPEN for module in known)
     verdict = Verdict.UNDECIDED
     if low > 0:
@@ -144,7 +149,8 @@ def ranked_alike(results: Results) -> Finding:
             "The interval of the correlation is over modules; each gain's is over seeds and images.",
             f"Of {len(MODULES)} modules that do nothing about {0.05 * len(MODULES):.0f} would help or harm by chance.",
             f"Of {len(known)} gains {unsure} are not decided: noise in them takes from the correlation.",
-            *([GREY.format(*correlation(*without_colours))] if results.images.shape[1] == 1 else []),
+            *([GREY.format(*some(colourless))] if results.images.shape[1] == 1 else []),
+            NETWORK.format(*some(alone)),
         ),
         Effect("rank correlation of gains here and on ImageNet", "", rho, low, high, results.seeds, over="modules"),
     )

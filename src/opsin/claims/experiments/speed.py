@@ -164,7 +164,7 @@ def higher_rates(results: Results) -> Finding:
     more = independent(np.subtract(found["batch norm"][0], found["none"][0]), step=1.0)
     rule = Better(2.0)
     verdict = judge(more, rule)
-    middle = float(more.mean)
+    middle, low, high = (float(power) for power in (more.mean, *more.bounds()))
     widths = {name: float(np.mean(count)) for name, (_, count, _) in found.items()}
     rates = [2.0**power for power in POWERS]
     return Finding(
@@ -172,7 +172,7 @@ def higher_rates(results: Results) -> Finding:
         (
             Part(
                 "batch norm stands rates four times as high, at least",
-                f"{2**middle:.1f} times (2^{middle:.2f})",
+                f"{2**middle:.1f} times ({2**low:.1f} to {2**high:.1f}); rates are tried in doublings",
                 told.mark(verdict, (Verdict.HOLDS,)),
             ),
             Part(
@@ -224,7 +224,8 @@ def any_weights(results: Results) -> Finding:
         (
             Part(
                 "with batch norm half as many scales more, at least, train to within a point of the best",
-                f"{good['batch norm'].mean():.0%} of {len(GAINS)} scales, without it {good['none'].mean():.0%}",
+                f"{good['batch norm'].mean():.0%} of {len(GAINS)} scales, without it {good['none'].mean():.0%}, the "
+                f"difference {told.ends(more, '.0%')}",
                 told.mark(verdict, (Verdict.HOLDS,)),
             ),
         ),
