@@ -255,6 +255,13 @@ def test_seeds_that_would_decide_do_decide(mean, spread):
     assert decided(n) == pytest.approx(0.8, abs=0.05) and decided(n - 2) < 0.8
 
 
+@pytest.mark.parametrize("mean", [0.2, 0.75, 0.8, 0.85])
+def test_more_seeds_are_asked_for_than_did_not_decide(mean):
+    found = near(mean, 0.5, n=10)
+    assert (seeds_to_decide(found, Better(1.0)) or 11) > 10
+    assert seeds_to_decide(found, Better(1.0), most=10) is None
+
+
 def test_noise_of_the_images_cannot_be_bought_off_with_seeds():
     found = replace(near(0.5, 0.2, n=10), shared=0.35**2, shared_df=40.0)
     assert judge(found, Better(1.0)) is Verdict.UNDECIDED

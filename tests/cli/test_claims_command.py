@@ -148,6 +148,7 @@ def test_ctrl_c_leaves_what_is_done(opsin, here, monkeypatch):
         (("run", "moduls"), "did you mean modules"),
         (("list", "--out", "nowhere"), "there is no folder nowhere"),
         (("list", "--out", __file__), "is a file, not a folder"),
+        (("run", "X04", "--out", __file__, "--dry-run"), "is a file, not a folder"),
     ],
 )
 def test_what_is_refused_is_refused_in_one_line(opsin, here, tested, arguments, told, monkeypatch):

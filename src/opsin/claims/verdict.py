@@ -126,13 +126,16 @@ def power(found: Found, rule: Rule[Found], n: int) -> dict[Verdict, float]:
 
 
 def seeds_to_decide(found: Found, rule: Rule[Found], sure: float = 0.8, most: int = MOST) -> int | None:
-    """The least number of seeds that would come to a verdict in a share of `sure`; None where `most` would not."""
+    """The least number of seeds, of more than were found, that would come to a verdict in a share of `sure`.
+
+    None where `most` would not.
+    """
 
     def decide(n: int) -> bool:
         return 1 - power(found, rule, n)[Verdict.UNDECIDED] >= sure
 
-    few, many = 1, most
-    if not decide(many):
+    few, many = found.n, most
+    if few >= many or not decide(many):
         return None
     while many - few > 1:
         between = (few + many) // 2
@@ -163,7 +166,7 @@ def advice(found: Found, rule: Rule[Found]) -> str:
     if found.n < 2:
         return "one seed shows no noise: run at least six"
     if isinstance(found, Median) and (found.lows != found.highs).any():
-        return f"not decided at {found.n} seeds, some of which did not reach the target: give them a greater budget"
+        return f"not decided at {found.n} seeds, some of which did not reach the target in the steps that they have"
     enough = seeds_to_decide(found, rule)
     if enough is not None:
         return f"not decided at {found.n} seeds; {enough} would decide in 4 of 5 cases, were the truth what they show"

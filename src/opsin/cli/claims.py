@@ -132,6 +132,7 @@ def run(
         raise unknown("tier", tier, TIERS)
     asked = Asked(tier or "quick", data, seeds)
     folder = out or FOLDER
+    check_folder(folder)
     how = Work(workers, cluster, root)
     plan = planned(chosen, folder, asked, how)
     if not plan.todo and not plan.there:
@@ -200,13 +201,16 @@ def found(out: Path | None) -> dict[str, dict[str, Any]]:
     """The records that are there: those of the folder, and where it has none, those of the repository's docs."""
     from opsin.claims.record import read_all
 
+    check_folder(out or FOLDER)
     if out is not None and not out.is_dir():
-        raise OpsinError(
-            f"{out} is a file, not a folder: give --out the folder of the records"
-            if out.exists()
-            else f"there is no folder {out}: `opsin claims run --out {out}` makes it"
-        )
+        raise OpsinError(f"there is no folder {out}: `opsin claims run --out {out}` makes it")
     return read_all(IN_DOCS) | read_all(out or FOLDER)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises OpsinError where a file stands in its place."""
+    if folder.exists() and not folder.is_dir():
+        raise OpsinError(f"{folder} is a file, not a folder: give --out the folder of the records")
 
 
 def told_of(out: Path | None) -> str:
