@@ -7,10 +7,15 @@ two arms, each at its best rate, and between an arm's best rate and its others, 
 point. Printed are how many there are, the standard deviation of the difference between seeds, and how much of its
 variance is the images' (which arms differ on, whatever the seed): the covariance of two seeds' differences, by the
 products of their differences on images that both tested. benchmarks/claims_power.py has what it gave ("as measured").
+
+A second table has what it costs to try rates again that are near the best (src/opsin/claims/trials/rates.py), how
+often another one was chosen for it, and how many of the reported runs failed: had 5 points more errors than the median
+of their arm.
 """
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -20,12 +25,14 @@ from numpy.typing import NDArray
 from opsin.claims.catalogue import CLAIMS, claim
 from opsin.claims.trials.experiment import Arm, Experiment
 from opsin.claims.trials.images import write_images
-from opsin.claims.trials.rates import grid, tuned
+from opsin.claims.trials.rates import grid, tuned, wanted
+from opsin.claims.trials.results import Results
 from opsin.claims.trials.work import Store
 from opsin.errors import OpsinError
 
 ALIKE = 1.0  # points, within which two errors are compared
 FEW = 10.0  # percent: an arm with more errors is not looked at
+FAILED = 5.0  # points above the median of an arm's runs
 
 Parts = tuple[float, float]  # variance between seeds, and covariance of two seeds, in points squared
 
@@ -77,6 +84,45 @@ def differences(experiment: Experiment, known: Store) -> dict[str, list[Parts]]:
     }
 
 
+@dataclass(frozen=True)
+class Looks:
+    """Of an experiment: arms whose rates are tuned, those with rates near the best, those for which that changed the
+    choice; trials, and those of the second look; reported runs, and those that failed."""
+
+    arms: int
+    near: int
+    changed: int
+    trials: int
+    again: int
+    runs: int
+    failed: int
+
+
+def looks(results: Results) -> Looks:
+    """What the choice of an experiment's rates took, and what was reported by it."""
+    names = [arm.name for arm in results.experiment.arms]
+    grids = [found for name in names if (found := results.grid(name))]
+    again = sum((found.again.seeds - found.whole.seeds) * len(found.again.rates) for found in grids)
+    points = [results.points(name) for name in names]
+    return Looks(
+        len(grids),
+        sum(found.again is not found.whole for found in grids),
+        sum(found.again.best != found.whole.best for found in grids),
+        len(results.all_runs),
+        again,
+        sum(map(len, points)),
+        sum(int((own > np.median(own) + FAILED).sum()) for own in points),
+    )
+
+
+def looked(ids: list[str], known: Store, data: str) -> Iterator[tuple[str, Looks]]:
+    """Of each experiment that has ended."""
+    for id in ids:
+        experiment = claim(id).experiment
+        if experiment is not None and not wanted(experiment, known, experiment.seeds):
+            yield id, looks(Results(experiment, known, experiment.seeds, data, known.images))
+
+
 def rows(ids: list[str], known: Store) -> Iterator[tuple[str, str, list[Parts]]]:
     """By experiment, and of all of them."""
     together: dict[str, list[Parts]] = {"arms": [], "rates": []}
@@ -104,6 +150,7 @@ def main() -> None:
     try:
         known = Store(asked.folder / "trials", write_images(asked.data, asked.folder / "images"))
         show(list(rows(asked.ids, known)))
+        show_looks(list(looked(asked.ids, known, asked.data)))
     except OpsinError as error:
         parser.error(str(error))
 
@@ -115,6 +162,15 @@ def show(found: list[tuple[str, str, list[Parts]]]) -> None:
     for id, kind, own in found:
         variance, shared = np.mean(own, axis=0)
         print(f"| {id} | {kind} | {len(own)} | {np.sqrt(variance):.2f} | {100 * shared / variance:.0f} % |")
+
+
+def show_looks(found: list[tuple[str, Looks]]) -> None:
+    """Prints a line for each."""
+    print("\n| claim | arms | rates near the best | another chosen | trials | second look | runs | failed |")
+    print("| --- | --: | --: | --: | --: | --: | --: | --: |")
+    for id, own in found:
+        more = f"{own.again} (+{100 * own.again / (own.trials - own.again):.0f} %)"
+        print(f"| {id} | {own.arms} | {own.near} | {own.changed} | {own.trials} | {more} | {own.runs} | {own.failed} |")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/claims_power.py [--table TABLE] [--repeats 2000] [--json FILE]
 
-TABLE is coverage, verdicts, faults, rates, power, ratio or, where it is not given, all of them.
+TABLE is coverage, verdicts, faults, rates, failures, power, ratio or, where it is not given, all of them.
 
 Two arms are tried on digits as the protocol has it: each seed draws 500 test images of 1,797, both arms meet the same.
 An image has a difficulty that both arms share; an arm adds its own view of it, and a run its own noise; a run errs
@@ -80,8 +80,9 @@ class Regime:
         return wrong, order < np.partition(order, TEST, axis=1)[:, TEST, None]
 
 
+PAIRED = 0.57  # points: the standard deviation of T41's differences
 MEASURED = Regime("as measured", view=0.0075, run=0.02, luck=0.27)
-"""Of T41's arms and of their rates alike: 0.57 points, 2 % of the variance the images' (benchmarks/claims_noise.py)."""
+"""Of T41's arms and of their rates alike: PAIRED, 2 % of the variance the images' (benchmarks/claims_noise.py)."""
 REGIMES = (
     MEASURED,
     Regime("images", view=0.1157, run=0.0, luck=0.0),
@@ -92,6 +93,7 @@ TRAINING = Regime("training images", view=0.0, run=0.0275, luck=0.3, common=0.3)
 METHODS = ("resplit", "plain", "corrected")
 CURVES = {"all alike": (0.0, 0.0, 0.0, 0.0), "0.2 worse": (0.6, 0.0, 0.2, 1.5), "0.3 worse": (0.6, 0.0, 0.3, 1.5)}
 """What four rates add to an arm's error, in points; the second best is named."""
+FAILS, FAILED = (0.0, 0.01, 0.02, 0.05, 0.1), 10.0  # how often a run of one arm fails, and what that costs, in points
 FEW = 3  # seeds, on which to choose a rate was tried first
 
 
@@ -261,6 +263,20 @@ def rates_table(repeats: int) -> Iterator[Row]:
                 yield row
 
 
+def failures_table(repeats: int) -> Iterator[Row]:
+    """Arms that are alike, but that a run of one now and then fails; the noise else is the seeds', as measured."""
+    for fails in FAILS:
+        for n in SEEDS:
+            rng = np.random.default_rng([n, round(1000 * fails)])
+            noise = PAIRED * rng.standard_normal((repeats, n))
+            found = independent(noise + FAILED * (rng.random((repeats, n)) < fails))
+            low, high = found.bounds()
+            row: Row = {"fails": fails, "seeds": n, "mean": FAILED * fails}
+            row |= {"covers": ((low <= row["mean"]) & (row["mean"] <= high)).mean()}
+            row |= {"covers_none": ((low <= 0) & (high >= 0)).mean(), "width": (high - low).mean()}
+            yield row | {verdict.value: share for verdict, share in shares(found, Better(DELTA)).items()}
+
+
 def power_table(repeats: int) -> Iterator[Row]:
     """By the formula alone: `repeats` takes no part."""
     del repeats
@@ -302,6 +318,7 @@ TABLES: dict[str, Callable[[int], Iterator[Row]]] = {
     "verdicts": verdicts_table,
     "faults": faults_table,
     "rates": rates_table,
+    "failures": failures_table,
     "power": power_table,
     "ratio": ratio_table,
 }
@@ -355,6 +372,15 @@ COLUMNS = {  # figure -> heading, by table; --json has every figure
         "others_covers_1": "covers delta",
         "others_false_0": "false holds or partly",
     },
+    "failures": {
+        "fails": "a run fails",
+        "seeds": "seeds",
+        "mean": "effect, points",
+        "covers": "covers it",
+        "covers_none": "covers 0",
+        "width": "width, points",
+    }
+    | VERDICTS,
     "power": {"images_share": "images' share", "effect": "effect, points"}
     | {f"decided_{n}": f"{n} seeds" for n in SEEDS}
     | {f"holds_{n}": f"holds, {n}" for n in SEEDS}
@@ -369,7 +395,7 @@ COLUMNS = {  # figure -> heading, by table; --json has every figure
     }
     | VERDICTS,
 }
-GIVEN = ("noise", "rates", "seeds", "effect", "images_share", "budget", "true", "decides")
+GIVEN = ("noise", "rates", "seeds", "effect", "mean", "images_share", "budget", "true", "decides")
 
 
 def markdown(table: list[Row], headings: dict[str, str]) -> str:
