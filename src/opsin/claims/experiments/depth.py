@@ -233,7 +233,7 @@ def short_paths(results: Results) -> Finding:
             *(
                 Part(
                     f"of {depth} layers, nine tenths of the gradient come through paths shorter than half the blocks",
-                    f"{float(share.mean):.0%} ({told.ends(share, '.0%')})",
+                    f"{float(share.mean):.1%} ({told.ends(share, '.1%')})",
                     told.mark(each[depth]),
                 )
                 for depth, share in shares.items()

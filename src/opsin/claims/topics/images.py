@@ -17,7 +17,7 @@ CLAIMS = (
         "training", "what convolutions gain over a fully connected network of as many parameters shrinks by a point or "
                     "more where all images' pixels are shuffled alike, and the latter does not change",
         experiment=data.NEIGHBOURS,
-        trains=18.0,
+        trains=1.0,
         full="MNIST and Fashion-MNIST",
     ),
     Claim(
@@ -67,7 +67,7 @@ CLAIMS = (
         "training", "n images with a share p wrong are worse by a point than n (1 - p) clean ones, interval above 0, "
                     "in the mean of 10, 20 and 40 %; partly if it is less, or not sure for each of them",
         experiment=data.CLEAN,
-        trains=38.0,
+        trains=3.0,
         full="CIFAR-10N, whose labels are wrong by nature, on a GPU",
     ),
     Claim(
@@ -88,7 +88,7 @@ CLAIMS = (
         "training", "how many times more images a fully connected network needs for nine of ten right (where a CNN "
                     "does not come so far, for what that has with 400): 1.5, interval above 1.5 / 1.25; partly above 1",
         experiment=data.HUNGER,
-        trains=26.0,
+        trains=11.0,
         full="CIFAR-10, up to 50,000 images",
     ),
 )

@@ -239,7 +239,7 @@ CLAIMS = (
         "exact", "the shares of weights",
         flattened,
         experiment=kernels.FLAT,
-        trains=0.7,
+        trains=0.9,
     ),
     Claim(
         "X16", "A reduction is a stride beside a pooling",

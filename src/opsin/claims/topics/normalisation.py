@@ -40,7 +40,7 @@ CLAIMS = (
         errs="14 is batch norm with five times the rate, no dropout, less weight decay and a quicker schedule; batch "
              "norm alone gave 2.3.",
         experiment=speed.NORM,
-        trains=42.0,
+        trains=8.0,
         full="CIFAR-10",
     ),
     Claim(
@@ -50,7 +50,7 @@ CLAIMS = (
         "It trains at thirty times the rate; without it five times are too many.", "memory",
         "training", "the largest rate within a point of the best error is four times larger or more, interval above 1",
         experiment=speed.SWEEP,
-        trains=2.0,
+        trains=1.3,
     ),
     Claim(
         "T21", "Batch norm forgives the initial weights",

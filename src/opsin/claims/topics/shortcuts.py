@@ -16,7 +16,7 @@ CLAIMS = (
         "training", "one layer has half a point more error than two, interval above 0, and surely gains less than "
                     "half of what two gain over none; partly where it has surely more error, and no more is so",
         experiment=depth.BYPASS,
-        trains=16.0,
+        trains=20.0,
         full="CIFAR-10, WRN-40-2, five seeds",
     ),
     Claim(
@@ -28,7 +28,7 @@ CLAIMS = (
         "training", "the median deletion costs less than 2 points with shortcuts and over 20 without, and the error "
                     "grows in step with the number deleted (Spearman over 0.9)",
         experiment=depth.LESIONS,
-        trains=8.0,
+        trains=12.0,
         full="ResNet-110 on CIFAR-10",
     ),
     Claim(
@@ -42,7 +42,7 @@ CLAIMS = (
         errs="They are paths, not blocks, and the numbers mix blocks with layers: 10 to 34 layers.",
         waits="That they are 20 to 30 layers of 110 is not tested: it takes ResNet-110.",
         experiment=depth.SHORT,
-        trains=14.0,
+        trains=18.0,
         full="ResNet-110 on CIFAR-10",
     ),
     Claim(
