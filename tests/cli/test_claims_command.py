@@ -115,6 +115,12 @@ def test_a_dry_run_writes_nothing(opsin, here, tested):
     assert tested == [] and list(here.iterdir()) == []
 
 
+@pytest.mark.parametrize(("seeds", "said"), [("5", True), ("6", False)])
+def test_too_few_seeds_are_said_before_they_are_run(opsin, here, seeds, said):
+    _, out, _ = opsin("claims", "run", "T20", "--seeds", seeds, "--dry-run")
+    assert ("by fewer than 6 seeds most rules for training cannot find that a claim holds" in out) is said
+
+
 def test_ctrl_c_leaves_what_is_done(opsin, here, monkeypatch):
     from opsin.cli.main import Stopped
 

@@ -17,6 +17,7 @@ from opsin.claims.intervals import Mean
 from opsin.claims.medians import Median
 
 ONE_SIDED = 0.92  # level of the interval whose ends are tested alone; nominally 4 %, they err in 5 % at most
+LEAST = 6  # seeds: with fewer a sign-flip test has no p under .05, and a median no 95 % interval
 MOST = 200  # seeds: more are not asked for
 SEEN = (Verdict.HOLDS, Verdict.PARTLY)
 """Verdicts of an effect that is surely on the claimed side."""
@@ -33,7 +34,7 @@ class Better:
 
     Holds: the 95 % interval lies above zero, the sign-flip p is under .05, and the mean is at least `delta`. Holds
     partly: the same with a lesser mean. Does not hold here: two one-sided tests put the mean within +-`delta`, or the
-    95 % interval lies below zero. Fewer than six seeds never hold: their p is .0625 or more.
+    95 % interval lies below zero. Fewer than `LEAST` seeds never hold: their p is .0625 or more.
     """
 
     delta: float
@@ -164,7 +165,7 @@ def advice(found: Found, rule: Rule[Found]) -> str:
     if judge(found, rule) is not Verdict.UNDECIDED:
         return ""
     if found.n < 2:
-        return "one seed shows no noise: run at least six"
+        return f"one seed shows no noise: run {LEAST} at least"
     if isinstance(found, Median) and (found.lows != found.highs).any():
         return f"not decided at {found.n} seeds, some of which did not reach the target in the steps that they have"
     enough = seeds_to_decide(found, rule)

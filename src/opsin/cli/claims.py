@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from opsin.claims.claim import Claim
-    from opsin.claims.plan import Plan
+    from opsin.claims.plan import Asked, Plan
     from opsin.claims.record import Record
 
 app = typer.Typer(help="What the history says about its networks, put to the test.", rich_markup_mode=None)
@@ -139,11 +139,11 @@ def run(
         raise OpsinError("; ".join(claim.without_test for claim in plan.waiting[:3]))
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     if dry_run:
-        print_plan(console, plan, folder, as_json)
+        print_plan(console, plan, folder, asked, as_json)
         return
     check_writable(folder / "claim.json")
     with Terminal(errors) as terminal:
-        terminal.say(told(plan, folder))
+        terminal.say(told(plan, folder, asked))
         records = run_claims(
             plan, folder, asked, terminal, work=how, told=lambda r: terminal.say(f"{r['id']}: {r['verdict']}")
         )
@@ -303,8 +303,10 @@ def minutes(value: float) -> str:
     return many(max(1, round(60 * value)), "second") if value < 2 else f"{value:.0f} minutes"
 
 
-def told(plan: "Plan", folder: Path) -> str:
+def told(plan: "Plan", folder: Path, asked: "Asked") -> str:
     """What there is to do, in a line."""
+    from opsin.claims.verdict import LEAST
+
     time = "in a time not measured yet" if isnan(plan.minutes) else f"about {minutes(plan.minutes)}"
     lines = [f"{many(len(plan.todo), 'claim')} to run, {time}"] if plan.todo else []
     if plan.there:
@@ -312,10 +314,12 @@ def told(plan: "Plan", folder: Path) -> str:
         lines.append(f"{many(len(plan.there), 'record')} {are} there already ({folder}): nothing is run twice")
     if plan.waiting:
         lines.append(f"left out: {many(len(plan.waiting), 'claim')} without a test")
+    if asked.seeds and asked.seeds < LEAST and any(claim.experiment for claim in plan.todo):
+        lines.append(f"by fewer than {LEAST} seeds most rules for training cannot find that a claim holds")
     return "; ".join(lines)
 
 
-def print_plan(console: "Console", plan: "Plan", folder: Path, as_json: bool) -> None:
+def print_plan(console: "Console", plan: "Plan", folder: Path, asked: "Asked", as_json: bool) -> None:
     """What would be run, with its time; writes nothing."""
     pairs = zip(plan.todo, plan.each, strict=True)
     rows = [{"id": claim.id, "title": claim.title, "minutes": round(each, 2)} for claim, each in pairs]
@@ -325,4 +329,4 @@ def print_plan(console: "Console", plan: "Plan", folder: Path, as_json: bool) ->
         return
     for row in rows:
         console.print(f"{row['id']}  {minutes(row['minutes']):>12}  {row['title']}", markup=False)
-    console.print(told(plan, folder), soft_wrap=True, markup=False)
+    console.print(told(plan, folder, asked), soft_wrap=True, markup=False)
