@@ -35,7 +35,9 @@ FINDING = Finding(
     ("a note",),
     Effect("error", "points", 1.5, 0.5, None, 3, 0.25, (1.0, None, 2.0), 12),
 )
-RAN = record.Circumstances(0.5, {"cpu": "c", "threads": 1}, {"opsin": "0", "torch": "2"}, "abc", "full", "digits", 10)
+RAN = record.Circumstances(
+    0.5, {"cpu": "c", "threads": 1}, {"opsin": "0", "torch": "2"}, "abc", "opsin claims run X", "full", "digits", 10
+)
 CLAIM = CLAIMS[0]
 CLAIMS_THAT_TRAIN = {claim.id: claim for claim in images.CLAIMS}
 
@@ -66,7 +68,7 @@ def test_the_format():
     assert list(written) == [
         *("schema", "id", "title", "statement", "quote", "articles", "year", "paper", "measured", "checked", "kind"),
         *("rule", "errs", "waits", "full", "verdict", "parts", "notes", "effect", "charts"),
-        *("minutes", "machine", "versions", "definition", "tier", "data", "seeds", "images"),
+        *("minutes", "machine", "versions", "definition", "command", "tier", "data", "seeds", "images"),
     ]  # fmt: skip
     assert (written["schema"], written["verdict"], written["seeds"]) == (1, "holds partly", 10)
     assert written["articles"] == [{"letter": "E", "title": ARTICLES["E"]}]
@@ -130,7 +132,7 @@ def test_values_of_another_kind_are_said(tmp_path, change, told):
         record.read(path)
 
 
-@pytest.mark.parametrize("name", ["notes", "charts", "machine", "versions", "definition", "images"])
+@pytest.mark.parametrize("name", ["notes", "charts", "machine", "versions", "definition", "command", "images"])
 def test_what_a_record_lacks_is_said(tmp_path, name):
     written = record.to_dict(CLAIM, FINDING, RAN)
     del written[name]

@@ -162,6 +162,18 @@ def test_other_seeds_are_another_run(tmp_path):
     assert plans.definition(CLAIM, plans.NOTHING) != plans.definition(CLAIM, asked)
 
 
+@pytest.mark.parametrize(("asked", "options"), [
+    (Asked(), ""),
+    (Asked("quick", "digits", UNITS.seeds), ""),
+    (Asked("standard", "cifar10"), " --tier standard"),
+    (Asked("standard", "digits", 20), " --tier standard --data digits --seeds 20"),
+    (Asked(data="my photos"), " --data 'my photos'"),
+])  # fmt: skip
+def test_the_command_of_a_record_has_the_options_that_differ_from_the_usual_ones(asked, options):
+    assert plans.command(CLAIM, asked) == f"opsin claims run {CLAIM.id}{options}"
+    assert plans.command(CLAIMS["X04"], asked) == "opsin claims run X04"
+
+
 def test_a_test_decides_and_what_is_trained_stands_beside_it(tmp_path):
     both = replace(CLAIM, test=CLAIMS["X35"].test)
     record = run.run(plans.plan([both], tmp_path), tmp_path, work=Work(workers=1))["T99"]

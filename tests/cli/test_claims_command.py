@@ -104,6 +104,17 @@ def test_json_is_the_records(opsin, here):
     assert {row["id"]: row["verdict"] for row in json.loads(out)}["X05"] == "holds partly"
 
 
+def test_a_record_of_other_options_shows_the_command_that_made_it(opsin, here):
+    opsin("claims", "run", "X05")
+    path = here / "opsin-claims" / "X05.json"
+    assert "opsin claims run X05  (about" in opsin("claims", "show", "X05")[1]
+    made = json.loads(path.read_text(encoding="utf-8")) | {"command": "opsin claims run X05 --seeds 20"}
+    path.write_text(json.dumps(made), encoding="utf-8")
+    assert "run       opsin claims run X05 --seeds 20\n" in opsin("claims", "show", "X05")[1]
+    opsin("claims", "page")
+    assert "opsin claims run X05 --seeds 20" in (here / "opsin-claims" / "claims.html").read_text(encoding="utf-8")
+
+
 def test_a_dry_run_writes_nothing(opsin, here, tested):
     code, out, _ = opsin("claims", "run", "--kind", "exact", "--dry-run")
     todo = [id for id, claim in CLAIMS.items() if claim.kind == "exact"]

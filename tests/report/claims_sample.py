@@ -32,7 +32,7 @@ CHANGES = (("ELU", 1.7, 0.4), ("tanh", -6.2, -1.9), ("max pooling", 1.1, -0.3), 
 
 
 def record(id: str, **changes: Any) -> dict[str, Any]:
-    found = BASE | {"id": id, "title": f"The title of {id}"} | changes
+    found = BASE | {"id": id, "title": f"The title of {id}", "command": f"opsin claims run {id}"} | changes
     return found | {"paper": PAPER | {"year": found["year"]}}
 
 

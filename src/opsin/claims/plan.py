@@ -4,6 +4,7 @@ Nothing is run twice: a record of the same definition and images stands.
 """
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -107,6 +108,16 @@ def asked_of(claim: Claim, asked: Asked) -> Asked:
         return NOTHING
     seeds = max(of(arm, asked.seeds or claim.experiment.seeds) for arm in claim.experiment.arms)
     return Asked(asked.tier, asked.data or TIERS[asked.tier].data, seeds)
+
+
+def command(claim: Claim, asked: Asked) -> str:
+    """What puts the claim to this test again, wherever copies of the images lie."""
+    words = ["opsin", "claims", "run", claim.id]
+    if claim.experiment:
+        own = asdict(NOTHING) | {"data": TIERS[asked.tier].data, "seeds": claim.experiment.seeds}
+        given = {key: value for key, value in asdict(asked).items() if value not in (None, own[key])}
+        words += [word for key, value in given.items() for word in (f"--{key}", str(value))]
+    return shlex.join(words)
 
 
 def definition(claim: Claim, asked: Asked) -> str:

@@ -30,6 +30,7 @@ class Circumstances:
             claim that trains, what trained it.
         versions: of Opsin and PyTorch.
         definition: stands for all that decides the test, so that nothing is run twice.
+        command: that runs it again.
         tier, data, seeds: of a claim that trains; None for data and seeds where there are none.
         images: stands for the images that were trained on.
     """
@@ -38,6 +39,7 @@ class Circumstances:
     machine: dict[str, Any]
     versions: dict[str, str]
     definition: str
+    command: str
     tier: str = "quick"
     data: str | None = None
     seeds: int | None = None
@@ -190,6 +192,7 @@ class Record:
     machine: dict[str, Any] | None = None
     versions: dict[str, str] | None = None
     definition: str = ""
+    command: str = ""
 
     @property
     def run(self) -> bool:

@@ -28,6 +28,7 @@ from opsin.claims.plan import (
     asked_of,
     at_work,
     check_place,
+    command,
     definition,
     disturbed,
 )
@@ -85,6 +86,7 @@ def run(
             machine,
             {"opsin": __version__, "torch": machine["torch"]},
             definition(claim, asked),
+            command(claim, asked),
             images=images,
             **asdict(asked_of(claim, asked)),
         )

@@ -259,7 +259,7 @@ def print_claim(console: "Console", claim: "Claim", record: "Record | None") -> 
         ("errs", claim.errs),
         ("waits", claim.waits),
         ("full", claim.full),
-        ("run", f"opsin claims run {claim.id}  (about {minutes(claim.takes)})" if claim.tested else ""),
+        ("run", way(claim, record)),
     ):
         if text:
             console.print(indented(console, title, text, 10))
@@ -268,6 +268,14 @@ def print_claim(console: "Console", claim: "Claim", record: "Record | None") -> 
         console.print(Text("no verdict yet", "dim"))
     else:
         print_finding(console, record)
+
+
+def way(claim: "Claim", record: "Record | None") -> str:
+    """The command of the record, or the usual one with about its time; none for a claim without a test."""
+    usual = f"opsin claims run {claim.id}"
+    if record is not None and record.command != usual:
+        return record.command
+    return f"{usual}  (about {minutes(claim.takes)})" if claim.tested else ""
 
 
 def print_finding(console: "Console", record: "Record") -> None:
