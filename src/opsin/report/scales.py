@@ -102,14 +102,14 @@ def share_ticks(scale: Scale, at_most: int = 7) -> list[float]:
 def log_ticks(scale: Scale, at_most: int = 7) -> list[float]:
     """Powers of ten on the axis, doubles and fives where there are too few; round numbers on a short axis."""
     decades = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)) + 1)
-    by_factors = [
+    fine, coarse, powers = (
         [f * 10.0**d for d in decades for f in factors if scale.low <= f * 10.0**d <= scale.high]
         for factors in ((1, 2, 5), (1, 3), (1,))
-    ]
-    if len(by_factors[0]) < 3:
+    )
+    if len(fine) < 3:
         return [tick for tick in linear_ticks(scale, at_most) if scale.low <= tick <= scale.high]
-    powers = by_factors[-1]
-    return next((ticks for ticks in by_factors if len(ticks) <= at_most), powers[:: math.ceil(len(powers) / at_most)])
+    fewer = powers[:: math.ceil(len(powers) / at_most)]
+    return next(ticks for ticks in (fine, coarse, powers, fewer) if len(ticks) <= at_most)
 
 
 def linear_ticks(scale: Scale, at_most: int = 7) -> list[float]:
