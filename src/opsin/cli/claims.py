@@ -272,7 +272,9 @@ def print_claim(console: "Console", claim: "Claim", record: "Record | None") -> 
 
 def way(claim: "Claim", record: "Record | None") -> str:
     """The command of the record, or the usual one with about its time; none for a claim without a test."""
-    usual = f"opsin claims run {claim.id}"
+    from opsin.claims.plan import NOTHING, command
+
+    usual = command(claim, NOTHING)
     if record is not None and record.command != usual:
         return record.command
     return f"{usual}  (about {minutes(claim.takes)})" if claim.tested else ""
