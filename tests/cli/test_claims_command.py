@@ -10,8 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from opsin.claims import catalogue
 from opsin.claims import run as work
 from opsin.claims.catalogue import CLAIMS
+from opsin.claims.plan import NOTHING, command, definition
+from opsin.claims.record import read_all
+
+DOCS = Path(__file__).parents[2] / "docs" / "claims"
 
 
 @pytest.fixture
@@ -104,15 +109,26 @@ def test_json_is_the_records(opsin, here):
     assert {row["id"]: row["verdict"] for row in json.loads(out)}["X05"] == "holds partly"
 
 
-def test_a_record_of_other_options_shows_the_command_that_made_it(opsin, here):
-    opsin("claims", "run", "X05")
-    path = here / "opsin-claims" / "X05.json"
-    assert "opsin claims run X05  (about" in opsin("claims", "show", "X05")[1]
-    made = json.loads(path.read_text(encoding="utf-8")) | {"command": "opsin claims run X05 --seeds 20"}
-    path.write_text(json.dumps(made), encoding="utf-8")
-    assert "run       opsin claims run X05 --seeds 20\n" in opsin("claims", "show", "X05")[1]
+def test_a_record_of_another_tier_shows_the_command_that_made_it(opsin, here):
+    assert "run       opsin claims run T20  (about" in opsin("claims", "show", "T20")[1]
+    quick = json.loads((DOCS / "T20.json").read_text(encoding="utf-8"))
+    wanted = "opsin claims run T20 --tier standard"
+    (here / "opsin-claims").mkdir()
+    made = quick | {"tier": "standard", "data": "cifar10", "command": wanted}
+    (here / "opsin-claims" / "T20.json").write_text(json.dumps(made), encoding="utf-8")
+    assert f"run       {wanted}\n" in opsin("claims", "show", "T20")[1]
     opsin("claims", "page")
-    assert "opsin claims run X05 --seeds 20" in (here / "opsin-claims" / "claims.html").read_text(encoding="utf-8")
+    assert f"<code>{wanted}</code>" in (here / "opsin-claims" / "claims.html").read_text(encoding="utf-8")
+
+
+def test_the_records_of_the_docs_are_of_these_claims(monkeypatch):
+    found = read_all(DOCS)
+    assert found.keys() == {"modules", *(claim.id for claim in CLAIMS.values() if claim.tested)}
+    for own, record in ((catalogue.claim(id), record) for id, record in found.items()):
+        monkeypatch.setattr("opsin.claims.plan.__version__", record["versions"]["opsin"])
+        assert record["command"] == command(own, NOTHING)
+        if not own.timed:  # the definition of one that is has the machine in it
+            assert record["definition"] == definition(own, NOTHING), f"{own.id} is to be run again"
 
 
 def test_a_dry_run_writes_nothing(opsin, here, tested):
